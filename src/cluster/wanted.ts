@@ -1,0 +1,107 @@
+/**
+ * The cluster as the operator wants it: what the cluster file says with every default filled in.
+ * Plain data; `src/config` makes it, the planner reads it.
+ */
+import type { PostgresMajor } from '../postgres/version.ts'
+
+/** The whole wish. */
+export interface ClusterWanted {
+  readonly name: string
+  /** Absolute directory (0700) for passwords, locks and journals of this cluster, on the machine Backstay runs on. */
+  readonly stateDirectory: string
+  readonly postgres: PostgresWanted
+  /** In the order of the file; exactly one has role `primary`. */
+  readonly servers: readonly ServerWanted[]
+  readonly replication: ReplicationWanted
+  /** Undefined when the file has no backup part. */
+  readonly backup: BackupWanted | undefined
+}
+
+/** What all servers share. */
+export interface PostgresWanted {
+  readonly version: PostgresMajor
+  /** Directory with initdb, pg_ctl and postgres; searched for in the usual places when undefined. */
+  readonly binaries: string | undefined
+  /** OS user the servers run as when Backstay is root (`postgres`); ignored otherwise. */
+  readonly osUser: string
+  readonly superuser: string
+  readonly locale: string
+  readonly encoding: string
+  readonly checksums: boolean
+  readonly segmentBytes: number
+  /** The operator's settings, verbatim, as strings. */
+  readonly parameters: Readonly<Record<string, string>>
+  /** The operator's pg_hba.conf lines, verbatim. */
+  readonly access: readonly string[]
+  /** Password method of our own roles and lines: scram-sha-256 unless the file says md5. */
+  readonly authentication: 'scram-sha-256' | 'md5'
+}
+
+/** How a machine is reached. */
+export interface HostWanted {
+  /** `localhost`/`127.0.0.1`/`::1` or this machine itself: the local driver; everything else goes over ssh. */
+  readonly address: string
+  readonly local: boolean
+  readonly ssh: {
+    readonly user: string | undefined
+    readonly port: number | undefined
+    readonly sudo: boolean
+  }
+}
+
+/** One PostgreSQL server. */
+export interface ServerWanted {
+  readonly name: string
+  /** What to build at first; afterwards what is found on the servers wins. */
+  readonly role: 'primary' | 'standby'
+  readonly host: HostWanted
+  /** Address other servers and clients connect to; usually `host.address`. */
+  readonly address: string
+  readonly port: number
+  readonly directory: string
+  /** Directory of the Unix socket. */
+  readonly socketDirectory: string
+  /** Where tablespaces go when a clone must not use the primary's paths (several servers on one machine). */
+  readonly tablespaceMapping: Readonly<Record<string, string>>
+  /** Server-only settings; they win over `postgres.parameters`. */
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+/** How WAL flows between the servers. */
+export interface ReplicationWanted {
+  /** Names of the roles Backstay makes. */
+  readonly role: string
+  readonly connectionLimit: number
+  /** WAL kept for standbys without slot (wal_keep_size); bytes. */
+  readonly walKeepBytes: number
+  /** max_slot_wal_keep_size (13+); bytes; undefined is no limit. */
+  readonly maxSlotWalKeepBytes: number | undefined
+  /** Number of standbys that must confirm a commit; undefined is asynchronous. */
+  readonly synchronousStandbys: number | undefined
+  /** Local directory for finished segments (archive_command), or undefined. */
+  readonly archiveDirectory: string | undefined
+}
+
+/** The backup server. */
+export interface BackupWanted {
+  readonly name: string
+  readonly host: HostWanted
+  /** Absolute path of the repository on that host. */
+  readonly repository: string
+  readonly backupRole: string
+  readonly streamRole: string
+  readonly slot: string
+  /** Whether the WAL receiver stands in synchronous_standby_names. */
+  readonly synchronous: boolean
+  /** Cron expression of the backup, or undefined. */
+  readonly schedule: { readonly backup: string | undefined; readonly verify: string | undefined }
+  readonly retention: {
+    readonly windowMs: number | undefined
+    readonly count: number | undefined
+    readonly minimum: number
+  }
+  /** zstd level. */
+  readonly compressionLevel: number
+  /** Bytes a second, or undefined. */
+  readonly rateLimitBytes: number | undefined
+}

@@ -1,0 +1,61 @@
+/**
+ * Errors as text for people and as JSON for programs. The only place that turns an error into output.
+ */
+import { BackstayError } from './backstay-error.ts'
+import { redact } from './redact.ts'
+
+/** The object printed on stderr with `--json`. */
+export interface RenderedError {
+  readonly error: {
+    readonly code: string
+    readonly message: string
+    readonly hint: string
+    readonly details: Readonly<Record<string, unknown>>
+  }
+}
+
+/** The exit code a process ends with for `error`. Unknown errors are bugs (70). */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof BackstayError ? error.exitCode : 70
+}
+
+/** The error for a person: message, causes, hint; redacted. A bug comes with its stack. */
+export function renderErrorText(error: unknown): string {
+  if (!(error instanceof BackstayError)) return redact(renderBug(error))
+  const causes = causesOf(error).map((cause) => `  because: ${cause}\n`)
+  return redact(`Error: ${error.message}\n${causes.join('')}Hint: ${error.hint}\n`)
+}
+
+/** The error for a program; every string redacted. */
+export function renderErrorJson(error: unknown): RenderedError {
+  const known = error instanceof BackstayError ? error : new BackstayError('BUG', String(error))
+  const { code, message, hint, details } = known
+  return JSON.parse(
+    redactJson({ error: { code, message, hint, details: { ...details, ...withCauses(known) } } }),
+  ) as RenderedError
+}
+
+function withCauses(error: BackstayError): { causes?: string[] } {
+  const causes = causesOf(error)
+  return causes.length === 0 ? {} : { causes }
+}
+
+function causesOf(error: Error): string[] {
+  const texts: string[] = []
+  for (let cause = error.cause; cause instanceof Error && texts.length < 5; cause = cause.cause) {
+    if (!error.message.includes(cause.message)) texts.push(cause.message)
+  }
+  return texts
+}
+
+function renderBug(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return `Error: This is a bug in Backstay: please report it with this text\n${stack}\n`
+}
+
+function redactJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'string') return redact(item)
+    return typeof item === 'bigint' ? item.toString() : item
+  })
+}
