@@ -62,10 +62,30 @@ export const ERROR_KINDS = {
     says: "A data directory holds something that is not this cluster's.",
     remedy: 'Name another directory, or move the content away yourself.',
   },
+  DIRECTORY_GONE: {
+    exitCode: 1,
+    says: 'A cluster that was built has lost its data directories.',
+    remedy: 'Mount the disk that holds them, or restore a backup.',
+  },
   DIRECTORY_OWNER: {
     exitCode: 1,
     says: 'A directory belongs to the wrong OS user or has the wrong mode.',
     remedy: 'Correct owner and mode as the message says.',
+  },
+  PRIMARY_MISSING: {
+    exitCode: 23,
+    says: 'No server of the cluster is, or can be started as, the primary.',
+    remedy: 'Bring the primary back, or promote a standby with `backstay failover`.',
+  },
+  SPLIT_BRAIN: {
+    exitCode: 23,
+    says: 'More than one server of a cluster is a primary.',
+    remedy: 'Stop the wrong one and let it follow again with `backstay rejoin`.',
+  },
+  DRIFT: {
+    exitCode: 3,
+    says: 'Something on a server contradicts the cluster file and is not for Backstay to change.',
+    remedy: 'Change it by hand as the message says, or change the cluster file.',
   },
   DISK_SPACE: {
     exitCode: 1,
@@ -145,6 +165,11 @@ export const ERROR_KINDS = {
     says: 'pg_hba.conf refuses the connection.',
     remedy: 'Run `backstay up`, or add the line the message names.',
   },
+  POSTGRES_TLS: {
+    exitCode: 20,
+    says: 'The encrypted connection could not be made, or the server could not be proved to be the right one.',
+    remedy: 'Check sslmode, sslrootcert and the host name in the certificate.',
+  },
   POSTGRES_VERSION: {
     exitCode: 22,
     says: 'The PostgreSQL version is not the one wanted or not supported.',
@@ -170,6 +195,22 @@ export const ERROR_KINDS = {
     exitCode: 1,
     says: 'PostgreSQL refused a command.',
     remedy: 'The message holds its SQLSTATE and text.',
+  },
+  POSTGRES_FILE_INVALID: {
+    exitCode: 1,
+    says: 'A file of PostgreSQL is damaged or not in its format.',
+    remedy: 'Look at the file and place the message names; restore it if it was damaged.',
+  },
+  SLOT_MISSING: {
+    exitCode: 1,
+    says: 'The replication slot does not exist.',
+    remedy: 'Run `backstay up`: it creates the slots of the cluster file.',
+  },
+  SLOT_IN_USE: {
+    exitCode: 20,
+    says: 'Another connection uses the replication slot.',
+    remedy: 'Stop the other receiver; the message names its pid on the server.',
+    retryable: true,
   },
   WAL_UNAVAILABLE: {
     exitCode: 50,

@@ -2,7 +2,7 @@
  * Errors as text for people and as JSON for programs. The only place that turns an error into output.
  */
 import { BackstayError } from './backstay-error.ts'
-import { redact } from './redact.ts'
+import { isSecretName, redact } from './redact.ts'
 
 /** The object printed on stderr with `--json`. */
 export interface RenderedError {
@@ -54,8 +54,8 @@ function renderBug(error: unknown): string {
 }
 
 function redactJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item === 'string') return redact(item)
+  return JSON.stringify(value, (key, item: unknown) => {
+    if (typeof item === 'string') return isSecretName(key) ? '***' : redact(item)
     return typeof item === 'bigint' ? item.toString() : item
   })
 }

@@ -21,9 +21,9 @@ export function parseDuration(text: string): number | undefined {
 /** Formats milliseconds for a person: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`. */
 export function formatDuration(ms: number): string {
   const seconds = ms / 1000
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
-  if (seconds < 60) return `${Math.round(seconds)} s`
-  return pair(Math.round(seconds))
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  return whole < 60 ? `${whole} s` : pair(whole)
 }
 
 function pair(seconds: number): string {

@@ -20,7 +20,7 @@ export function parseSize(text: string): number | undefined {
 export function formatSize(bytes: number): string {
   let value = bytes
   let power = 0
-  while (Math.abs(value) >= 1024 && power < NAMES.length - 1) {
+  while (Math.round(Math.abs(value)) >= 1024 && power < NAMES.length - 1) {
     value /= 1024
     power += 1
   }

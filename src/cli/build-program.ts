@@ -1,0 +1,95 @@
+/**
+ * The commander program for a set of commands: it prints nothing, never ends the process, and only notes what it heard.
+ */
+import { Command } from 'commander'
+import type { CatalogueEntry } from './catalogue.ts'
+import { argumentHelp, argumentWord, helpTail, makeOption } from './commander-parts.ts'
+import type { Registry } from './commands/registry.ts'
+import { GLOBAL_OPTIONS } from './global-options.ts'
+
+/** What parsing hangs on besides the words. */
+export interface ParseOptions {
+  readonly registry: Registry
+  readonly version: string
+  /** Width of --help. */
+  readonly columns: number
+}
+
+/** What commander understood; filled while it parses. */
+export interface Heard {
+  /** The help or version that was asked for. */
+  help: string
+  command: HeardCommand | undefined
+}
+
+/** The command that was meant, and the commander object that holds its values. */
+export interface HeardCommand {
+  readonly entry: CatalogueEntry
+  readonly command: Command
+}
+
+const TAIL = 'Run `backstay COMMAND --help` for options, examples and exit codes of one command.'
+
+/** Builds the program. Parsing with it fills `heard`, and throws CommanderError for help and for faults. */
+export function buildProgram(
+  entries: readonly CatalogueEntry[],
+  options: ParseOptions,
+  heard: Heard,
+): Command {
+  const program = new Command('backstay')
+    .description('PostgreSQL that stays up and comes back')
+    .version(`backstay ${options.version}`, '-V, --version', 'Print the version')
+    .helpOption('-h, --help', 'Print help')
+    .helpCommand(false)
+    .addHelpText('after', `\n${TAIL}`)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => (heard.help += text),
+      writeErr: () => {},
+      outputError: () => {},
+      getOutHelpWidth: () => options.columns,
+      getOutHasColors: () => false,
+    })
+  for (const [name, spec] of Object.entries(GLOBAL_OPTIONS)) {
+    program.addOption(makeOption(name, spec))
+  }
+  for (const entry of entries) {
+    program.commandsGroup(`${entry.section}:`)
+    const command = defineIn(parentOf(entry, program, options.registry), entry)
+    command.action(() => {
+      heard.command = { entry, command }
+    })
+  }
+  return program
+}
+
+/** The program itself, or the group the command belongs to, made when its first command comes. */
+function parentOf({ path }: CatalogueEntry, program: Command, registry: Registry): Command {
+  const [group = '', verb] = path.split(' ')
+  if (verb === undefined) return program
+  const made = program.commands.find((command) => command.name() === group)
+  return (
+    made ??
+    program
+      .command(group)
+      .helpCommand(false)
+      .description(registry.groups[group] ?? '')
+  )
+}
+
+function defineIn(parent: Command, { path, definition }: CatalogueEntry): Command {
+  const name = path.split(' ').at(-1) ?? path
+  const command = parent
+    .command(name, { hidden: definition.hidden === true })
+    .summary(definition.summary)
+    .description(definition.description ?? `${definition.summary}.`)
+    .addHelpText('after', helpTail(definition))
+  for (const [option, spec] of Object.entries(definition.options ?? {})) {
+    command.addOption(makeOption(option, spec))
+  }
+  for (const argument of definition.arguments ?? []) {
+    command.argument(argumentWord(argument), argumentHelp(argument))
+  }
+  return command
+}

@@ -1,0 +1,61 @@
+/**
+ * The list of commands, as --help shows it.
+ *
+ * To add one: write `commands/<noun>.ts` with its definition as default export (data only: see config-check.ts), write
+ * `actions/<noun>.ts` with `run(context)`, and add a line here; its key is what is typed. Then `npm run docs`.
+ * Definitions are loaded when they are needed, actions only when they run: import the engine in the action.
+ */
+import type { CommandDefinition } from '../define-command.ts'
+
+/** Loads the module of a definition. */
+export type CommandLoader = () => Promise<{ readonly default: CommandDefinition }>
+
+/** Commands under one heading of --help: path as typed → loader. */
+export interface CommandSection {
+  readonly title: string
+  readonly commands: Readonly<Record<string, CommandLoader>>
+}
+
+/** All commands and the words that stand before several of them. */
+export interface Registry {
+  readonly sections: readonly CommandSection[]
+  /** First word of two-word commands → its line in --help. */
+  readonly groups: Readonly<Record<string, string>>
+}
+
+export const REGISTRY: Registry = {
+  groups: {
+    config: 'Look at the cluster file',
+    wal: 'Receive, store and fetch WAL',
+  },
+  sections: [
+    {
+      title: 'Cluster file',
+      commands: {
+        init: () => import('./init.ts'),
+        'config check': () => import('./config-check.ts'),
+        'config explain': () => import('./config-explain.ts'),
+        'config schema': () => import('./config-schema.ts'),
+      },
+    },
+    {
+      title: 'Backup server',
+      commands: {
+        serve: () => import('./serve.ts'),
+        'wal receive': () => import('./wal-receive.ts'),
+        'wal switch': () => import('./wal-switch.ts'),
+        'wal push': () => import('./wal-push.ts'),
+        'wal get': () => import('./wal-get.ts'),
+        'wal prefetch': () => import('./wal-prefetch.ts'),
+        'wal list': () => import('./wal-list.ts'),
+        'wal gaps': () => import('./wal-gaps.ts'),
+      },
+    },
+    {
+      title: 'Shell',
+      commands: {
+        completion: () => import('./completion.ts'),
+      },
+    },
+  ],
+}

@@ -1,0 +1,108 @@
+/**
+ * The program: reads the command line, runs the command, prints its result, and is the one place where an error becomes
+ * text or JSON and an exit code. The only reader of the environment and of the process's streams.
+ */
+import type { LoadedCluster } from '../config/load.ts'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { redact } from '../errors/redact.ts'
+import { exitCodeOf, renderErrorJson, renderErrorText } from '../errors/render.ts'
+import { systemClock } from '../util/clock.ts'
+import { REGISTRY, type Registry } from './commands/registry.ts'
+import type { CommandContext, CommandResult } from './context.ts'
+import { type Interrupts, watchInterrupts } from './interrupts.ts'
+import { renderJson } from './output/json.ts'
+import { makeOutput } from './output/output.ts'
+import { parseCommandLine, type RunInvocation } from './parse.ts'
+import { readVersion } from './version.ts'
+
+const HELP_COLUMNS = 100
+
+/** Runs the command line of this process and ends the process. */
+export async function main(registry: Registry = REGISTRY): Promise<void> {
+  const interrupts = watchInterrupts(process)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') interrupts.interrupt('SIGPIPE')
+    else throw error
+  })
+  process.stderr.on('error', () => {})
+  process.on('uncaughtException', (error) => process.exit(reportError(error, interrupts)))
+  const exitCode = await run(registry, interrupts).catch((error: unknown) =>
+    reportError(error, interrupts),
+  )
+  await Promise.all([written(process.stdout), written(process.stderr)])
+  process.exit(exitCode)
+}
+
+async function run(registry: Registry, interrupts: Interrupts): Promise<number> {
+  const invocation = await parseCommandLine(process.argv.slice(2), {
+    registry,
+    version: readVersion(),
+    columns: Math.min(process.stdout.columns ?? HELP_COLUMNS, HELP_COLUMNS),
+  })
+  if (invocation.kind === 'help') {
+    process.stdout.write(invocation.text)
+    return 0
+  }
+  const action = await invocation.definition.load()
+  const result = await action.run(await makeContext(invocation, interrupts))
+  if (result !== undefined) print(result, invocation.globals.json)
+  return result?.exitCode ?? 0
+}
+
+async function makeContext(
+  invocation: RunInvocation,
+  interrupts: Interrupts,
+): Promise<CommandContext> {
+  const { globals, options } = invocation
+  const { stdin, stdout, env: environment } = process
+  const workingDirectory = process.cwd()
+  let loaded: Promise<LoadedCluster> | undefined
+  const load = async () => {
+    const { loadCluster } = await import('../config/load.ts')
+    return loadCluster({ file: globals.config, workingDirectory, home: environment['HOME'] })
+  }
+  return {
+    options,
+    arguments: invocation.arguments,
+    config: () => (loaded ??= load()),
+    output: await makeOutput({ stdout, environment, clock: systemClock, globals }),
+    clock: systemClock,
+    signal: interrupts.signal,
+    stdin,
+    stdout,
+    environment,
+    workingDirectory,
+  } as CommandContext
+}
+
+function print(result: CommandResult, isJson: boolean): void {
+  if (isJson) {
+    process.stdout.write(renderJson(result.data, process.stdout.isTTY))
+    return
+  }
+  const text = result.text()
+  process.stdout.write(text === '' || text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** Writes the error to stderr and returns the exit code. */
+function reportError(thrown: unknown, interrupts: Interrupts): number {
+  const { signal } = interrupts
+  const isAbort = thrown instanceof Error && thrown.name === 'AbortError'
+  const error: unknown = signal.aborted && isAbort ? signal.reason : thrown
+  const words = process.argv.slice(2)
+  if (words.includes('--json')) {
+    process.stderr.write(renderJson(renderErrorJson(error), process.stderr.isTTY))
+  } else {
+    const isVerbose = words.includes('--verbose') && error instanceof BackstayError
+    const stack = isVerbose ? `${redact(error.stack ?? '')}\n` : ''
+    process.stderr.write(`${renderErrorText(error)}${stack}`)
+  }
+  return interrupts.exitCode() ?? exitCodeOf(error)
+}
+
+/** Resolves when everything given to the stream so far has left the process, or cannot leave it any more. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve())
+  })
+}

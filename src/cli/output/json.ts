@@ -1,0 +1,13 @@
+/**
+ * Results as JSON: one object and a newline; one line in a pipe, indented on a terminal.
+ */
+
+/** Renders `value`. A bigint becomes text; an LSN should be text already. */
+export function renderJson(value: object, isTerminal: boolean): string {
+  const text = JSON.stringify(
+    value,
+    (_key, item: unknown) => (typeof item === 'bigint' ? item.toString() : item),
+    isTerminal ? 2 : undefined,
+  )
+  return `${text}\n`
+}

@@ -1,0 +1,187 @@
+/**
+ * What keys of a cluster file mean for each other: one primary, no two servers in one place, paths that can work.
+ * Single values are judged by schema.ts, settings by parameter-checks.ts.
+ */
+import { isAbsolute, relative } from 'node:path'
+import { slotNameOf } from '../cluster/names.ts'
+import { findHbaProblems } from '../postgres/hba-file.ts'
+import type { ConfigPath } from './document.ts'
+import { parameterFindings } from './parameter-checks.ts'
+import type { Finding } from './problems.ts'
+import type { ClusterSettings, ServerSettings } from './settings.ts'
+import { NAME_PATTERN, NAME_RULE } from './values.ts'
+
+/** Longest path of a Unix socket in bytes (sun_path without its end), and what PostgreSQL adds to the directory. */
+const SOCKET_PATH_BYTES = 107
+const SOCKET_FILE = '/.s.PGSQL.65535'
+
+type Named = readonly [name: string, server: ServerSettings]
+
+/** Everything that does not fit together, settings included; the names of servers apart. */
+export function findingsOf(settings: ClusterSettings): Finding[] {
+  const servers: readonly Named[] = Object.entries(settings.servers)
+  return [
+    ...roleFindings(servers),
+    ...sharedPlaces(servers),
+    ...servers.flatMap(pathFindings),
+    ...sharedPathFindings(settings),
+    ...accessFindings(settings),
+    ...synchronousFindings(settings),
+    ...backupFindings(settings),
+    ...parameterFindings(settings),
+  ]
+}
+
+/** What is wrong with the names of servers alone. */
+export function nameFindings(names: readonly string[]): Finding[] {
+  const owners = new Map<string, string>()
+  return names.flatMap((name) => {
+    const slot = slotNameOf(name)
+    const earlier = owners.get(slot)
+    owners.set(slot, earlier ?? name)
+    const shares =
+      earlier === undefined
+        ? undefined
+        : `would share the replication slot "${slot}" with "${earlier}": rename one`
+    const text = NAME_PATTERN.test(name) ? shares : NAME_RULE
+    return text === undefined ? [] : [{ path: ['servers', name], text, atKey: true }]
+  })
+}
+
+function roleFindings(servers: readonly Named[]): Finding[] {
+  const [first, ...more] = servers.filter(([, server]) => server.role === 'primary')
+  if (first === undefined) {
+    return [
+      { path: ['servers'], text: 'has no primary: give one server "role: primary"', atKey: true },
+    ]
+  }
+  return more.map(([name]) => ({
+    path: ['servers', name, 'role'],
+    text: `makes a second primary: "${first[0]}" is one already`,
+  }))
+}
+
+function sharedPlaces(servers: readonly Named[]): Finding[] {
+  return [
+    ...repeated(
+      servers,
+      ([, server]) => `${machineOf(server)}:${server.port}`,
+      ([name], [other, { host, port }]) => ({
+        path: ['servers', name, 'port'],
+        text: `is taken: "${other}" listens on ${host}:${port} already`,
+      }),
+    ),
+    ...repeated(
+      servers,
+      ([, server]) => `${machineOf(server)}:${server.directory}`,
+      ([name], [other, { host, directory }]) => ({
+        path: ['servers', name, 'directory'],
+        text: `is taken: "${other}" has "${directory}" on ${host} already`,
+      }),
+    ),
+  ]
+}
+
+/** The same text for every address of one machine, as far as the loader can know. */
+function machineOf({ host, isLocal }: Pick<ServerSettings, 'host' | 'isLocal'>): string {
+  return isLocal ? 'this machine' : host
+}
+
+/** One finding for every server whose key an earlier one has. */
+function repeated(
+  servers: readonly Named[],
+  keyOf: (server: Named) => string,
+  finding: (server: Named, earlier: Named) => Finding,
+): Finding[] {
+  const seen = new Map<string, Named>()
+  return servers.flatMap((server) => {
+    const earlier = seen.get(keyOf(server))
+    if (earlier === undefined) seen.set(keyOf(server), server)
+    return earlier === undefined ? [] : [finding(server, earlier)]
+  })
+}
+
+function pathFindings([name, server]: Named): Finding[] {
+  const socketPath = Buffer.byteLength(server.socketDirectory) + SOCKET_FILE.length
+  const directories = ['directory', 'socketDirectory'] as const
+  return [
+    ...directories.flatMap((key) => absoluteFinding(['servers', name, key], server[key])),
+    ...Object.entries(server.tablespaces).flatMap(([from, to]) => [
+      ...absoluteFinding(['servers', name, 'tablespaces', from], from),
+      ...absoluteFinding(['servers', name, 'tablespaces', from], to),
+    ]),
+    ...(socketPath <= SOCKET_PATH_BYTES
+      ? []
+      : [
+          {
+            path: ['servers', name, 'socketDirectory'],
+            text: `is too long for a socket: "${server.socketDirectory}" may have ${SOCKET_PATH_BYTES - SOCKET_FILE.length} bytes`,
+          },
+        ]),
+  ]
+}
+
+/** Paths that hold on every server. */
+function sharedPathFindings({ postgres, replication }: ClusterSettings): Finding[] {
+  return [
+    ...absoluteFinding(['postgres', 'binaries'], postgres.binaries),
+    ...absoluteFinding(['replication', 'archive'], replication.archive),
+  ]
+}
+
+/** Paths on this machine are absolute by now. */
+function absoluteFinding(path: ConfigPath, value: string | undefined): Finding[] {
+  return value === undefined || isAbsolute(value)
+    ? []
+    : [{ path, text: `must start with "/" on another machine: found "${value}"` }]
+}
+
+function accessFindings({ postgres }: ClusterSettings): Finding[] {
+  return findHbaProblems(postgres.access, postgres.version).map(({ index, field, problem }) => ({
+    path: ['postgres', 'access', index],
+    text: `is no pg_hba.conf line (${field}): ${problem}`,
+  }))
+}
+
+function synchronousFindings({ servers, backup, replication }: ClusterSettings): Finding[] {
+  const wanted = replication.synchronous
+  const standbyCount = Math.max(0, Object.keys(servers).length - 1)
+  const there = standbyCount + (backup?.synchronous === true ? 1 : 0)
+  if (wanted === undefined || wanted <= there) return []
+  const text = `asks for ${wanted} confirmations: only ${there} can confirm, so every commit would wait for ever`
+  return [{ path: ['replication', 'synchronous'], text }]
+}
+
+function backupFindings({ backup, servers }: ClusterSettings): Finding[] {
+  if (backup === undefined) return []
+  const server = servers[backup.server]
+  if (backup.host === '') {
+    const text = `must name one of the servers, or "host" must be given: found "${backup.server}"`
+    return [{ path: ['backup', 'server'], text }]
+  }
+  if (server !== undefined && machineOf(server) !== machineOf(backup)) {
+    const text = `must be left out: "${backup.server}" is one of the servers, on ${server.host}`
+    return [{ path: ['backup', 'host'], text }]
+  }
+  const path = ['backup', 'repository']
+  const overlapping = Object.entries(servers).filter(
+    ([, other]) =>
+      machineOf(other) === machineOf(backup) && overlap(other.directory, backup.repository),
+  )
+  return [
+    ...absoluteFinding(path, backup.repository),
+    ...overlapping.map(([name, { directory }]) => ({
+      path,
+      text: `and the data directory of "${name}" must lie apart: found "${backup.repository}" and "${directory}"`,
+    })),
+  ]
+}
+
+function overlap(one: string, other: string): boolean {
+  return isInside(one, other) || isInside(other, one)
+}
+
+function isInside(path: string, directory: string): boolean {
+  const way = relative(directory, path)
+  return way === '' || !(way === '..' || way.startsWith('../'))
+}

@@ -1,0 +1,40 @@
+/**
+ * What the loader knows of the machine Backstay runs on, and which addresses are this machine.
+ */
+import { accessSync, constants } from 'node:fs'
+import { hostname, networkInterfaces } from 'node:os'
+import { isLoopback } from '../cluster/plan/settings.ts'
+
+/** Facts about this machine; tests give their own. */
+export interface Machine {
+  readonly hostname: string
+  readonly addresses: readonly string[]
+  readonly isRoot: boolean
+  canWrite(directory: string): boolean
+}
+
+/** The machine this process runs on. */
+export function thisMachine(): Machine {
+  return {
+    hostname: hostname(),
+    addresses: Object.values(networkInterfaces()).flatMap((interfaces) =>
+      (interfaces ?? []).map(({ address }) => address),
+    ),
+    isRoot: process.getuid?.() === 0,
+    canWrite,
+  }
+}
+
+function canWrite(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether `address` is `localhost`, a loopback address, or this machine's own name or address. */
+export function isThisMachine(address: string, machine: Machine): boolean {
+  return isLoopback(address) || address === machine.hostname || machine.addresses.includes(address)
+}

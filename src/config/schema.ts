@@ -1,0 +1,226 @@
+/**
+ * The cluster file as one schema: keys, types, defaults and their meaning. docs/reference/configuration.md and
+ * backstay.schema.json are generated from it. What one key means for another is in checks.ts; defaults that depend on
+ * other keys are in settings.ts and described here with `otherwise`.
+ */
+import { z } from 'zod'
+import { SUPPORTED_MAJORS } from '../postgres/version.ts'
+import {
+  CronExpression,
+  Duration,
+  Identifier,
+  Line,
+  Name,
+  Parameters,
+  Path,
+  Port,
+  SegmentSize,
+  Size,
+} from './values.ts'
+
+const yesOrNo = { error: 'must be true or false' }
+
+/** What the reference says of a default that is no fixed value. */
+function otherwise<S extends z.ZodType>(schema: S, defaultText: string, description: string) {
+  return schema.optional().meta({ description, defaultText })
+}
+
+const Ssh = z
+  .strictObject({
+    user: Line.optional().describe(
+      'The OS user to log in as. Left out: what ~/.ssh/config says for the host.',
+    ),
+    port: Port.optional().describe('The port of sshd. Left out: what ~/.ssh/config says.'),
+    sudo: otherwise(
+      z.boolean(yesOrNo),
+      'true when `user` is given and is not root',
+      'Whether that user becomes root or postgres with sudo (without a password).',
+    ),
+  })
+  .describe('How hosts other than this machine are reached, with the system’s OpenSSH.')
+
+const Postgres = z
+  .strictObject({
+    version: z
+      .literal([...SUPPORTED_MAJORS], { error: 'must be a major version from 11 to 18' })
+      .describe('Major version of PostgreSQL, the same on every server.'),
+    binaries: Path.optional().describe(
+      'Directory with initdb, pg_ctl and postgres. Left out: searched for in the places of Debian and Red Hat, in PATH, and among the embedded ones.',
+    ),
+    osUser: Line.default('postgres').describe(
+      'The OS user PostgreSQL runs as when Backstay runs as root.',
+    ),
+    superuser: Identifier.default('postgres').describe('The superuser initdb makes.'),
+    locale: Line.default('C.UTF-8').describe('Locale of the databases, for initdb.'),
+    encoding: Line.default('UTF8').describe('Encoding of the databases, for initdb.'),
+    checksums: z
+      .boolean(yesOrNo)
+      .default(true)
+      .describe('Whether pages carry checksums, for initdb.'),
+    segmentSize: SegmentSize.prefault('16MB').describe('Size of a WAL segment, for initdb.'),
+    authentication: z
+      .enum(['scram-sha-256', 'md5'], { error: 'must be scram-sha-256 or md5' })
+      .default('scram-sha-256')
+      .describe('Password method of the roles and pg_hba.conf lines that Backstay makes.'),
+    parameters: Parameters.default({}).describe(
+      'Settings of every server, as in postgresql.conf. Those that replication depends on are set by Backstay and refused here with the key to use instead.',
+    ),
+    access: z
+      .array(Line, { error: 'must be a list of pg_hba.conf lines' })
+      .default([])
+      .describe('Lines of pg_hba.conf for your own clients; Backstay adds those it needs.'),
+  })
+  .describe('What all servers share.')
+
+const Server = z
+  .strictObject({
+    role: z
+      .enum(['primary', 'standby'], { error: 'must be primary or standby' })
+      .default('standby')
+      .describe(
+        'What to build at first; exactly one server is the primary. After a switchover what is found on the servers wins.',
+      ),
+    host: Line.describe(
+      'Name or address of the machine. This machine itself is worked on directly, every other one over ssh.',
+    ),
+    ssh: Ssh.optional(),
+    address: otherwise(
+      Line,
+      'the value of `host`',
+      'Name or address that clients and the other servers connect to.',
+    ),
+    port: Port.default(5432).describe('Port PostgreSQL listens on.'),
+    directory: otherwise(
+      Path,
+      '`/var/lib/postgresql/<version>/<cluster>`',
+      'The data directory. On Red Hat and its like say `/var/lib/pgsql/<version>/data`.',
+    ),
+    socketDirectory: otherwise(
+      Path,
+      '`/var/run/postgresql`; `<stateDirectory>/sockets` where Backstay is not root, the server is on this machine, and that directory cannot be written',
+      'Directory of the Unix socket.',
+    ),
+    tablespaces: z
+      .record(Path, Path)
+      .default({})
+      .describe(
+        'Where a clone puts tablespaces when it must not use the primary’s paths: path on the primary → path here.',
+      ),
+    parameters: Parameters.default({}).describe(
+      'Settings of this server only; they win over `postgres.parameters`.',
+    ),
+  })
+  .describe('One PostgreSQL server; its key is its name.')
+
+const Replication = z
+  .strictObject({
+    role: Identifier.default('backstay_replication').describe(
+      'The role standbys connect as; Backstay makes it.',
+    ),
+    connectionLimit: z
+      .int({ error: 'must be a whole number' })
+      .min(1, 'must be at least 1')
+      .default(10)
+      .describe('Connection limit of that role.'),
+    keep: Size.prefault('1GB').describe(
+      'WAL kept for standbys that lost their slot (wal_keep_size; up to 12 wal_keep_segments).',
+    ),
+    slotKeep: z
+      .union([z.literal('unlimited'), Size], {
+        error: 'must be a size such as "64GB", or unlimited',
+      })
+      .prefault('16GB')
+      .describe(
+        'Most WAL a slot may hold back before the primary lets it go, so that a dead standby cannot fill its disk (max_slot_wal_keep_size, 13+).',
+      ),
+    synchronous: z
+      .int({ error: 'must be a number of standbys' })
+      .min(1, 'must be at least 1; leave the key out for asynchronous replication')
+      .optional()
+      .describe(
+        'How many standbys must confirm a commit. Left out: none, replication is asynchronous.',
+      ),
+    archive: Path.optional().describe(
+      'Directory on each server into which archive_command copies finished WAL segments. Left out: WAL is received by the backup server only.',
+    ),
+  })
+  .describe('How WAL flows between the servers.')
+
+const Backup = z
+  .strictObject({
+    server: Name.default('backup').describe(
+      'Name of the backup server: one of `servers`, or one more of its own, which then needs `host`.',
+    ),
+    host: Line.optional().describe('Name or address of the machine that holds the repository.'),
+    ssh: Ssh.optional(),
+    repository: Path.default('/var/lib/backstay').describe('Directory of the repository there.'),
+    role: Identifier.default('backstay_backup').describe('The role backups connect as.'),
+    streamRole: Identifier.default('backstay_stream').describe('The role WAL is received as.'),
+    slot: otherwise(
+      Identifier,
+      '`backstay_<server>`',
+      'The replication slot of the WAL receiver on the primary.',
+    ),
+    synchronous: z
+      .boolean(yesOrNo)
+      .default(false)
+      .describe('Whether commits may count the WAL receiver among those that confirm.'),
+    schedule: z
+      .strictObject({
+        backup: CronExpression.optional().describe('When to take a backup (cron, local time).'),
+        verify: CronExpression.optional().describe('When to verify the repository (cron).'),
+      })
+      .prefault({})
+      .describe('Work done by `backstay serve` by itself. Left out: nothing.'),
+    retention: z
+      .strictObject({
+        window: Duration.optional().describe(
+          'Every moment within it stays restorable. Left out: nothing goes by age.',
+        ),
+        count: z
+          .int({ error: 'must be a number of backups' })
+          .min(1, 'must be at least 1')
+          .optional()
+          .describe('How many backups to keep. Left out: nothing goes by count.'),
+        minimum: z
+          .int({ error: 'must be a number of backups' })
+          .min(1, 'must be at least 1')
+          .default(2)
+          .describe('Backups that stay whatever the other two say.'),
+      })
+      .prefault({})
+      .describe('Which backups may go. Without `window` and `count` every backup stays.'),
+    compression: z
+      .int({ error: 'must be a zstd level from 1 to 19' })
+      .min(1, 'must be from 1 to 19')
+      .max(19, 'must be from 1 to 19')
+      .default(1)
+      .describe('zstd level; 1 is as small as 3 on rows, and twice as fast.'),
+    rateLimit: Size.optional().describe('Most bytes a second a backup reads. Left out: no limit.'),
+  })
+  .describe('The backup server. Left out: there is none.')
+
+/** The whole file. */
+export const ClusterFile = z
+  .strictObject({
+    cluster: Name.describe('Name of the cluster.'),
+    stateDirectory: otherwise(
+      Path,
+      '`.backstay/<cluster>` beside the file',
+      'Directory for generated passwords, locks and journals, on the machine Backstay runs on.',
+    ),
+    ssh: Ssh.prefault({}),
+    postgres: Postgres,
+    servers: z
+      .record(z.string(), Server)
+      .describe('The servers by name; exactly one is the primary.'),
+    replication: Replication.prefault({}),
+    backup: Backup.optional(),
+  })
+  .describe('A PostgreSQL cluster as Backstay keeps it.')
+
+/** The file with the defaults that are fixed values filled in. */
+export type ClusterFile = z.output<typeof ClusterFile>
+
+/** Login over ssh as the file says it. */
+export type SshSettings = z.output<typeof Ssh>

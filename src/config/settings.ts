@@ -1,0 +1,124 @@
+/**
+ * The cluster file with every default filled in, those included that depend on other keys, and with relative paths made
+ * absolute. Keys are the file's, so that `config explain` can walk both side by side.
+ */
+import { resolve } from 'node:path'
+import { slotNameOf } from '../cluster/names.ts'
+import { isThisMachine, type Machine } from './machine.ts'
+import type { ClusterFile, SshSettings } from './schema.ts'
+
+type ServerFile = ClusterFile['servers'][string]
+type BackupFile = NonNullable<ClusterFile['backup']>
+
+/** What the defaults of a file depend on besides its content. */
+export interface Surroundings {
+  /** Absolute directory of the file. */
+  readonly directory: string
+  readonly machine: Machine
+}
+
+/** Login over ssh with its defaults. */
+export interface CompleteSsh {
+  readonly user: string | undefined
+  readonly port: number | undefined
+  readonly sudo: boolean
+}
+
+/** A server with nothing left out. */
+export interface ServerSettings extends Omit<ServerFile, 'ssh'> {
+  readonly ssh: CompleteSsh
+  readonly address: string
+  readonly directory: string
+  readonly socketDirectory: string
+  readonly isLocal: boolean
+}
+
+/** The backup part with nothing left out. */
+export interface BackupSettings extends Omit<BackupFile, 'ssh'> {
+  readonly host: string
+  readonly ssh: CompleteSsh
+  readonly slot: string
+  readonly isLocal: boolean
+}
+
+/** The file with nothing left out. */
+export interface ClusterSettings extends Omit<ClusterFile, 'servers' | 'backup'> {
+  readonly stateDirectory: string
+  readonly servers: Readonly<Record<string, ServerSettings>>
+  readonly backup: BackupSettings | undefined
+}
+
+const RUN_DIRECTORY = '/var/run/postgresql'
+
+/** Fills in what the file leaves out. Relative paths of this machine are relative to the file. */
+export function completeSettings(file: ClusterFile, around: Surroundings): ClusterSettings {
+  const stateDirectory = resolve(
+    around.directory,
+    file.stateDirectory ?? `.backstay/${file.cluster}`,
+  )
+  const house = { file, around, stateDirectory }
+  const servers = Object.fromEntries(
+    Object.entries(file.servers).map(([name, server]) => [name, completeServer(server, house)]),
+  )
+  const onServers = (path: string | undefined) =>
+    path === undefined || Object.values(servers).some((server) => !server.isLocal)
+      ? path
+      : resolve(around.directory, path)
+  return {
+    ...file,
+    stateDirectory,
+    postgres: { ...file.postgres, binaries: onServers(file.postgres.binaries) },
+    servers,
+    replication: { ...file.replication, archive: onServers(file.replication.archive) },
+    backup: file.backup === undefined ? undefined : completeBackup(file.backup, house),
+  }
+}
+
+interface House {
+  readonly file: ClusterFile
+  readonly around: Surroundings
+  readonly stateDirectory: string
+}
+
+function completeServer(server: ServerFile, house: House): ServerSettings {
+  const { file, around, stateDirectory } = house
+  const isLocal = isThisMachine(server.host, around.machine)
+  const absolute = (path: string) => (isLocal ? resolve(around.directory, path) : path)
+  const directory =
+    server.directory ?? `/var/lib/postgresql/${file.postgres.version}/${file.cluster}`
+  const needsOwnSockets =
+    isLocal && !around.machine.isRoot && !around.machine.canWrite(RUN_DIRECTORY)
+  const sockets = needsOwnSockets ? `${stateDirectory}/sockets` : RUN_DIRECTORY
+  return {
+    ...server,
+    ssh: completeSsh(file.ssh, server.ssh),
+    address: server.address ?? server.host,
+    directory: absolute(directory),
+    socketDirectory: absolute(server.socketDirectory ?? sockets),
+    isLocal,
+  }
+}
+
+function completeBackup(backup: BackupFile, house: House): BackupSettings {
+  const { file, around } = house
+  const server = file.servers[backup.server]
+  const host = backup.host ?? server?.host ?? ''
+  const isLocal = isThisMachine(host, around.machine)
+  return {
+    ...backup,
+    host,
+    ssh: completeSsh(file.ssh, backup.ssh ?? server?.ssh),
+    slot: backup.slot ?? slotNameOf(backup.server),
+    repository: isLocal ? resolve(around.directory, backup.repository) : backup.repository,
+    isLocal,
+  }
+}
+
+function completeSsh(shared: SshSettings, own: SshSettings | undefined): CompleteSsh {
+  const user = own?.user ?? shared.user
+  return {
+    user,
+    port: own?.port ?? shared.port,
+    sudo: own?.sudo ?? shared.sudo ?? (user !== undefined && user !== 'root'),
+  }
+}

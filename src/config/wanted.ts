@@ -1,0 +1,86 @@
+/**
+ * From the complete settings to the wish the planner reads (src/cluster/wanted.ts): same facts, the engine's names.
+ */
+import type {
+  BackupWanted,
+  ClusterWanted,
+  HostWanted,
+  PostgresWanted,
+  ReplicationWanted,
+  ServerWanted,
+} from '../cluster/wanted.ts'
+import type { BackupSettings, ClusterSettings, ServerSettings } from './settings.ts'
+
+/** The cluster as the engine wants to hear it. */
+export function toWanted(settings: ClusterSettings): ClusterWanted {
+  return {
+    name: settings.cluster,
+    stateDirectory: settings.stateDirectory,
+    postgres: postgresWanted(settings.postgres),
+    servers: Object.entries(settings.servers).map(([name, server]) => serverWanted(name, server)),
+    replication: replicationWanted(settings.replication),
+    backup: settings.backup === undefined ? undefined : backupWanted(settings.backup),
+  }
+}
+
+function postgresWanted(postgres: ClusterSettings['postgres']): PostgresWanted {
+  const { segmentSize, binaries, parameters, ...same } = postgres
+  return { ...same, binaries, segmentBytes: segmentSize, parameters: lowerCase(parameters) }
+}
+
+function serverWanted(name: string, server: ServerSettings): ServerWanted {
+  return {
+    name,
+    role: server.role,
+    host: hostWanted(server),
+    address: server.address,
+    port: server.port,
+    directory: server.directory,
+    socketDirectory: server.socketDirectory,
+    tablespaceMapping: server.tablespaces,
+    parameters: lowerCase(server.parameters),
+  }
+}
+
+function replicationWanted(replication: ClusterSettings['replication']): ReplicationWanted {
+  const { role, connectionLimit, keep, slotKeep, synchronous, archive } = replication
+  return {
+    role,
+    connectionLimit,
+    walKeepBytes: keep,
+    maxSlotWalKeepBytes: slotKeep === 'unlimited' ? undefined : slotKeep,
+    synchronousStandbys: synchronous,
+    archiveDirectory: archive,
+  }
+}
+
+function backupWanted(backup: BackupSettings): BackupWanted {
+  return {
+    name: backup.server,
+    host: hostWanted(backup),
+    repository: backup.repository,
+    backupRole: backup.role,
+    streamRole: backup.streamRole,
+    slot: backup.slot,
+    synchronous: backup.synchronous,
+    schedule: { backup: backup.schedule.backup, verify: backup.schedule.verify },
+    retention: {
+      windowMs: backup.retention.window,
+      count: backup.retention.count,
+      minimum: backup.retention.minimum,
+    },
+    compressionLevel: backup.compression,
+    rateLimitBytes: backup.rateLimit,
+  }
+}
+
+function hostWanted(machine: Pick<ServerSettings, 'host' | 'isLocal' | 'ssh'>): HostWanted {
+  return { address: machine.host, local: machine.isLocal, ssh: machine.ssh }
+}
+
+/** PostgreSQL compares the names of settings without regard to case. */
+function lowerCase(parameters: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name.toLowerCase(), value]),
+  )
+}
