@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { BackstayError } from '../../../src/errors/backstay-error.ts'
+import { exitCodeOf, renderErrorJson, renderErrorText } from '../../../src/errors/render.ts'
+
+const cause = new Error('outer', { cause: new Error('password=s3cret refused') })
+const error = new BackstayError('POSTGRES_AUTH', 'Cannot log in to "db1" with password=s3cret', {
+  hint: 'Try postgres://a:s3cret@db1',
+  details: {
+    server: 'db1',
+    url: 'postgres://a:s3cret@db1',
+    lsn: 2n ** 60n,
+    deep: [{ password: 's3cret' }],
+  },
+  cause,
+})
+
+suite('rendered error', () => {
+  test('says what failed, because of what, and what to do', () => {
+    assert.equal(
+      renderErrorText(error),
+      [
+        'Error: Cannot log in to "db1" with password=***',
+        '  because: outer',
+        '  because: password=*** refused',
+        'Hint: Try postgres://a:***@db1',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('is one object as JSON, positions as text', () => {
+    assert.deepEqual(renderErrorJson(error), {
+      error: {
+        code: 'POSTGRES_AUTH',
+        message: 'Cannot log in to "db1" with password=***',
+        hint: 'Try postgres://a:***@db1',
+        details: {
+          server: 'db1',
+          url: 'postgres://a:***@db1',
+          lsn: '1152921504606846976',
+          deep: [{ password: '***' }],
+          causes: ['outer', 'password=*** refused'],
+        },
+      },
+    })
+  })
+
+  test('a cause whose text is in the message already is not repeated', () => {
+    const told = new BackstayError('FAILED', 'Cannot write: ENOSPC', { cause: new Error('ENOSPC') })
+    assert.ok(!renderErrorText(told).includes('because'))
+  })
+
+  test('anything else is a bug, with its stack', () => {
+    const text = renderErrorText(new TypeError('x is not a function'))
+    assert.match(text, /This is a bug in Backstay[^]*TypeError: x is not a function\n\s+at /)
+    assert.equal(renderErrorJson('odd').error.code, 'BUG')
+    assert.equal(
+      renderErrorJson(new TypeError('password=s3cret')).error.message.includes('s3cret'),
+      false,
+    )
+  })
+
+  test('decides the exit code', () => {
+    assert.equal(exitCodeOf(error), 21)
+    assert.equal(exitCodeOf(new Error('x')), 70)
+    assert.equal(exitCodeOf(undefined), 70)
+  })
+})
