@@ -1,0 +1,24 @@
+/**
+ * A server's address as the socket layer wants it and as people read it.
+ */
+import type { ConnectionOptions } from './connection-options.ts'
+
+type Address = Pick<ConnectionOptions, 'host' | 'port'>
+
+/** Whether `host` is the directory of a Unix socket. */
+export function isSocketDirectory(host: string): boolean {
+  return host.startsWith('/')
+}
+
+/** The socket file that a server with this directory and port listens on. */
+export function socketPath(address: Address): string {
+  return `${address.host.replace(/\/+$/, '')}/.s.PGSQL.${address.port}`
+}
+
+/** `db1:5432`, `[::1]:5432` or the path of the Unix socket. */
+export function describeServer(address: Address): string {
+  if (isSocketDirectory(address.host)) return socketPath(address)
+  return address.host.includes(':')
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`
+}
