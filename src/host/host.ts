@@ -7,18 +7,21 @@
 export interface CommandOptions {
   /** OS user to run as; the driver's own user when left out. */
   readonly user?: string
+  /** Working directory. Default `/`, which every user may be in. */
   readonly directory?: string
-  /** Added to a clean environment (PATH, HOME, LANG=C.UTF-8); nothing is inherited. */
+  /** Added to a clean environment (PATH, HOME, USER, LOGNAME, LANG=C.UTF-8); nothing is inherited. */
   readonly environment?: Readonly<Record<string, string>>
   /** Written to standard input, which is closed after it; the way for secrets (never argv). */
   readonly input?: string | Uint8Array
-  /** The command is ended (TERM, then KILL) after this. Default 60 s. */
+  /** The command and its process group are ended (TERM, then KILL) after this, and TIMEOUT is thrown. Default 60 s. */
   readonly timeoutMs?: number
+  /** Ends the command the same way when it aborts; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
 /** What a command left. Output is cut to the last 1 MiB each. */
 export interface CommandResult {
+  /** 128 + n when signal n ended it, as shells count. */
   readonly exitCode: number
   readonly stdout: string
   readonly stderr: string
@@ -30,11 +33,17 @@ export interface PathInfo {
   readonly sizeBytes: number
   /** Permission bits, e.g. 0o600. */
   readonly mode: number
+  /** Name of the OS user, or its number when it has no name. */
   readonly owner: string
   readonly modifiedAtMs: number
+  /** What a link says; undefined for everything else. */
+  readonly target: string | undefined
 }
 
-/** Mode and owner given to what is written. */
+/**
+ * Mode and owner given to what is written. Where left out, what is replaced keeps its own;
+ * something new gets 0600 (files) or 0700 (directories) and the driver's own user.
+ */
 export interface Ownership {
   readonly mode?: number
   readonly owner?: string
@@ -54,12 +63,13 @@ export interface Host {
   run(command: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /** The content, or undefined when there is no such file. */
   readFile(path: string): Promise<Buffer | undefined>
-  /** Replaces the file whole: temporary file beside it, fsync, rename, fsync of the directory. */
+  /** Replaces the file whole: temporary file beside it, fsync, rename, fsync of the directory. A link is replaced, not followed. */
   writeFile(path: string, content: string | Uint8Array, ownership?: Ownership): Promise<void>
-  /** Makes the directory and its missing parents; gives the last one mode and owner. */
+  /** Makes the directory and its missing parents (0755); gives the last one mode and owner, also when it was there. */
   makeDirectory(path: string, ownership?: Ownership): Promise<void>
-  /** Removes a file, link or whole tree; no error when it is not there. */
+  /** Removes a file, link or whole tree, durably; no error when it is not there. */
   remove(path: string): Promise<void>
+  /** Renames durably; a file at `to` is replaced, a directory that is not empty is refused. */
   rename(from: string, to: string): Promise<void>
   /** Not followed when it is a link; undefined when there is nothing. */
   inspect(path: string): Promise<PathInfo | undefined>
@@ -72,21 +82,30 @@ export interface Host {
   close(): Promise<void>
 }
 
+/** What is known of a file before its first byte. */
+export interface TreeFileAttributes {
+  readonly mode: number
+  /** Exactly this many bytes follow; `endFile` refuses anything else. */
+  readonly sizeBytes: number
+  readonly modifiedAtMs?: number
+}
+
 /**
  * Writes a tree of files in the order they come: one file open at a time. Nothing is durable until `sync` resolved.
- * Paths are relative to the directory, without `..`; a path that would leave it is refused (FAILED).
+ * Paths are relative to the directory, without `..`; a path that leaves it, by a link too, is refused (FAILED), and so
+ * is a file that is there already. Missing parents are made with mode 0700. Calls must not overlap.
  */
 export interface TreeWriter {
+  /** Makes a directory, or gives one that is there mode and owner. */
   makeDirectory(path: string, mode: number): Promise<void>
+  /** Makes a symbolic link, whatever its target says; nothing can be written through one that leaves the tree. */
   makeLink(path: string, target: string): Promise<void>
-  beginFile(
-    path: string,
-    attributes: { readonly mode: number; readonly modifiedAtMs?: number },
-  ): Promise<void>
+  beginFile(path: string, attributes: TreeFileAttributes): Promise<void>
   /** The view is free for reuse when the promise resolved (or at once when it returned nothing). */
   write(chunk: Uint8Array): void | Promise<void>
   endFile(): Promise<void>
   /** Makes all that was written durable: data, directories, the tree's own entry. */
   sync(): Promise<void>
+  /** Ends it; without a `sync` before, what was written stays where it is and may not be durable. */
   close(): Promise<void>
 }

@@ -1,0 +1,180 @@
+/**
+ * Fills a directory on this machine as fast as the disk takes it. Small writes are gathered into large ones that run beside
+ * the caller; large files are flushed as soon as they end, so that little is left for the sync at the end.
+ */
+import {
+  chmodSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  lchownSync,
+  openSync,
+  symlinkSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { fileError } from './file-error.ts'
+import type { TreeFileAttributes, TreeWriter } from './host.ts'
+import { syncFileSystems, syncPaths } from './sync-tree.ts'
+import { TreeDirectories, type TreeOwner } from './tree-directories.ts'
+import { TreeFile } from './tree-file.ts'
+import { treePathParts } from './tree-path.ts'
+import { WriteBuffers } from './write-buffers.ts'
+
+/** Large files being flushed beside the current one; more would take the threads that write. */
+const FLUSHES_AT_ONCE = 2
+/** Up to this many new paths are fsynced one by one; beyond it whole file systems are. */
+const SINGLE_SYNCS = 64
+
+/** Where the tree is and whose it becomes. */
+export interface LocalTreeOptions {
+  /** For messages. */
+  readonly host: string
+  readonly owner: TreeOwner | undefined
+}
+
+/** The local TreeWriter. */
+export class LocalTreeWriter implements TreeWriter {
+  readonly #directories: TreeDirectories
+  readonly #options: LocalTreeOptions
+  readonly #buffers = new WriteBuffers()
+  readonly #unsynced = new Set<string>()
+  readonly #finishing = new Set<Promise<void>>()
+  #file: TreeFile | undefined
+  #failure: { readonly error: unknown } | undefined
+
+  private constructor(directories: TreeDirectories, options: LocalTreeOptions) {
+    this.#directories = directories
+    this.#options = options
+  }
+
+  /** Opens `directory` for filling; it must exist. */
+  static open(directory: string, options: LocalTreeOptions): LocalTreeWriter {
+    return new LocalTreeWriter(new TreeDirectories(directory, options.owner), options)
+  }
+
+  async makeDirectory(path: string, mode: number): Promise<void> {
+    await this.#guard(`make directory "${path}"`, () => {
+      const real = this.#directories.ensure(treePathParts(path), mode)
+      this.#own(real)
+      chmodSync(real, mode)
+      this.#touch(real)
+    })
+  }
+
+  async makeLink(path: string, target: string): Promise<void> {
+    await this.#guard(`make link "${path}"`, () => {
+      const { directory, name } = this.#place(path)
+      symlinkSync(target, join(directory, name))
+      this.#own(join(directory, name))
+      this.#touch(directory)
+    })
+  }
+
+  async beginFile(path: string, attributes: TreeFileAttributes): Promise<void> {
+    await this.#guard(`write "${path}"`, () => {
+      if (this.#file !== undefined) throw this.#misuse(path, 'another file is being written')
+      const { directory, name } = this.#place(path)
+      const real = join(directory, name)
+      const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+      const fd = openSync(real, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      this.#file = new TreeFile({ path: real, fd }, attributes, this.#buffers)
+      const { owner } = this.#options
+      if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid)
+      fchmodSync(fd, attributes.mode)
+      this.#touch(real)
+    })
+  }
+
+  write(chunk: Uint8Array): void | Promise<void> {
+    const file = this.#file
+    if (file === undefined) throw this.#misuse('', 'no file was begun')
+    try {
+      return file.write(chunk)?.catch((error: unknown) => this.#fail(`write "${file.path}"`, error))
+    } catch (error) {
+      return this.#fail(`write "${file.path}"`, error)
+    }
+  }
+
+  async endFile(): Promise<void> {
+    const file = this.#file
+    if (file === undefined) throw this.#misuse('', 'no file was begun')
+    this.#file = undefined
+    await this.#guard(`write "${file.path}"`, async () => {
+      if (file.isSmall) file.finishNow()
+      else await this.#finishBeside(file)
+    })
+  }
+
+  async sync(): Promise<void> {
+    await this.#guard(`make "${this.#directories.root}" durable`, async () => {
+      if (this.#file !== undefined) throw this.#misuse('', 'a file is being written')
+      await Promise.all(this.#finishing)
+      this.#throwIfFailed()
+      if (this.#unsynced.size > SINGLE_SYNCS) await syncFileSystems(this.#directories.devices)
+      else await syncPaths([...this.#unsynced])
+      this.#unsynced.clear()
+    })
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await Promise.all(this.#finishing)
+    await file?.abandon()
+  }
+
+  /** Flushes and closes `file` while the next one is written; waits only when too many are under way. */
+  async #finishBeside(file: TreeFile): Promise<void> {
+    const finishing = file
+      .finish()
+      .catch((error: unknown) => {
+        this.#failure ??= { error: fileError(this.#options.host, `write "${file.path}"`, error) }
+      })
+      .finally(() => this.#finishing.delete(finishing))
+    this.#finishing.add(finishing)
+    if (this.#finishing.size > FLUSHES_AT_ONCE) await Promise.race(this.#finishing)
+    this.#throwIfFailed()
+  }
+
+  #place(path: string): { readonly directory: string; readonly name: string } {
+    const parts = treePathParts(path)
+    const name = parts.at(-1)
+    if (name === undefined) throw this.#misuse(path, 'it is the directory itself')
+    const directory = this.#directories.ensure(parts.slice(0, -1))
+    this.#touch(directory)
+    return { directory, name }
+  }
+
+  #own(path: string): void {
+    const { owner } = this.#options
+    if (owner !== undefined) lchownSync(path, owner.uid, owner.gid)
+  }
+
+  #touch(path: string): void {
+    if (this.#unsynced.size <= SINGLE_SYNCS) this.#unsynced.add(path).add(dirname(path))
+  }
+
+  async #guard(action: string, work: () => void | Promise<void>): Promise<void> {
+    this.#throwIfFailed()
+    try {
+      await work()
+    } catch (error) {
+      this.#fail(action, error)
+    }
+  }
+
+  /** The first failure is the one that is told from then on: what was written is of no use. */
+  #fail(action: string, error: unknown): never {
+    this.#failure ??= { error: fileError(this.#options.host, action, error) }
+    throw this.#failure.error
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  #misuse(path: string, why: string): BackstayError {
+    return new BackstayError('BUG', `Cannot write "${path}" into a tree: ${why}`)
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * Commands on another machine through the system's OpenSSH, over one shared connection (ControlMaster). The operator's
+ * ~/.ssh/config, agent and jump hosts count; host keys are always checked and nothing is ever asked.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
+import type { Clock } from '../util/clock.ts'
+import { formatDuration } from '../util/duration.ts'
+import { type ChildInput, type ChildOptions, type ChildResult, runChild } from './child-process.ts'
+import { showCommand } from './shell-quote.ts'
+import { Slots } from './slots.ts'
+import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
+import { parseReply, remotePid } from './ssh-reply.ts'
+import {
+  type RemoteCommand,
+  remoteCommandLine,
+  remoteInputPrefix,
+  type SudoOptions,
+} from './ssh-script.ts'
+
+/** sshd allows ten sessions a connection (MaxSessions); one is kept for ending others. */
+const SESSIONS = 8
+/** Beyond the command's own time: the way there and back, and the wait between TERM and KILL. */
+const NETWORK_GRACE_MS = 30_000
+const END_TIMEOUT_MS = 10_000
+/** Ends a remote timeout(1), which ends its group, and waits until it is gone (it kills after 5 s). */
+const END_SCRIPT =
+  'kill -TERM "$1" 2>/dev/null; n=0; while kill -0 "$1" 2>/dev/null && [ $n -lt 80 ]; do sleep 0.1; n=$((n+1)); done'
+
+/** Where and how to log in. What is left out, ~/.ssh/config and ssh's defaults say. */
+export interface SshOptions {
+  /** What people call the machine. */
+  readonly name: string
+  /** Host name, address, or a `Host` of the ssh configuration. */
+  readonly address: string
+  readonly user?: string | undefined
+  readonly port?: number | undefined
+  /** Become root with sudo after login. */
+  readonly sudo?: SudoOptions | undefined
+  /** Instead of ~/.ssh/config (`ssh -F`). */
+  readonly configFile?: string | undefined
+  /** Environment of ssh itself: PATH, HOME, USER, SSH_AUTH_SOCK. */
+  readonly environment: Readonly<Record<string, string>>
+  /** For the way to the host and the login. Default 10 s. */
+  readonly connectTimeoutMs?: number
+  /** A directory for the control socket's own 0700 directory; short, because socket paths are. Default /tmp. */
+  readonly temporaryDirectory?: string
+  readonly clock: Clock
+}
+
+/** One command as a connection runs it. */
+export interface RemoteRun extends Omit<RemoteCommand, 'nonce' | 'sudo'> {
+  readonly input?: ChildInput | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly outputLimitBytes?: number
+}
+
+/** How a remote command ended. */
+export interface RemoteResult {
+  readonly exitCode: number
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+/** An open way to one machine. Must be closed. */
+export class SshConnection implements AsyncDisposable {
+  readonly options: SshOptions
+  readonly #directory: string
+  readonly #slots = new Slots(SESSIONS)
+
+  private constructor(options: SshOptions, directory: string) {
+    this.options = options
+    this.#directory = directory
+  }
+
+  /** Prepares a connection; it is made by the first command and again when it was lost. */
+  static async open(options: SshOptions): Promise<SshConnection> {
+    const folder = options.temporaryDirectory ?? '/tmp'
+    return new SshConnection(options, await mkdtemp(join(folder, 'backstay-ssh-')))
+  }
+
+  /**
+   * Runs a command there. @throws HOST_UNREACHABLE, HOST_PRIVILEGE, TIMEOUT, HOST_COMMAND when it cannot be started,
+   * and the signal's reason when aborted: by then the command is ended there, as far as the host can be reached.
+   */
+  async run(remote: RemoteRun): Promise<RemoteResult> {
+    remote.signal?.throwIfAborted()
+    return this.#slots.run(() => this.#run(remote))
+  }
+
+  async #run(remote: RemoteRun): Promise<RemoteResult> {
+    const nonce = randomBytes(16).toString('hex')
+    const full: RemoteCommand = { ...remote, nonce, sudo: this.options.sudo }
+    const ending = new Ending(this, remote.signal)
+    const { clock } = this.options
+    const started = clock.monotonic()
+    try {
+      const result = await this.#ssh(remoteCommandLine(full), {
+        input: joinInput(remoteInputPrefix(full), remote.input),
+        timeoutMs: remote.timeoutMs + NETWORK_GRACE_MS,
+        signal: ending.signal,
+        onStderr: (chunk) => ending.watch(chunk, nonce),
+        ...(remote.outputLimitBytes === undefined
+          ? {}
+          : { outputLimitBytes: remote.outputLimitBytes }),
+      })
+      remote.signal?.throwIfAborted()
+      return await this.#judge(remote, { result, nonce, elapsedMs: clock.monotonic() - started })
+    } finally {
+      ending.release()
+    }
+  }
+
+  /** Ends the remote process `pid` (a timeout(1)) and waits until it is gone. */
+  async end(pid: number): Promise<void> {
+    const nonce = randomBytes(16).toString('hex')
+    const command = ['sh', '-c', END_SCRIPT, 'sh', String(pid)]
+    const { sudo } = this.options
+    const full = {
+      command,
+      nonce,
+      directory: '/',
+      environment: {},
+      timeoutMs: END_TIMEOUT_MS,
+      sudo,
+    }
+    await this.#ssh(remoteCommandLine(full), {
+      input: remoteInputPrefix(full),
+      timeoutMs: END_TIMEOUT_MS,
+    })
+  }
+
+  /** The command line of ssh up to and with the address; ours wins over the operator's configuration, `extra` over ours. */
+  sshCommand(extra: readonly string[] = []): readonly string[] {
+    const { configFile, user, port, address, connectTimeoutMs = 10_000 } = this.options
+    return [
+      'ssh',
+      ...extra,
+      ...(configFile === undefined ? [] : ['-F', configFile]),
+      ...(user === undefined ? [] : ['-l', user]),
+      ...(port === undefined ? [] : ['-p', String(port)]),
+      ...SSH_OPTIONS.flatMap((option) => ['-o', option]),
+      '-o',
+      `ControlPath=${this.#directory}/c`,
+      '-o',
+      `ConnectTimeout=${Math.max(1, Math.ceil(connectTimeoutMs / 1000))}`,
+      '--',
+      address,
+    ]
+  }
+
+  /** The fingerprint of the key the host shows, unproved; for the operator to compare. Undefined when it cannot be had. */
+  async shownHostKey(): Promise<string | undefined> {
+    const command = [...this.sshCommand(['-v']), 'true']
+    const { environment } = this.options
+    const timeoutMs = NETWORK_GRACE_MS
+    const result = await runChild(command, { directory: '/', environment, timeoutMs }).catch(
+      () => undefined,
+    )
+    return /Server host key: (\S+ \S+)/.exec(result?.stderr.toString() ?? '')?.[1]
+  }
+
+  /** What ssh's end means when the remote script gave no answer. */
+  async failure(stderr: string): Promise<BackstayError> {
+    const { name, address } = this.options
+    const sudo = sudoError(name, stderr)
+    if (sudo !== undefined) return sudo
+    const shown = isHostKeyProblem(stderr) ? await this.shownHostKey() : undefined
+    return sshError({ host: name, address, shownHostKey: shown }, stderr)
+  }
+
+  /** Closes the shared connection. Commands still running are cut off. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const command = this.sshCommand(['-O', 'exit'])
+    const options = {
+      directory: '/',
+      environment: this.options.environment,
+      timeoutMs: END_TIMEOUT_MS,
+    }
+    await runChild(command, options).catch(() => undefined)
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #judge(
+    remote: RemoteRun,
+    run: { readonly result: ChildResult; readonly nonce: string; readonly elapsedMs: number },
+  ): Promise<RemoteResult> {
+    const { name } = this.options
+    const { result, nonce, elapsedMs } = run
+    const reply = parseReply(result.stderr.toString(), nonce)
+    if (result.timedOut) throw await this.failure('Connection timed out')
+    if (reply.refused !== undefined) throw refusedError(name, remote, reply.refused)
+    if (reply.exitCode === undefined) throw await this.failure(reply.stderr)
+    const { exitCode } = reply
+    if ((exitCode === 124 || exitCode === 137) && elapsedMs >= remote.timeoutMs) {
+      throw timedOut(name, remote)
+    }
+    if ((exitCode === 126 || exitCode === 127) && /^(env|setpriv): /.test(reply.stderr)) {
+      throw cannotStart(name, remote, reply.stderr.trim())
+    }
+    return { exitCode, stdout: result.stdout, stderr: reply.stderr }
+  }
+
+  async #ssh(
+    line: string,
+    options: Omit<ChildOptions, 'directory' | 'environment'>,
+  ): Promise<ChildResult> {
+    const { environment } = this.options
+    try {
+      return await runChild([...this.sshCommand(), line], {
+        directory: '/',
+        environment,
+        ...options,
+      })
+    } catch (error) {
+      if (options.signal?.aborted === true) throw error
+      throw new BackstayError('HOST_UNREACHABLE', 'Cannot start ssh: is OpenSSH installed here?', {
+        hint: 'Install the OpenSSH client.',
+        cause: error,
+      })
+    }
+  }
+}
+
+const SSH_OPTIONS = [
+  'BatchMode=yes',
+  'StrictHostKeyChecking=yes',
+  'ControlMaster=auto',
+  'ControlPersist=60',
+  'ServerAliveInterval=10',
+  'ServerAliveCountMax=3',
+  'LogLevel=ERROR',
+  'RequestTTY=no',
+  'RemoteCommand=none',
+  'PermitLocalCommand=no',
+  'ClearAllForwardings=yes',
+  'ForwardAgent=no',
+  'ForwardX11=no',
+] as const
+
+/** Turns the operator's abort into the end of the remote command first and of our ssh then. */
+class Ending {
+  readonly #connection: SshConnection
+  readonly #outer: AbortSignal | undefined
+  readonly #inner = new AbortController()
+  #pid: number | undefined
+  #head = ''
+
+  constructor(connection: SshConnection, outer: AbortSignal | undefined) {
+    this.#connection = connection
+    this.#outer = outer
+    outer?.addEventListener('abort', this.#begin)
+  }
+
+  /** Ends ssh when the remote command is ended. */
+  get signal(): AbortSignal {
+    return this.#inner.signal
+  }
+
+  /** Looks for the remote pid, which comes before anything the command itself says. */
+  watch(chunk: Buffer, nonce: string): void {
+    if (this.#pid !== undefined || this.#head.length > 4096) return
+    this.#head += chunk.toString('latin1')
+    this.#pid = remotePid(this.#head, nonce)
+  }
+
+  release(): void {
+    this.#outer?.removeEventListener('abort', this.#begin)
+  }
+
+  readonly #begin = (): void => {
+    const remote = this.#pid === undefined ? Promise.resolve() : this.#connection.end(this.#pid)
+    // Whether the host could still be told or not, the wait here is over.
+    void remote.catch(() => undefined).then(() => this.#inner.abort(this.#outer?.reason))
+  }
+}
+
+/** Puts `prefix` before the command's own input. */
+function joinInput(prefix: string, input: ChildInput | undefined): ChildInput | undefined {
+  if (prefix === '') return input
+  if (typeof input !== 'function')
+    return Buffer.concat([Buffer.from(prefix), Buffer.from(input ?? '')])
+  return (stdin) => {
+    stdin.write(prefix)
+    input(stdin)
+  }
+}
+
+function refusedError(
+  name: string,
+  remote: RemoteRun,
+  refused: 'no-user' | 'no-directory',
+): BackstayError {
+  if (refused === 'no-directory') {
+    return cannotStart(name, remote, `no such directory "${remote.directory}"`)
+  }
+  return new BackstayError(
+    'HOST_PRIVILEGE',
+    `OS user "${remote.user}" does not exist on "${name}"`,
+    {
+      hint: `Make the user there (useradd --system ${remote.user}) or name another one.`,
+      details: { host: name, user: remote.user },
+    },
+  )
+}
+
+function cannotStart(name: string, remote: RemoteRun, reason: string): BackstayError {
+  return new BackstayError(
+    'HOST_COMMAND',
+    `Cannot start a command on "${name}": ${showCommand(remote.command)}: ${reason}`,
+    { details: { host: name, command: [...remote.command] } },
+  )
+}
+
+function timedOut(name: string, remote: RemoteRun): BackstayError {
+  const { command, timeoutMs } = remote
+  return new BackstayError(
+    'TIMEOUT',
+    `Command on "${name}" did not end within ${formatDuration(timeoutMs)}: ${showCommand(command)}`,
+    { details: { host: name, command: [...command], timeoutMs } },
+  )
+}

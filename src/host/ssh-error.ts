@@ -1,0 +1,126 @@
+/**
+ * Why ssh could not do its work, from what it said. The one place that reads ssh's and sudo's messages.
+ */
+import { BackstayError } from '../errors/backstay-error.ts'
+import { lastLines } from './run-checked.ts'
+
+/** One way in which a connection fails. */
+interface SshCause {
+  readonly name: string
+  readonly pattern: RegExp
+  readonly says: string
+  readonly hint: string
+}
+
+const KEY_HINT = 'Compare the fingerprint with the one on the host itself'
+
+/** The first that matches counts. Texts of OpenSSH 7 to 10. */
+const CAUSES: readonly SshCause[] = [
+  {
+    name: 'host-key-changed',
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed/i,
+    says: 'its host key is not the known one',
+    hint: `Either the host was reinstalled or somebody stands between. ${KEY_HINT}, then remove the old key from the known_hosts file named (ssh-keygen -R).`,
+  },
+  {
+    name: 'host-key-unknown',
+    pattern: /host key is known for|Host key verification failed/i,
+    says: 'its host key is unknown',
+    hint: `${KEY_HINT}, then connect once by hand (ssh HOST) and accept it.`,
+  },
+  {
+    name: 'permission-denied',
+    pattern: /Permission denied|Too many authentication failures/i,
+    says: 'it refused the login',
+    hint: 'Put your public key into its authorized_keys, or name another user or key in ~/.ssh/config; keys with a passphrase need ssh-agent.',
+  },
+  {
+    name: 'refused',
+    pattern: /Connection refused/i,
+    says: 'nothing listens on that port',
+    hint: 'See that sshd runs there, and that address and port are right.',
+  },
+  {
+    name: 'timeout',
+    pattern: /timed out|Timeout, server .* not responding/i,
+    says: 'it did not answer in time',
+    hint: 'See that the host is up and no firewall drops the packets.',
+  },
+  {
+    name: 'no-route',
+    pattern: /No route to host|Network is unreachable|Host is down/i,
+    says: 'there is no way to it in the network',
+    hint: 'See that address, network and VPN are right.',
+  },
+  {
+    name: 'unknown-name',
+    pattern: /Could not resolve hostname/i,
+    says: 'its name is unknown',
+    hint: 'Correct the name, or use the address.',
+  },
+  {
+    name: 'lost',
+    pattern: /Connection (closed|reset)|Broken pipe|closed by remote host|mux_client|client_loop/i,
+    says: 'the connection was lost',
+    hint: 'See that the host is up; run the command again.',
+  },
+]
+
+const OTHER: SshCause = {
+  name: 'other',
+  pattern: /^/,
+  says: 'ssh failed',
+  hint: 'Try the same by hand: ssh -v HOST.',
+}
+
+/** Whose connection failed. */
+export interface SshTarget {
+  /** What people call the machine. */
+  readonly host: string
+  /** As given to ssh. */
+  readonly address: string
+  /** The key it showed, as `ssh-ed25519 SHA256:…`, when that is what it is about. */
+  readonly shownHostKey: string | undefined
+}
+
+/** Whether ssh did not trust the host's key. */
+export function isHostKeyProblem(stderr: string): boolean {
+  return causeOf(stderr).name.startsWith('host-key')
+}
+
+/** The error for an ssh that ended without an answer from the remote script. */
+export function sshError(target: SshTarget, stderr: string): BackstayError {
+  const { host, address, shownHostKey } = target
+  const cause = causeOf(stderr)
+  const known = /Offending .* key in (\S+)/.exec(stderr)?.[1]
+  const facts = [
+    ...(shownHostKey === undefined ? [] : [`it shows ${shownHostKey}`]),
+    ...(known === undefined ? [] : [`the known one is in ${known}`]),
+  ]
+  const reason = [cause.says, ...facts].join(', ')
+  const said = isHostKeyProblem(stderr) ? '' : lastLines(stderr.replaceAll('\r', ''), 5)
+  return new BackstayError(
+    'HOST_UNREACHABLE',
+    `Cannot reach "${host}" by ssh (${address}): ${reason}${said === '' ? '' : `: ${said}`}`,
+    {
+      hint: cause.hint.replace('HOST', address),
+      details: { host, address, cause: cause.name, shownHostKey },
+    },
+  )
+}
+
+function causeOf(stderr: string): SshCause {
+  return CAUSES.find((cause) => cause.pattern.test(stderr)) ?? OTHER
+}
+
+/** The error for a login that worked and a sudo that did not; undefined when sudo is not what failed. */
+export function sudoError(host: string, stderr: string): BackstayError | undefined {
+  const line = stderr
+    .split('\n')
+    .find((line) => /^sudo: |is not in the sudoers file|^sh: .*sudo.*not found/.test(line))
+  if (line === undefined) return undefined
+  return new BackstayError('HOST_PRIVILEGE', `Cannot become root on "${host}" with sudo: ${line}`, {
+    hint: 'Allow the login user to use sudo without a password (NOPASSWD), give the password, or log in as root or as the OS user of PostgreSQL.',
+    details: { host },
+  })
+}

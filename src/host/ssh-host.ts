@@ -1,0 +1,169 @@
+/**
+ * The driver for another machine, through the system's OpenSSH. There it needs a POSIX shell, coreutils, findutils and tar, and
+ * util-linux (setpriv) to act as other users; as root, by login or by sudo, it acts as any.
+ */
+import { isAbsolute, normalize } from 'node:path/posix'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { fileError } from './file-error.ts'
+import type {
+  CommandOptions,
+  CommandResult,
+  Host,
+  Ownership,
+  PathInfo,
+  TreeWriter,
+} from './host.ts'
+import { SshConnection, type SshOptions } from './ssh-connection.ts'
+import { SshFiles } from './ssh-files.ts'
+import { SshTreeWriter } from './ssh-tree-writer.ts'
+
+const DEFAULT_TIMEOUT_MS = 60_000
+
+/** Another machine. Must be closed. */
+export class SshHost implements Host {
+  readonly name: string
+  readonly user: string
+  readonly #connection: SshConnection
+  readonly #files: SshFiles
+
+  private constructor(connection: SshConnection, user: string) {
+    this.name = connection.options.name
+    this.user = user
+    this.#connection = connection
+    this.#files = new SshFiles(connection)
+  }
+
+  /**
+   * Logs in, becomes root when asked to, and learns who that is.
+   * @throws HOST_UNREACHABLE with the cause (`details.cause`: host-key-unknown, host-key-changed, permission-denied, refused,
+   * timeout, no-route, unknown-name, lost), HOST_PRIVILEGE when sudo refuses.
+   */
+  static async connect(options: SshOptions): Promise<SshHost> {
+    const connection = await SshConnection.open(options)
+    try {
+      const { stdout } = await connection.run({
+        command: ['id', '-un'],
+        directory: '/',
+        environment: {},
+        timeoutMs: DEFAULT_TIMEOUT_MS,
+      })
+      return new SshHost(connection, stdout.toString().trim())
+    } catch (error) {
+      await connection[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async run(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const { directory = '/', environment = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options
+    const user = this.#userFor(options.user, 'run a command')
+    const { input, signal } = options
+    const remote = { command, user, directory, environment, timeoutMs, input, signal }
+    const { exitCode, stdout, stderr } = await this.#connection.run(remote)
+    return { exitCode, stdout: stdout.toString(), stderr }
+  }
+
+  async readFile(path: string): Promise<Buffer | undefined> {
+    return this.#translate(`read "${path}"`, path, () => this.#files.read(path))
+  }
+
+  async writeFile(
+    path: string,
+    content: string | Uint8Array,
+    ownership: Ownership = {},
+  ): Promise<void> {
+    await this.#translate(`write "${path}"`, path, async () => {
+      await this.#checkOwner(ownership)
+      await this.#files.write(path, Buffer.from(content), ownership)
+    })
+  }
+
+  async makeDirectory(path: string, ownership: Ownership = {}): Promise<void> {
+    await this.#translate(`make directory "${path}"`, path, async () => {
+      await this.#checkOwner(ownership)
+      await this.#files.makeDirectory(path, ownership)
+    })
+  }
+
+  async remove(path: string): Promise<void> {
+    if (/^\/*$/.test(normalize(path))) {
+      throw new BackstayError('FAILED', `Will not remove "${path}"`)
+    }
+    await this.#translate(`remove "${path}"`, path, () => this.#files.remove(path))
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const checked = isAbsolute(to) ? from : to
+    await this.#translate(`rename "${from}" to "${to}"`, checked, () =>
+      this.#files.rename(from, to),
+    )
+  }
+
+  async inspect(path: string): Promise<PathInfo | undefined> {
+    return this.#translate(`look at "${path}"`, path, () => this.#files.inspect(path))
+  }
+
+  async list(path: string): Promise<readonly string[] | undefined> {
+    return this.#translate(`list "${path}"`, path, () => this.#files.list(path))
+  }
+
+  async freeBytes(path: string): Promise<number> {
+    return this.#translate(`measure free space of "${path}"`, path, () =>
+      this.#files.freeBytes(path),
+    )
+  }
+
+  async openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter> {
+    const action = `write into "${directory}"`
+    return this.#translate(action, directory, async () => {
+      await this.#checkOwner(options)
+      const owner = this.#userFor(options.owner, action)
+      const [connection, files] = [this.#connection, this.#files]
+      return SshTreeWriter.open({ connection, files, directory, owner })
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]()
+  }
+
+  async #translate<T>(action: string, path: string, work: () => Promise<T>): Promise<T> {
+    if (!isAbsolute(path)) {
+      throw new BackstayError('FAILED', `Cannot ${action}: the path is not absolute`)
+    }
+    try {
+      return await work()
+    } catch (error) {
+      throw fileError(this.name, action, error)
+    }
+  }
+
+  async #checkOwner(ownership: Ownership): Promise<void> {
+    const { owner } = ownership
+    if (owner === undefined) return
+    this.#userFor(owner, `give files to "${owner}"`)
+    if ((await this.#files.ownerOf(owner)) !== undefined) return
+    throw new BackstayError(
+      'HOST_PRIVILEGE',
+      `OS user "${owner}" does not exist on "${this.name}"`,
+      {
+        hint: `Make the user there (useradd --system ${owner}) or name another one.`,
+        details: { host: this.name, user: owner },
+      },
+    )
+  }
+
+  /** The user to act as, undefined for our own. @throws HOST_PRIVILEGE when that is somebody else and we are not root there. */
+  #userFor(name: string | undefined, action: string): string | undefined {
+    if (name === undefined || name === this.user) return undefined
+    if (this.user === 'root') return name
+    throw new BackstayError(
+      'HOST_PRIVILEGE',
+      `Cannot ${action} on "${this.name}": it needs OS user "${name}" and the login is "${this.user}"`,
+      {
+        hint: `Log in as root or "${name}", or set ssh.sudo for this host in the cluster file.`,
+        details: { host: this.name, user: this.user, neededUser: name },
+      },
+    )
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Reads what the script around a remote command said, and takes it out of the command's own standard error.
+ */
+
+/** How the remote side ended. Without `exitCode` and `refused` the connection was lost or never made. */
+export interface RemoteReply {
+  readonly exitCode: number | undefined
+  /** Why the command was not started. */
+  readonly refused: 'no-user' | 'no-directory' | undefined
+  /** What the command itself (or ssh) wrote. */
+  readonly stderr: string
+}
+
+/** Pid of the remote timeout(1), which passes signals on to the whole group; undefined while it has not been said. */
+export function remotePid(stderr: string, nonce: string): number | undefined {
+  const pid = new RegExp(`${nonce} pid (\\d+)\\n`).exec(stderr)?.[1]
+  return pid === undefined ? undefined : Number(pid)
+}
+
+/** Reads standard error of ssh. `nonce` is hexadecimal and unguessable for the command. */
+export function parseReply(stderr: string, nonce: string): RemoteReply {
+  const exit = new RegExp(`${nonce} exit (\\d+)\\n`).exec(stderr)?.[1]
+  const refused = new RegExp(`${nonce} (no-user|no-directory)\\n`).exec(stderr)?.[1]
+  return {
+    exitCode: exit === undefined ? undefined : Number(exit),
+    refused: refused as RemoteReply['refused'],
+    stderr: stderr.replaceAll(new RegExp(`${nonce} [a-z-]+(?: \\d+)?\\n`, 'g'), ''),
+  }
+}
