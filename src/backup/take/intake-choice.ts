@@ -1,0 +1,135 @@
+/**
+ * Chooses how a file of the stream is taken in: whole, by page LSN, or as an incremental file.
+ */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import type { Lsn } from '../../postgres/lsn.ts'
+import type { UnitPacker } from '../../repository/unit-packer.ts'
+import { parseIncrementalPath, parseRelationPath } from '../relation-path.ts'
+import { BackupLabelIntake } from './backup-label-intake.ts'
+import { EmptiedPacks } from './emptied-packs.ts'
+import type { FileIntake } from './file-intake.ts'
+import { type FileFacts, FileRecord, type RecordedFile } from './file-record.ts'
+import { IncrementalIntake } from './incremental-intake.ts'
+import { PageLsnIntake } from './page-lsn-intake.ts'
+import { PlainIntake } from './plain-intake.ts'
+import type { OpenReference, ReceiveOptions } from './receive-options.ts'
+import type { WindowQueue } from './window-queue.ts'
+
+/** A file of the stream before its bytes. */
+export interface AnnouncedFile extends FileFacts {
+  /** As sent. */
+  readonly sizeBytes: number
+}
+
+/** A chosen intake. */
+export interface ChosenIntake {
+  readonly intake: FileIntake
+  /** The bytes sent are not the bytes of the file as it will be restored. */
+  readonly isTransformed: boolean
+}
+
+/** What all intakes of one backup share. */
+export interface IntakeTools {
+  readonly packer: UnitPacker
+  readonly windows: WindowQueue
+  readonly limitLsn: () => Lsn
+  /** `asSent`: the recorded bytes are those the server sent. */
+  readonly recorded: (recorded: RecordedFile, asSent: boolean) => void
+}
+
+/** Makes the intakes of one backup. */
+export class IntakeChoice {
+  readonly #options: ReceiveOptions
+  readonly #tools: IntakeTools
+  readonly #emptied: EmptiedPacks
+
+  constructor(options: ReceiveOptions, tools: IntakeTools) {
+    this.#options = options
+    this.#tools = tools
+    this.#emptied = new EmptiedPacks(options.reference?.emptying ?? { packs: [], budgetBytes: 0 })
+  }
+
+  /** The intake for the next file; a promise when the reference must be asked. */
+  choose(file: AnnouncedFile): ChosenIntake | Promise<ChosenIntake> {
+    const { reference, method } = this.#options
+    if (reference !== undefined && method === 'incremental') {
+      const path = parseIncrementalPath(file.path)
+      if (path !== undefined) return this.#incremental({ ...file, path }, reference)
+      if (file.path === 'backup_label') return this.#backupLabel(file)
+    }
+    if (reference !== undefined && method === 'page-lsn' && file.sizeBytes > 0) {
+      if (parseRelationPath(file.path)?.fork === 'main') return this.#byPageLsn(file, reference)
+    }
+    return this.#plain(file)
+  }
+
+  /** Stores a file that the server did not announce, or not with this content. */
+  unannounced(file: FileFacts, sizeBytes: number | undefined): FileIntake {
+    const content = { sizeBytes, paged: false, firstBlock: undefined }
+    return new PlainIntake(this.#tools.packer, this.#record(file, false), content)
+  }
+
+  #plain(file: AnnouncedFile): ChosenIntake {
+    const relation = parseRelationPath(file.path)
+    const intake = new PlainIntake(this.#tools.packer, this.#record(file, true), {
+      sizeBytes: file.sizeBytes,
+      paged: relation !== undefined,
+      firstBlock: this.#options.dataChecksums ? relation?.firstBlock : undefined,
+    })
+    return { intake, isTransformed: false }
+  }
+
+  #record(file: FileFacts, asSent: boolean): FileRecord {
+    const { path, mode, modifiedAtMs } = file
+    return new FileRecord({ path, mode, modifiedAtMs }, (recorded) => {
+      this.#tools.recorded(recorded, asSent)
+    })
+  }
+
+  #backupLabel(file: AnnouncedFile): ChosenIntake {
+    const intake = new BackupLabelIntake(async (content) => {
+      const plain = this.unannounced(file, content.length)
+      await plain.data(content)
+      await plain.end()
+    })
+    return { intake, isTransformed: true }
+  }
+
+  async #byPageLsn(file: AnnouncedFile, reference: OpenReference): Promise<ChosenIntake> {
+    const known = await reference.index.find(file.path)
+    if (known === undefined) return this.#plain(file)
+    const intake = new PageLsnIntake({
+      windows: this.#tools.windows,
+      packer: this.#tools.packer,
+      record: this.#record(file, true),
+      reference: known,
+      emptied: this.#emptied,
+      changedSince: reference.startLsn,
+      limitLsn: this.#tools.limitLsn(),
+      firstBlock: parseRelationPath(file.path)?.firstBlock ?? 0,
+      checksums: this.#options.dataChecksums,
+      sizeBytes: file.sizeBytes,
+    })
+    return { intake, isTransformed: false }
+  }
+
+  async #incremental(file: AnnouncedFile, reference: OpenReference): Promise<ChosenIntake> {
+    const known = await reference.index.find(file.path)
+    if (known === undefined) {
+      throw new BackstayError(
+        'POSTGRES_PROTOCOL',
+        `Cannot use the incremental file of "${file.path}": the reference backup has no such file`,
+      )
+    }
+    const intake = new IncrementalIntake({
+      packer: this.#tools.packer,
+      record: this.#record(file, false),
+      reference: known,
+      emptied: this.#emptied,
+      packs: reference.packs,
+      firstBlock: parseRelationPath(file.path)?.firstBlock ?? 0,
+      checksums: this.#options.dataChecksums,
+    })
+    return { intake, isTransformed: true }
+  }
+}

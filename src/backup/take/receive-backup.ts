@@ -1,0 +1,157 @@
+/**
+ * Runs BASE_BACKUP into a receiver, by the best method the server takes part in.
+ */
+import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
+import type { BackupId, BackupInfo, BackupMethod } from '../../repository/backup-info.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { ManifestReader } from '../../repository/manifest-reader.ts'
+import { PackReader } from '../../repository/pack-reader.ts'
+import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
+import { ReplicationConnection } from '../../wire/replication-connection.ts'
+import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
+import type { BackupChoice, ChangedPagesChoice } from './choose-reference.ts'
+import { planEmptying } from './emptied-packs.ts'
+import type { OpenReference, ReceiveOptions } from './receive-options.ts'
+import { referenceManifest } from './reference-manifest.ts'
+import { ReferenceIndex } from './reference-index.ts'
+import type { BackedUpServer } from './server-facts.ts'
+import type { TakeBackupOptions } from './take-options.ts'
+
+/** SQLSTATE by which a server says that it cannot do an incremental backup now: object_not_in_prerequisite_state. */
+const NOT_NOW = '55000'
+
+/** What is received for which backup. */
+export interface ReceiveContext {
+  readonly options: TakeBackupOptions
+  readonly cluster: ClusterRepository
+  readonly server: BackedUpServer
+  readonly id: BackupId
+  readonly choice: BackupChoice
+}
+
+/** What came in, and how. */
+export interface ReceivedBy {
+  readonly method: BackupMethod
+  readonly received: ReceivedBackup
+}
+
+/** Receives a backup; everything is durable when it resolves, nothing is published. */
+export async function receiveBackup(context: ReceiveContext): Promise<ReceivedBy> {
+  const { choice } = context
+  if (choice.type === 'full')
+    return { method: 'stream', received: await receive(context, 'stream') }
+  await using reference = await openReference(context, choice)
+  for (const method of choice.methods) {
+    try {
+      return { method, received: await receive(context, method, reference) }
+    } catch (error) {
+      if (method !== 'incremental' || !isRefusal(error)) throw error
+      const why = error instanceof Error ? error.message : ''
+      const text = `${why}; changed pages are found by their LSN instead`
+      context.options.onEvent({ kind: 'warning', text })
+    }
+  }
+  throw new RangeError('no method was left')
+}
+
+interface HeldReference extends OpenReference, AsyncDisposable {
+  readonly info: BackupInfo
+  readonly manifest: ManifestReader
+}
+
+async function openReference(
+  context: ReceiveContext,
+  choice: ChangedPagesChoice,
+): Promise<HeldReference> {
+  const { store, names } = context.cluster
+  const info = choice.reference
+  const manifest = await ManifestReader.open(store, names.manifest(info.id))
+  try {
+    const packs = new PackReader(store, names)
+    return {
+      info,
+      manifest,
+      index: await ReferenceIndex.build(manifest, info.files),
+      startLsn: info.startLsn,
+      emptying: planEmptying(info.packs, info.bytes.database),
+      packs,
+      [Symbol.asyncDispose]: async () => {
+        await packs[Symbol.asyncDispose]()
+        await manifest[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await manifest[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function receive(
+  context: ReceiveContext,
+  method: BackupMethod,
+  reference?: HeldReference,
+): Promise<ReceivedBackup> {
+  const { options } = context
+  const { signal } = options
+  await using connection = await ReplicationConnection.connect({ ...options.connection, signal })
+  await checkSameServer(connection, context)
+  const incremental = method === 'incremental' && reference !== undefined
+  if (incremental) {
+    await connection.uploadManifest(referenceManifest(reference.info, reference.manifest), {
+      signal,
+    })
+  }
+  await using receiver = await BackupReceiver.create(receiveOptions(context, method, reference))
+  await connection.baseBackup(
+    {
+      label: options.label ?? `backstay ${context.id}`,
+      checkpoint: options.checkpoint ?? 'fast',
+      tablespaceMap: false,
+      incremental,
+      signal,
+      ...(options.maxRateBytes === undefined ? {} : { maxRateBytes: options.maxRateBytes }),
+    },
+    receiver,
+  )
+  return await receiver.finish()
+}
+
+/** Behind one address there may be another server by now, or the same one on another timeline: the plan would be wrong. */
+async function checkSameServer(
+  connection: ReplicationConnection,
+  { server, options }: ReceiveContext,
+): Promise<void> {
+  const now = await connection.identifySystem({ signal: options.signal })
+  const isSame =
+    now.systemIdentifier === server.systemIdentifier && now.timeline === server.timeline
+  if (isSame) return
+  throw new BackstayError(
+    'POSTGRES_IDENTITY',
+    `Cannot take the backup as planned: the server was on timeline ${server.timeline} of ${server.systemIdentifier}, and is on ${now.timeline} of ${now.systemIdentifier} now`,
+    { hint: 'Take it again.' },
+  )
+}
+
+function receiveOptions(
+  context: ReceiveContext,
+  method: BackupMethod,
+  reference: OpenReference | undefined,
+): ReceiveOptions {
+  const { options, cluster, id, server } = context
+  const { packBytes } = options
+  return {
+    cluster,
+    id,
+    method,
+    reference,
+    dataChecksums: server.dataChecksums,
+    level: options.level ?? DEFAULT_LEVEL,
+    workers: options.workers,
+    onProgress: (soFar) => options.onEvent({ kind: 'progress', ...soFar }),
+    ...(packBytes === undefined ? {} : { packBytes }),
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return isBackstayError(error, 'POSTGRES_QUERY') && error.details['sqlstate'] === NOT_NOW
+}

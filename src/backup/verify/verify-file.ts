@@ -1,0 +1,121 @@
+/**
+ * Verifies the bytes of one file of a backup: units decompress, the CRC-32C is right, page checksums are right.
+ */
+import { crc32c } from '@node-rs/crc32'
+import { isBackstayError } from '../../errors/backstay-error.ts'
+import { allocatePageMemory, PageChecker } from '../../postgres/page-checker.ts'
+import type { BackupInfo } from '../../repository/backup-info.ts'
+import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
+import type { Extent, ManifestFile, Unit } from '../../repository/manifest-entry.ts'
+import type { PackReader } from '../../repository/pack-reader.ts'
+import { parseRelationPath } from '../relation-path.ts'
+import type { ReportBuilder } from './report.ts'
+
+/** What files are verified with. */
+export interface FileVerification {
+  readonly info: BackupInfo
+  readonly packs: PackReader
+  /** Whether a unit is to be read. */
+  readonly isWanted: (unit: Unit) => boolean
+  readonly report: ReportBuilder
+}
+
+/** Verifies file after file. One call at a time. */
+export class FileVerifier {
+  readonly #verification: FileVerification
+  readonly #checker = new PageChecker(allocatePageMemory(UNIT_BYTES), PAGE_BYTES)
+  readonly #badPages: ReadonlySet<string>
+  /** Packs in which something was wrong or left out. */
+  readonly #doubtful = new Set<string>()
+  #lastUnit: Unit | undefined
+
+  constructor(verification: FileVerification) {
+    this.#verification = verification
+    this.#badPages = new Set(
+      verification.info.badPages.list.map(({ path, block }) => `${path}@${block}`),
+    )
+  }
+
+  /** Packs of which not everything needed was read and good. */
+  get doubtfulPacks(): ReadonlySet<string> {
+    return this.#doubtful
+  }
+
+  async verify(file: ManifestFile): Promise<void> {
+    const { report } = this.#verification
+    report.counts.files += 1
+    let crc = 0
+    let position = 0
+    let isWhole = true
+    for (const extent of file.extents) {
+      const content = await this.#read(file, extent)
+      if (content === undefined) isWhole = false
+      else {
+        crc = crc32c(content, crc)
+        this.#checkPages(file, content, position)
+      }
+      position += extent.length
+    }
+    if (!isWhole || file.crc32c === undefined) return
+    report.counts.filesCompared += 1
+    if (file.sizeBytes === 0 || crc === file.crc32c) return
+    this.#doubt(file)
+    report.problem(file.path, 'its content differs from its CRC-32C')
+  }
+
+  /** Undefined when it was left out or is damaged. */
+  async #read(file: ManifestFile, extent: Extent): Promise<Buffer | undefined> {
+    const { packs, isWanted, report } = this.#verification
+    const { unit } = extent
+    const isNew = unit !== undefined && !isSame(unit, this.#lastUnit)
+    this.#lastUnit = unit ?? this.#lastUnit
+    if (unit !== undefined && !isWanted(unit)) {
+      if (isNew) report.counts.unitsSkipped += 1
+      this.#doubtful.add(unit.pack)
+      return undefined
+    }
+    try {
+      const content = await packs.extent(extent)
+      if (isNew) {
+        report.counts.unitsRead += 1
+        report.counts.bytesRead += unit.rawBytes
+      }
+      return content
+    } catch (error) {
+      if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
+      if (unit !== undefined) this.#doubtful.add(unit.pack)
+      report.problem(file.path, error.message)
+      return undefined
+    }
+  }
+
+  /** Pages changed since the backup's start may be torn, and WAL replay writes them anew; known bad pages are known. */
+  #checkPages(file: ManifestFile, content: Buffer, position: number): void {
+    const { info, report } = this.#verification
+    const relation = parseRelationPath(file.path)
+    const isPaged = position % PAGE_BYTES === 0
+    if (relation === undefined || !info.postgres.dataChecksums || !isPaged) return
+    for (let at = 0; at < content.length; at += UNIT_BYTES) {
+      const part = content.subarray(at, at + UNIT_BYTES)
+      const pageCount = Math.floor(part.length / PAGE_BYTES)
+      const first = (position + at) / PAGE_BYTES
+      this.#checker.bytes.set(part)
+      report.counts.pagesChecked += pageCount
+      const bad = this.#checker
+        .findBadPages({ offset: 0, pageCount }, relation.firstBlock + first, info.startLsn)
+        .map((block) => block - relation.firstBlock)
+        .filter((block) => !this.#badPages.has(`${file.path}@${block}`))
+      if (bad.length === 0) continue
+      this.#doubt(file)
+      report.problem(file.path, `page checksum of block ${bad.join(', ')} is wrong`)
+    }
+  }
+
+  #doubt(file: ManifestFile): void {
+    for (const { unit } of file.extents) if (unit !== undefined) this.#doubtful.add(unit.pack)
+  }
+}
+
+function isSame(a: Unit, b: Unit | undefined): boolean {
+  return a.pack === b?.pack && a.offset === b.offset
+}

@@ -1,0 +1,126 @@
+/**
+ * Locks between processes (docs/repository-format.md §10). A holder that died, by SIGKILL or with its host, does not block.
+ */
+import { randomUUID } from 'node:crypto'
+import { BackstayError } from '../errors/backstay-error.ts'
+import {
+  type Liveness,
+  livenessOf,
+  type ProcessIdentity,
+  thisProcess,
+} from '../store/process-identity.ts'
+import type { Store } from '../store/store.ts'
+import type { Clock } from '../util/clock.ts'
+import type { ClusterNames } from './format.ts'
+import { putSealed, readSealed } from './sealed-object.ts'
+
+/** Shared holders exclude exclusive ones only. */
+export type LockMode = 'exclusive' | 'shared'
+
+/** Tries when two come at the same moment and both step back. */
+const ATTEMPTS = 8
+
+/** A claim older than this is no coincidence. */
+const SETTLED_MS = 2000
+
+/** What a lock's object says. */
+export interface LockClaim {
+  readonly name: string
+  readonly mode: LockMode
+  /** For people: «backup 20261122T084545 of "shop"». */
+  readonly purpose: string
+  readonly holder: ProcessIdentity
+  /** ISO 8601 UTC. */
+  readonly takenAt: string
+}
+
+/** A claim as found, and whether its holder lives. */
+export interface FoundLock extends LockClaim {
+  /** The claim's object. */
+  readonly object: string
+  readonly liveness: Liveness
+}
+
+/** A lock that is held; disposing gives it back. */
+export interface HeldLock extends AsyncDisposable {
+  readonly claim: LockClaim
+}
+
+/** Where and when locks are taken. */
+export interface LockPlace {
+  readonly store: Store
+  readonly names: ClusterNames
+  readonly clock: Clock
+}
+
+/**
+ * Takes a lock at once or not at all.
+ * @throws {BackstayError} REPOSITORY_LOCKED naming the holder.
+ */
+export async function takeLock(
+  place: LockPlace,
+  wish: { name: string; mode: LockMode; purpose: string },
+): Promise<HeldLock> {
+  const claim: LockClaim = {
+    ...wish,
+    holder: thisProcess(),
+    takenAt: new Date(place.clock.now()).toISOString(),
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const object = `${place.names.locks}/${wish.name}/${randomUUID()}.json`
+    await putSealed(place.store, object, { ...claim })
+    const rival = (await findLocks(place, wish.name)).find(
+      (lock) => lock.object !== object && lock.liveness !== 'dead' && conflicts(lock, claim),
+    )
+    if (rival === undefined) return hold(place.store, object, claim)
+    await place.store.delete(object)
+    // Claims are made visible before the others are listed, so of two at least one steps back, perhaps both; who has held
+    // it for a while will not.
+    const heldMs = place.clock.now() - Date.parse(rival.takenAt)
+    if (attempt >= ATTEMPTS || heldMs > SETTLED_MS) throw lockedError(place, rival)
+    await place.clock.sleep(5 + Math.random() * 40)
+  }
+}
+
+/** All claims on a lock. Claims of dead holders are deleted on the way. */
+export async function findLocks(place: LockPlace, name: string): Promise<FoundLock[]> {
+  const self = thisProcess()
+  const found: FoundLock[] = []
+  for await (const object of place.store.list(`${place.names.locks}/${name}`)) {
+    const claim = (await readSealed(place.store, object)) as LockClaim | undefined
+    if (claim === undefined) continue
+    const liveness = livenessOf(claim.holder, self)
+    if (liveness === 'dead') await place.store.delete(object)
+    found.push({ ...claim, object, liveness })
+  }
+  return found
+}
+
+function conflicts(lock: LockClaim, wish: LockClaim): boolean {
+  return lock.mode === 'exclusive' || wish.mode === 'exclusive'
+}
+
+function hold(store: Store, object: string, claim: LockClaim): HeldLock {
+  return {
+    claim,
+    [Symbol.asyncDispose]: async () => {
+      await store.delete(object)
+    },
+  }
+}
+
+function lockedError(place: LockPlace, rival: FoundLock): BackstayError {
+  const { pid, host } = rival.holder
+  const hostName = host.split('/')[0] ?? host
+  return new BackstayError(
+    'REPOSITORY_LOCKED',
+    `Cannot lock "${rival.name}": pid ${pid} on host "${hostName}" holds it since ${rival.takenAt} for ${rival.purpose}`,
+    {
+      hint:
+        rival.liveness === 'unknown'
+          ? `Whether that process lives cannot be seen from here. If it is gone for good, delete "${place.store.location}/${rival.object}".`
+          : 'Wait for it, or stop it.',
+      details: { pid, host: hostName, purpose: rival.purpose, takenAt: rival.takenAt },
+    },
+  )
+}

@@ -1,0 +1,53 @@
+/**
+ * One unit's work: page checksums, CRCs, changed pages, compression. Runs in a worker; holds no state but its checker.
+ */
+import { constants, zstdCompressSync } from 'node:zlib'
+import { crc32c } from '@node-rs/crc32'
+import type { Lsn } from '../postgres/lsn.ts'
+import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
+import { PAGE_BYTES } from './format.ts'
+import { inputOffset, slotInput, slotOutput } from './slots.ts'
+import type { UnitJob, UnitResult } from './unit-job.ts'
+import { frameBound } from './zstd.ts'
+
+/** What every worker is started with. */
+export interface UnitWorkSettings {
+  readonly memory: PageMemory
+  /** zstd level. */
+  readonly level: number
+}
+
+/** Returns the function that does jobs on `settings.memory`. */
+export function unitWork(settings: UnitWorkSettings): (job: UnitJob) => UnitResult {
+  const { memory, level } = settings
+  const checker = new PageChecker(memory, PAGE_BYTES)
+  return (job) => {
+    const content = slotInput(memory, job.slot).subarray(0, job.rawBytes)
+    const base = inputOffset(job.slot)
+    return {
+      slot: job.slot,
+      badBlocks: job.pages.map((run) => {
+        const range = { offset: base + run.offset, pageCount: run.pageCount }
+        return checker.findBadPages(range, run.firstBlock, job.limitLsn as Lsn)
+      }),
+      crcs: job.crcs.map(({ offset, length }) => crc32c(content.subarray(offset, offset + length))),
+      changed:
+        job.changedSince === undefined
+          ? undefined
+          : checker.changedSince(
+              { offset: base, pageCount: Math.floor(job.rawBytes / PAGE_BYTES) },
+              job.changedSince as Lsn,
+            ),
+      storedBytes: job.compress ? compressInto(content, slotOutput(memory, job.slot), level) : 0,
+    }
+  }
+}
+
+function compressInto(content: Buffer, output: Buffer, level: number): number {
+  const frame = zstdCompressSync(content, {
+    chunkSize: Math.max(64, frameBound(content.byteLength)),
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+  })
+  output.set(frame)
+  return frame.byteLength
+}

@@ -1,0 +1,227 @@
+/**
+ * A store in a directory. Everything it reports as written is synced, folder included; nothing is replaced.
+ * Needs a file system with hard links.
+ */
+import { basename, dirname, join } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { errnoOf, translateDiskError, translating } from './disk-error.ts'
+import { DiskWriter } from './disk-writer.ts'
+import { type FileSystem, nodeFileSystem, type OpenFile } from './file-system.ts'
+import { type ProcessIdentity, thisProcess } from './process-identity.ts'
+import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
+import { temporaryName, writerLiveness } from './temporary-name.ts'
+
+/** A leftover of another host is taken for dead when nothing was written into it for this long. */
+const FOREIGN_LEFTOVER_MS = 24 * 3_600_000
+
+/** How often making a folder is tried again when somebody removes it in between. */
+const FOLDER_ATTEMPTS = 10
+
+let temporaryNumber = 0
+
+/** The directory need not exist before the first write. */
+export class DiskStore implements Store {
+  readonly location: string
+  readonly #files: FileSystem
+  readonly #self: ProcessIdentity
+  /** Folders whose own names this process has synced. */
+  readonly #durableFolders = new Set<string>()
+
+  /** `directory`: absolute path. `files` is for tests. */
+  constructor(directory: string, files: FileSystem = nodeFileSystem) {
+    this.location = directory
+    this.#files = files
+    this.#self = thisProcess()
+  }
+
+  async put(name: string, content: Uint8Array): Promise<PutOutcome> {
+    await using writer = await this.create(name)
+    await writer.write([content])
+    return await writer.commit()
+  }
+
+  async create(name: string): Promise<ObjectWriter> {
+    const path = this.#path(name)
+    temporaryNumber += 1
+    const temporary = join(
+      dirname(path),
+      temporaryName(basename(path), this.#self, temporaryNumber),
+    )
+    return await translating(`write "${name}"`, async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          await this.#makeFolder(dirname(path))
+          return await DiskWriter.open(this.#files, { name, path, temporary })
+        } catch (error) {
+          // Another process deleted the last object of the folder and the folder with it.
+          if (errnoOf(error) !== 'ENOENT' || attempt >= FOLDER_ATTEMPTS) throw error
+          this.#durableFolders.clear()
+        }
+      }
+    })
+  }
+
+  async get(name: string): Promise<Buffer | undefined> {
+    await using reader = await this.open(name)
+    if (reader === undefined) return undefined
+    const content = Buffer.allocUnsafe(reader.sizeBytes)
+    await reader.read(0, content)
+    return content
+  }
+
+  async open(name: string): Promise<ObjectReader | undefined> {
+    const file = await this.#ifThere(`read "${name}"`, () => this.#files.openFile(this.#path(name)))
+    return file === undefined ? undefined : await openReader(name, file)
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    const facts = await this.#ifThere(`read "${name}"`, () => this.#files.facts(this.#path(name)))
+    return facts?.sizeBytes
+  }
+
+  async *list(folder: string): AsyncIterable<string> {
+    for (const item of await this.#items(folder)) {
+      const name = folder === '' ? item.name : `${folder}/${item.name}`
+      if (item.isFolder) yield* this.list(name)
+      else yield name
+    }
+  }
+
+  async listObjects(folder: string): Promise<string[]> {
+    return (await this.#items(folder)).filter((item) => !item.isFolder).map((item) => item.name)
+  }
+
+  async listFolders(folder: string): Promise<string[]> {
+    return (await this.#items(folder)).filter((item) => item.isFolder).map((item) => item.name)
+  }
+
+  async delete(name: string): Promise<boolean> {
+    const path = this.#path(name)
+    const gone = await this.#ifThere(`delete "${name}"`, async () => {
+      await this.#files.unlink(path)
+      await this.#files.syncFolder(dirname(path))
+      return true
+    })
+    await this.#removeEmptyFolders(dirname(path))
+    return gone ?? false
+  }
+
+  async sweep(folder: string, nowMs: number): Promise<SweptLeftovers> {
+    let swept = { files: 0, bytes: 0 }
+    const path = this.#path(folder)
+    for (const item of (await this.#readFolder(path)) ?? []) {
+      const found = item.isFolder
+        ? await this.sweep(folder === '' ? item.name : `${folder}/${item.name}`, nowMs)
+        : await this.#sweepFile(join(path, item.name), nowMs)
+      swept = { files: swept.files + found.files, bytes: swept.bytes + found.bytes }
+    }
+    return swept
+  }
+
+  async #sweepFile(path: string, nowMs: number): Promise<SweptLeftovers> {
+    const liveness = writerLiveness(basename(path), this.#self)
+    const nothing = { files: 0, bytes: 0 }
+    if (liveness === undefined || liveness === 'alive') return nothing
+    const swept = await this.#ifThere(`delete "${path}"`, async () => {
+      const facts = await this.#files.facts(path)
+      if (liveness === 'unknown' && nowMs - facts.modifiedAtMs < FOREIGN_LEFTOVER_MS) return nothing
+      await this.#files.unlink(path)
+      return { files: 1, bytes: facts.sizeBytes }
+    })
+    return swept ?? nothing
+  }
+
+  /**
+   * Makes `path` and what is missing above it; each name is synced before anything is put below it. A folder that
+   * was there already is synced once too: the process that made it may not have come to that yet.
+   */
+  async #makeFolder(path: string): Promise<void> {
+    if (this.#durableFolders.has(path)) return
+    const isInside = path.length > this.location.length
+    if (isInside) await this.#makeFolder(dirname(path))
+    const isNew = await this.#makeOneFolder(path)
+    if (isNew || isInside) await this.#files.syncFolder(dirname(path))
+    this.#durableFolders.add(path)
+  }
+
+  /** Also makes what is missing above the store's own directory. */
+  async #makeOneFolder(path: string): Promise<boolean> {
+    try {
+      await this.#files.makeFolder(path)
+      return true
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return false
+      if (errnoOf(error) !== 'ENOENT' || path.length > this.location.length) throw error
+      await this.#makeFolder(dirname(path))
+      return await this.#makeOneFolder(path)
+    }
+  }
+
+  async #removeEmptyFolders(path: string): Promise<void> {
+    for (let at = path; at.length > this.location.length; at = dirname(at)) {
+      try {
+        await this.#files.removeFolder(at)
+      } catch (error) {
+        if (['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOENT'].includes(errnoOf(error) ?? '')) return
+        throw translateDiskError(`delete "${at}"`, error)
+      }
+    }
+  }
+
+  async #items(folder: string): Promise<{ name: string; isFolder: boolean }[]> {
+    const items = (await this.#readFolder(this.#path(folder))) ?? []
+    return items
+      .filter((item) => !item.name.startsWith('.'))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  #readFolder(path: string): Promise<{ name: string; isFolder: boolean }[] | undefined> {
+    return this.#ifThere(`list "${path}"`, () => this.#files.readFolder(path))
+  }
+
+  async #ifThere<T>(action: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw translateDiskError(action, error)
+    }
+  }
+
+  #path(name: string): string {
+    if (name === '') return this.location
+    if (name.split('/').some((part) => part === '' || part.startsWith('.'))) {
+      throw new BackstayError('BUG', `Cannot use "${name}" as the name of an object`)
+    }
+    return join(this.location, name)
+  }
+}
+
+async function openReader(name: string, file: OpenFile): Promise<ObjectReader> {
+  const sizeBytes = await translating(`read "${name}"`, () => file.size())
+  return {
+    sizeBytes,
+    read: (position, target) => readFully(name, file, { position, target }),
+    [Symbol.asyncDispose]: () => file.close(),
+  }
+}
+
+async function readFully(
+  name: string,
+  file: OpenFile,
+  want: { position: number; target: Uint8Array },
+): Promise<void> {
+  const { position, target } = want
+  let done = 0
+  while (done < target.byteLength) {
+    const rest = done === 0 ? target : target.subarray(done)
+    const count = await translating(`read "${name}"`, () => file.read(position + done, rest))
+    if (count === 0) {
+      throw new BackstayError(
+        'REPOSITORY_DAMAGED',
+        `Cannot read "${name}": it ends at byte ${position + done}, ${target.byteLength - done} bytes are missing`,
+      )
+    }
+    done += count
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A process that takes a backup or expires some, and kills itself when told to: `node backup-child.ts JSON`.
+ */
+import { expireCluster } from '../../src/backup/expire.ts'
+import { fetchedWal } from '../../src/backup/fetched-wal.ts'
+import { takeBackup } from '../../src/backup/take/take-backup.ts'
+import { openCluster } from '../../src/repository/cluster-repository.ts'
+import { DiskStore } from '../../src/store/disk-store.ts'
+import { type FileSystem, nodeFileSystem } from '../../src/store/file-system.ts'
+import { systemClock } from '../../src/util/clock.ts'
+import type { ConnectionOptions } from '../../src/wire/connection-options.ts'
+
+export interface ChildWish {
+  readonly work: 'backup' | 'expire'
+  readonly directory: string
+  readonly connection: ConnectionOptions
+  /** Dies right after this step of a backup. */
+  readonly dieAt?: string
+  /** Dies before the n-th change of the file system (from 0). */
+  readonly dieBefore?: number
+}
+
+const wish = JSON.parse(process.argv[2] ?? '{}') as ChildWish
+
+function die(): never {
+  process.kill(process.pid, 'SIGKILL')
+  // The signal is on its way; nothing more may happen.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  throw new Error('unreachable')
+}
+
+let changes = 0
+function counted<A extends unknown[], R>(
+  work: (...args: A) => Promise<R>,
+): (...args: A) => Promise<R> {
+  return (...args) => {
+    if (changes === wish.dieBefore) die()
+    changes += 1
+    return work(...args)
+  }
+}
+
+const files: FileSystem = {
+  ...nodeFileSystem,
+  createFile: counted(nodeFileSystem.createFile),
+  link: counted(nodeFileSystem.link),
+  unlink: counted(nodeFileSystem.unlink),
+}
+
+const store = new DiskStore(wish.directory, files)
+if (wish.work === 'backup') {
+  await takeBackup({
+    cluster: 'test',
+    store,
+    clock: systemClock,
+    connection: wish.connection,
+    server: null,
+    wal: fetchedWal(wish.connection),
+    label: null,
+    full: false,
+    workers: 1,
+    createdBy: 'test',
+    signal: AbortSignal.timeout(60_000),
+    onEvent: (event) => {
+      if (event.kind === 'step' && event.step === wish.dieAt) die()
+    },
+    packBytes: 1_000_000,
+  })
+} else {
+  const cluster = await openCluster(store, 'test', systemClock)
+  await expireCluster(cluster, { windowMs: undefined, count: 1, minimum: 1 })
+}
+console.log(`changes ${changes}`)

@@ -1,0 +1,7 @@
+import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { describeStore } from '../../conformance/store.ts'
+
+describeStore('MemoryStore', async () => ({
+  store: new MemoryStore(),
+  [Symbol.asyncDispose]: async () => {},
+}))
