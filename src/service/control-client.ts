@@ -1,0 +1,50 @@
+/**
+ * Calls a running service. Loads next to nothing, because `wal get` starts anew for every file.
+ */
+import { connect } from 'node:net'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { ERROR_KINDS, type ErrorCode } from '../errors/codes.ts'
+import type { ControlAnswer, ControlCall } from './control-protocol.ts'
+
+/**
+ * Sends one call and returns the result; `absent` when no service listens there.
+ * @throws {BackstayError} what the service answered; TIMEOUT; FAILED when the connection breaks.
+ */
+export async function callService(
+  socketPath: string,
+  call: ControlCall,
+  timeoutMs: number,
+): Promise<{ readonly result: unknown } | 'absent'> {
+  const text = await exchange(socketPath, `${JSON.stringify(call)}\n`, timeoutMs)
+  if (text === undefined) return 'absent'
+  const answer = JSON.parse(text) as ControlAnswer
+  if (answer.ok) return { result: answer.result }
+  const { code, message, hint } = answer.error
+  throw new BackstayError(code in ERROR_KINDS ? (code as ErrorCode) : 'FAILED', message, { hint })
+}
+
+function exchange(
+  socketPath: string,
+  request: string,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>()
+  let received = ''
+  const fail = (code: ErrorCode, problem: string): void =>
+    reject(new BackstayError(code, `Cannot call the service at "${socketPath}": ${problem}`))
+  const socket = connect(socketPath)
+  socket.setTimeout(timeoutMs, () => {
+    fail('TIMEOUT', 'it did not answer in time')
+    socket.destroy()
+  })
+  socket.setEncoding('utf8')
+  socket.on('connect', () => socket.end(request))
+  socket.on('data', (text: string) => (received += text))
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    const isAbsent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
+    if (isAbsent) resolve(undefined)
+    else fail('FAILED', error.message)
+  })
+  socket.on('close', () => (received === '' ? fail('FAILED', 'it hung up') : resolve(received)))
+  return promise
+}

@@ -1,0 +1,67 @@
+/**
+ * What `wal get` does for a running recovery: asks the service when one runs (its cache is warm and it prefetches), else fetches
+ * by itself. Few modules are loaded, and those of the slow way only when it is gone.
+ */
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
+import { isBackstayError } from '../errors/backstay-error.ts'
+import type { Segment } from '../postgres/segment-name.ts'
+import type { Clock } from '../util/clock.ts'
+import { controlSocketOf } from './control-protocol.ts'
+
+/** Longest time a service may take for one file. */
+const SERVICE_TIMEOUT_MS = 60_000
+
+/** Names PostgreSQL gives to the file it wants; only the first is followed by more. Source: xlogarchive.c. */
+const RECOVERY_SEGMENT = 'RECOVERYXLOG'
+
+/** A file that recovery wants. */
+export interface RecoveryWish {
+  readonly repositoryDirectory: string
+  readonly cluster: string
+  /** `%f`. */
+  readonly name: string
+  /** `%p`, absolute. */
+  readonly target: string
+  readonly clock: Clock
+  /** Starts a prefetch that outlives this process. */
+  readonly startPrefetch: (directory: string, from: Segment & { segmentBytes: number }) => void
+}
+
+/** Puts the file at its target. @throws {BackstayError} WAL_MISSING when it is not held; REPOSITORY_DAMAGED, STORE, … */
+export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
+  if (await askService(wish)) return
+  const [{ openStore }, { openCluster }, { getWalFile }, { prefetchDirectoryFor }] =
+    await Promise.all([
+      import('../store/open-store.ts'),
+      import('../repository/cluster-repository.ts'),
+      import('../wal/get.ts'),
+      import('../wal/prefetch-folder.ts'),
+    ])
+  const store = openStore({ kind: 'disk', directory: wish.repositoryDirectory })
+  const repository = await openCluster(store, wish.cluster, wish.clock)
+  const { segmentBytes } = repository.identity
+  const isFollowed = basename(wish.target) === RECOVERY_SEGMENT
+  const prefetchDirectory = isFollowed ? await prefetchDirectoryFor(wish.target) : undefined
+  await getWalFile(repository, wish, {
+    prefetchDirectory,
+    ...(prefetchDirectory !== undefined && {
+      prefetchFrom: (from) => wish.startPrefetch(prefetchDirectory, { ...from, segmentBytes }),
+    }),
+  })
+}
+
+/** True when the service did it. One that cannot be reached or does not know the cluster is passed over. */
+async function askService(wish: RecoveryWish): Promise<boolean> {
+  const socket = controlSocketOf(wish.repositoryDirectory)
+  if (!existsSync(socket)) return false
+  const { callService } = await import('./control-client.ts')
+  const { cluster, name, target } = wish
+  try {
+    const call = { call: 'get-wal', cluster, name, target } as const
+    return (await callService(socket, call, SERVICE_TIMEOUT_MS)) !== 'absent'
+  } catch (error) {
+    if (isBackstayError(error, 'WAL_MISSING')) throw error
+    return false
+  }
+}

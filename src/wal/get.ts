@@ -1,0 +1,60 @@
+/**
+ * `restore_command`: puts a WAL file where PostgreSQL wants it. What was prefetched is moved there; what is fetched is
+ * written under a temporary name first, so that a killed command leaves nothing that looks whole.
+ */
+import { basename, dirname, join } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { parseSegmentName, type Segment } from '../postgres/segment-name.ts'
+import type { ClusterRepository } from '../repository/cluster-repository.ts'
+import { takePrefetched } from './prefetch-folder.ts'
+import { type FoundWalFile, readWalFile } from './read-wal-file.ts'
+import { writeWhole } from './write-whole.ts'
+
+/** How to get a file. */
+export interface GetOptions {
+  /** Where prefetched segments lie; undefined looks for none. */
+  readonly prefetchDirectory?: string | undefined
+  /** Asked to fetch what recovery will want next; not awaited by PostgreSQL. Must not throw. */
+  readonly prefetchFrom?: (next: Segment) => void | Promise<void>
+}
+
+/** Where the file came from. */
+export type GotFrom = FoundWalFile['from'] | 'prefetched'
+
+/**
+ * Puts WAL file `name` at `target`.
+ * @throws {BackstayError} WAL_MISSING when it is not held, WAL_INVALID, REPOSITORY_DAMAGED, STORE.
+ */
+export async function getWalFile(
+  repository: ClusterRepository,
+  wanted: { readonly name: string; readonly target: string },
+  options: GetOptions = {},
+): Promise<GotFrom> {
+  const { name, target } = wanted
+  const segment = parseSegmentName(name, repository.identity.segmentBytes)
+  const { prefetchDirectory, prefetchFrom } = options
+  if (segment !== undefined && prefetchDirectory !== undefined) {
+    const place = { directory: prefetchDirectory, clock: repository.clock }
+    if (await takePrefetched(place, name, target)) return 'prefetched'
+  }
+  const file = await readWalFile(repository, name)
+  if (file === undefined) {
+    throw new BackstayError('WAL_MISSING', `Cannot get WAL file "${name}": it is not held`)
+  }
+  await place(file.content, target)
+  if (segment !== undefined && file.from === 'repository') {
+    await prefetchFrom?.({ ...segment, number: segment.number + 1n })
+  }
+  return file.from
+}
+
+async function place(content: Buffer, target: string): Promise<void> {
+  const temporary = join(dirname(target), `.${basename(target)}.backstay-${process.pid}`)
+  try {
+    await writeWhole(temporary, target, content)
+  } catch (error) {
+    throw new BackstayError('FAILED', `Cannot write "${target}": ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}

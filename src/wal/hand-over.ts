@@ -1,0 +1,157 @@
+/**
+ * Moves finished segments from the spool into the repository, one at a time and in order, and only then removes the
+ * spool file. A store that fails is tried again for ever (the spool keeps everything); a conflict or a damaged segment stops it
+ * until `resume`.
+ *
+ * One at a time, because compression shares libuv's pool of four threads with the receiver's fdatasync.
+ */
+import { open, rm } from 'node:fs/promises'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { formatSegmentName } from '../postgres/segment-name.ts'
+import type { WalObjects } from '../repository/wal-objects.ts'
+import type { Clock } from '../util/clock.ts'
+import { spoolError } from './spool-error.ts'
+import type { FinishedSegment } from './spool-writer.ts'
+
+/** Segments that may wait in the spool before receiving is held back. */
+const WAITING_MAX = 64
+const RETRY_FIRST_MS = 500
+const RETRY_LAST_MS = 10_000
+
+/** Where segments go and whom to tell. */
+export interface HandOverOptions {
+  readonly wal: WalObjects
+  readonly segmentBytes: number
+  readonly clock: Clock
+  /** Judges a segment's content before it is stored. @throws {BackstayError} WAL_INVALID */
+  readonly check: (finished: FinishedSegment, content: Buffer) => void
+  /** Something failed that will be tried again. */
+  readonly onRetry: (error: BackstayError) => void
+  /** The number of waiting segments changed. */
+  readonly onWaiting: (count: number) => void
+}
+
+/** The way from the spool into the repository. */
+export class HandOver implements AsyncDisposable {
+  readonly #options: HandOverOptions
+  readonly #queue: FinishedSegment[] = []
+  readonly #stop = new AbortController()
+  /** Used for one segment after the other. */
+  #buffer: Buffer | undefined
+  #running: Promise<void> | undefined
+  #failure: BackstayError | undefined
+  #change = Promise.withResolvers<void>()
+
+  constructor(options: HandOverOptions) {
+    this.#options = options
+  }
+
+  /** Segments in the spool that are not in the repository. */
+  get waiting(): number {
+    return this.#queue.length
+  }
+
+  /** What stopped it, or undefined. */
+  get failure(): BackstayError | undefined {
+    return this.#failure
+  }
+
+  /** Takes over a segment, once however often it is given. Returns at once. */
+  add(finished: FinishedSegment): void {
+    if (this.#queue.some(({ path }) => path === finished.path)) return
+    this.#queue.push(finished)
+    this.#options.onWaiting(this.#queue.length)
+    if (this.#failure === undefined) this.resume()
+  }
+
+  /** Tries again what had stopped it: somebody may have put it right. */
+  resume(): void {
+    this.#failure = undefined
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** A promise to wait for before receiving more, or undefined when there is room. Rejects when hand-over has stopped. */
+  room(): Promise<void> | undefined {
+    return this.#queue.length < WAITING_MAX && this.#failure === undefined
+      ? undefined
+      : this.#until(() => this.#queue.length < WAITING_MAX)
+  }
+
+  /** Resolves when nothing waits. @throws {BackstayError} what stopped it; the signal's reason. */
+  async drain(signal?: AbortSignal): Promise<void> {
+    await this.#until(() => this.#queue.length === 0, signal)
+  }
+
+  /** Stops after the segment under way; the rest stays in the spool for the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new BackstayError('INTERRUPTED', 'The hand-over of WAL segments is closed'))
+    await this.#running
+  }
+
+  async #until(holds: () => boolean, signal?: AbortSignal): Promise<void> {
+    while (!holds()) {
+      signal?.throwIfAborted()
+      if (this.#failure !== undefined) throw this.#failure
+      const aborted = Promise.withResolvers<void>()
+      signal?.addEventListener('abort', () => aborted.resolve(), { once: true })
+      await Promise.race([this.#change.promise, aborted.promise])
+    }
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs = RETRY_FIRST_MS
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      if (this.#stop.signal.aborted) return
+      try {
+        await this.#move(next)
+        this.#queue.shift()
+        pauseMs = RETRY_FIRST_MS
+        this.#options.onWaiting(this.#queue.length)
+        this.#announce()
+      } catch (error) {
+        const known = spoolError(`hand over "${next.path}"`, error)
+        if (isFinal(known)) return this.#fail(known)
+        this.#options.onRetry(known)
+        await this.#options.clock.sleep(pauseMs, this.#stop.signal).catch(() => undefined)
+        pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS)
+      }
+    }
+  }
+
+  async #move(finished: FinishedSegment): Promise<void> {
+    const { wal, segmentBytes, check } = this.#options
+    const content = await this.#read(finished)
+    check(finished, content)
+    await wal.putSegment(formatSegmentName(finished.segment, segmentBytes), content)
+    await rm(finished.path, { force: true })
+  }
+
+  async #read(finished: FinishedSegment): Promise<Buffer> {
+    const { segmentBytes } = this.#options
+    this.#buffer ??= Buffer.allocUnsafeSlow(segmentBytes)
+    await using file = await open(finished.path, 'r')
+    let length = 0
+    while (length < segmentBytes) {
+      const { bytesRead } = await file.read(this.#buffer, length, segmentBytes - length, length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    return this.#buffer.subarray(0, length)
+  }
+
+  #fail(error: BackstayError): void {
+    this.#failure = error
+    this.#announce()
+  }
+
+  #announce(): void {
+    this.#change.resolve()
+    this.#change = Promise.withResolvers()
+  }
+}
+
+function isFinal(error: BackstayError): boolean {
+  return error.code === 'WAL_CONFLICT' || error.code === 'WAL_INVALID'
+}

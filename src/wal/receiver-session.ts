@@ -1,0 +1,236 @@
+/**
+ * One connection of a receiver: finds out where to go on, then follows the server from timeline to timeline until the
+ * connection ends. What it leaves in the spool is enough for the next session to go on.
+ */
+import { readFile, rm } from 'node:fs/promises'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
+import {
+  formatSegmentName,
+  type Segment,
+  segmentOf,
+  segmentStart,
+} from '../postgres/segment-name.ts'
+import { timelineOf } from '../postgres/timeline.ts'
+import type { ReplicationConnection } from '../wire/replication-connection.ts'
+import { describeServer } from '../wire/server-address.ts'
+import type { WalStreamEnd } from '../wire/wal-stream.ts'
+import { recordGap } from './gaps.ts'
+import { chooseServer } from './choose-server.ts'
+import { segmentSource, storedEnds } from './held-wal.ts'
+import { findOldestWal } from './oldest-wal.ts'
+import { type StreamRefused, receiveStream, type StreamSurroundings } from './receive-stream.ts'
+import { recoverSpool, spoolEnds, type SpoolContent, type SpoolTail } from './recover-spool.ts'
+import { askServer, createSlot, replaceSlot } from './server-facts.ts'
+import { spoolOf } from './spool-place.ts'
+import { decideStart, gapsBetween, type ServerFacts, type StartDecision } from './start-position.ts'
+import { findWalEnd } from './wal-end.ts'
+import { segmentFloor, type WalPosition, type WalRange } from './wal-position.ts'
+
+/** SQLSTATE of START_REPLICATION with an invalidated slot. */
+const OBJECT_NOT_IN_STATE = '55000'
+
+/** Connects and receives until the connection ends. @throws {BackstayError} why it ended, unless in order. */
+export async function runSession(surroundings: StreamSurroundings): Promise<void> {
+  const { options, status, signal } = surroundings
+  status.update({ state: 'connecting' })
+  await using server = await chooseServer(options.servers, signal)
+  const { connection } = server
+  const address = describeServer(server.options)
+  status.update({ connectedAtMs: options.clock.now(), server: address })
+  options.onEvent({
+    kind: 'connected',
+    text: `Connected to PostgreSQL ${connection.serverVersion} at ${address}`,
+  })
+  while (!signal.aborted) {
+    const end = await receiveTimeline(connection, surroundings)
+    if (end.reason !== 'timeline') return
+    options.onEvent({
+      kind: 'timeline-switched',
+      text: `Timeline ${end.next.timeline} follows at ${formatLsn(end.next.startLsn)}`,
+    })
+  }
+}
+
+/** Receives one timeline from wherever what is held ends. */
+async function receiveTimeline(
+  connection: ReplicationConnection,
+  surroundings: StreamSurroundings,
+): Promise<WalStreamEnd> {
+  const { options, handOver, signal } = surroundings
+  const { repository } = options
+  const spool = await recoverSpool(spoolOf(repository), segmentSource(repository))
+  for (const finished of spool.finished) handOver.add(finished)
+  const ends = await heldEnds(surroundings, spool)
+  const server = await askServer(connection, options, signal)
+  const decision = decideStart({ ...repository.identity, ends }, server)
+  if (decision.kind === 'refuse') throw new BackstayError(decision.code, decision.message)
+  for (const range of decision.leftBehind) {
+    options.onEvent({
+      kind: 'left-behind',
+      text: `WAL up to ${formatLsn(range.endLsn)} is held of timeline ${range.timeline}, which the server left at ${formatLsn(range.startLsn)}`,
+    })
+  }
+  const attempt = { connection, surroundings, server, spool }
+  return await tryCandidates(attempt, decision)
+}
+
+/** The newer of spool and repository for each timeline. */
+async function heldEnds(
+  surroundings: StreamSurroundings,
+  spool: SpoolContent,
+): Promise<ReadonlyMap<number, Lsn>> {
+  const { repository } = surroundings.options
+  const ends = new Map(await storedEnds(repository))
+  for (const [timeline, lsn] of spoolEnds(spool, repository.identity.segmentBytes)) {
+    if (lsn > (ends.get(timeline) ?? 0n)) ends.set(timeline, lsn)
+  }
+  return ends
+}
+
+interface Attempt {
+  readonly connection: ReplicationConnection
+  readonly surroundings: StreamSurroundings
+  readonly server: ServerFacts
+  readonly spool: SpoolContent
+}
+
+type Accepted = Extract<StartDecision, { kind: 'stream' }>
+
+/** Each position in turn until the server still has the WAL there; a slot that is missing or invalid is made anew once. */
+async function tryCandidates(attempt: Attempt, decision: Accepted): Promise<WalStreamEnd> {
+  const { connection, surroundings } = attempt
+  const { options } = surroundings
+  const untried: WalPosition[] = [...decision.candidates]
+  let mayMakeSlot = options.createSlot && options.slot !== undefined
+  for (let start = untried[0]; start !== undefined; start = untried[0]) {
+    const end = await streamFrom(attempt, decision, start)
+    if (end.reason !== 'refused') return end
+    if (isAboutSlot(end)) {
+      if (!mayMakeSlot) throw end.error
+      mayMakeSlot = false
+      await renewSlot(connection, surroundings, end)
+      continue
+    }
+    untried.shift()
+    if (untried[0] === undefined) throw end.error
+    untried[0] = await narrowGap(attempt, start, untried[0])
+  }
+  throw new BackstayError('BUG', 'Cannot receive WAL: no position to start from')
+}
+
+/** The first position after `refused` at which the server has WAL: `next`, or earlier on the same timeline. */
+async function narrowGap(
+  { connection, surroundings }: Attempt,
+  refused: WalPosition,
+  next: WalPosition,
+): Promise<WalPosition> {
+  const { timeline, lsn } = next
+  if (refused.timeline !== timeline) return next
+  const search = { timeline, removedLsn: refused.lsn, presentLsn: lsn }
+  return { timeline, lsn: await findOldestWal(connection, search, surroundings.options) }
+}
+
+function isAboutSlot({ error }: StreamRefused): boolean {
+  return error.code === 'SLOT_MISSING' || error.details['sqlstate'] === OBJECT_NOT_IN_STATE
+}
+
+async function renewSlot(
+  connection: ReplicationConnection,
+  { options }: StreamSurroundings,
+  { error }: StreamRefused,
+): Promise<void> {
+  if (error.code === 'SLOT_MISSING') await createSlot(connection, options)
+  else await replaceSlot(connection, options)
+}
+
+async function streamFrom(
+  attempt: Attempt,
+  decision: Accepted,
+  start: WalPosition,
+): Promise<WalStreamEnd | StreamRefused> {
+  const { connection, surroundings, server } = attempt
+  const { segmentBytes } = surroundings.options.repository.identity
+  const [wanted] = decision.candidates
+  const lastRecordLsn = start === wanted ? await lastRecordBefore(attempt, start) : undefined
+  const gaps = decision.continues ? gapsBetween(wanted, start, server.history) : []
+  return await receiveStream(
+    connection,
+    {
+      joint: { start, lastRecordLsn, segmentBytes },
+      serverEndLsn: server.flushLsn,
+      accepted: async () => {
+        await retireTails(attempt, start)
+        await recordGaps(surroundings, gaps)
+      },
+    },
+    surroundings,
+  )
+}
+
+/** Start of the last record held before `start`, from the spool's tail or from the whole segment before. */
+async function lastRecordBefore(attempt: Attempt, start: WalPosition): Promise<Lsn | undefined> {
+  const { spool, server, surroundings } = attempt
+  const { segmentBytes } = surroundings.options.repository.identity
+  const tail = spool.tails.find((tail) => isContinued(tail, start, segmentBytes))
+  if (tail !== undefined) return tail.lastRecordLsn
+  if (start.lsn === 0n) return undefined
+  const before = segmentOf(addBytes(start.lsn, -1), {
+    timeline: timelineOf(server.history, addBytes(start.lsn, -1)),
+    segmentBytes,
+  })
+  const content = await readWhole(attempt, before)
+  const segment = segmentOf(start.lsn, { timeline: start.timeline, segmentBytes })
+  const nothing = new Uint8Array()
+  return findWalEnd({ segment, segmentBytes, content: nothing, before: content }).lastRecordLsn
+}
+
+async function readWhole(attempt: Attempt, segment: Segment): Promise<Uint8Array | undefined> {
+  const { spool, surroundings } = attempt
+  const { repository } = surroundings.options
+  const name = formatSegmentName(segment, repository.identity.segmentBytes)
+  const stored = await segmentSource(repository)(name)
+  if (stored !== undefined) return stored
+  const spooled = spool.finished.find(
+    (finished) => formatSegmentName(finished.segment, repository.identity.segmentBytes) === name,
+  )
+  return spooled && (await readFile(spooled.path))
+}
+
+function isContinued(tail: SpoolTail, start: WalPosition, segmentBytes: number): boolean {
+  return (
+    tail.segment.timeline === start.timeline &&
+    segmentStart(tail.segment, segmentBytes) === segmentFloor(start.lsn, segmentBytes)
+  )
+}
+
+/** Tails that nothing will follow become partial objects: the end of a timeline, or WAL before a gap. */
+async function retireTails(attempt: Attempt, start: WalPosition): Promise<void> {
+  const { repository } = attempt.surroundings.options
+  const { segmentBytes } = repository.identity
+  for (const tail of attempt.spool.tails) {
+    if (isContinued(tail, start, segmentBytes)) continue
+    const name = formatSegmentName(tail.segment, segmentBytes)
+    const isEmpty = tail.endLsn === segmentStart(tail.segment, segmentBytes)
+    if (!isEmpty && !(await repository.wal.hasSegment(name))) {
+      await repository.wal.putPartial(name, await readFile(tail.path))
+    }
+    await rm(tail.path, { force: true })
+  }
+}
+
+async function recordGaps(
+  { options, status }: StreamSurroundings,
+  gaps: readonly WalRange[],
+): Promise<void> {
+  for (const gap of gaps) {
+    await recordGap(
+      options.repository,
+      gap,
+      'The server had removed this WAL before it was received',
+    )
+    status.update({ newGaps: status.current.newGaps + 1 })
+    const range = `${formatLsn(gap.startLsn)} to ${formatLsn(gap.endLsn)} on timeline ${gap.timeline}`
+    options.onEvent({ kind: 'gap', text: `WAL from ${range} is lost: the server had removed it` })
+  }
+}

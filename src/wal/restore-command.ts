@@ -1,0 +1,37 @@
+/**
+ * The text of `restore_command`. The shell looks into the prefetch folder itself: starting Node for every segment would limit recovery
+ * to some twenty segments a second, `mv` does several hundred.
+ */
+import { BOOT_ID_FILE, PREFETCH_FOLDER } from './prefetch-folder.ts'
+
+/** What the command has to know. */
+export interface RestoreCommandOptions {
+  /** The program with its leading words: `["/usr/bin/node", "/…/bin/backstay.js"]`, absolute. */
+  readonly program: readonly string[]
+  /** Absolute path of the repository. */
+  readonly repository: string
+  readonly cluster: string
+  /**
+   * For a standby: an error counts as «not there», because PostgreSQL asks again and can stream meanwhile. Otherwise an error
+   * stops recovery (exit code 126), because «not there» would end it early and lose what follows.
+   */
+  readonly standby: boolean
+}
+
+/** The value for `restore_command`, not yet quoted for the file it goes into. */
+export function restoreCommand(options: RestoreCommandOptions): string {
+  const { program, repository, cluster, standby } = options
+  const fixed = [...program, 'wal', 'get', '--repository', repository, '--cluster', cluster]
+  const words = [...fixed, ...(standby ? ['--standby'] : [])].map(quote)
+  const prefetched = `"pg_wal/${PREFETCH_FOLDER}/$boot/%f"`
+  return `read -r boot <${BOOT_ID_FILE}; mv -f ${prefetched} "%p" 2>/dev/null || exec ${words.join(' ')} "%f" "%p"`
+}
+
+/** The exit code that makes PostgreSQL stop recovery instead of ending it: above 125. Source: RestoreArchivedFile(). */
+export const STOP_RECOVERY_EXIT_CODE = 126
+
+/** One shell word in which PostgreSQL finds no placeholder. */
+function quote(word: string): string {
+  const plain = /^[A-Za-z0-9_@+=:,./-]+$/.test(word)
+  return plain ? word : `'${word.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%')}'`
+}

@@ -1,0 +1,95 @@
+/**
+ * Asks a server what a receiver has to know before it streams, and makes its timeline's history durable here first.
+ */
+import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
+import type { TimelineHistory } from '../postgres/timeline.ts'
+import { checkIdentity } from '../repository/cluster-repository.ts'
+import { parseSize } from '../util/size.ts'
+import type { ReplicationConnection } from '../wire/replication-connection.ts'
+import type { ReceiverOptions } from './receiver-options.ts'
+import type { ServerFacts } from './start-position.ts'
+
+/** SQLSTATE of CREATE_REPLICATION_SLOT when the slot is there. */
+const DUPLICATE_OBJECT = '42710'
+
+/**
+ * Identity, position, history and slot of the server. History files of its timeline and of its ancestors are in the repository when
+ * this resolves. What is held here must be looked up before: it must not be newer than the server's position.
+ * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_VERSION, WAL_CONFLICT for another history of a known timeline, …
+ */
+export async function askServer(
+  connection: ReplicationConnection,
+  options: ReceiverOptions,
+  signal: AbortSignal,
+): Promise<ServerFacts> {
+  const { repository } = options
+  const { systemIdentifier, timeline, flushLsn } = await connection.identifySystem({ signal })
+  const segmentBytes = parseSize(await connection.show('wal_segment_size', { signal })) ?? 0
+  checkIdentity(repository.identity, { systemIdentifier, major: connection.major, segmentBytes })
+  const history = await keepHistory(connection, timeline, options)
+  const slotRestartLsn = await prepareSlot(connection, options)
+  return { systemIdentifier, timeline, flushLsn, history, slotRestartLsn }
+}
+
+/** Stores the history files of `timeline` and of every ancestor; those held already are not asked for. */
+async function keepHistory(
+  connection: ReplicationConnection,
+  timeline: number,
+  options: ReceiverOptions,
+): Promise<TimelineHistory> {
+  if (timeline === 1) return { timeline, switches: [] }
+  const { wal } = options.repository
+  const { history, content } = await connection.timelineHistory(timeline)
+  await wal.putHistory(timeline, content)
+  for (const { timeline: ancestor } of history.switches) {
+    if (ancestor === 1 || (await wal.getHistory(ancestor)) !== undefined) continue
+    try {
+      await wal.putHistory(ancestor, (await connection.timelineHistory(ancestor)).content)
+    } catch (error) {
+      // A server restored from a backup need not have the files of its ancestors; the newest one names them all.
+      if (!isBackstayError(error, 'POSTGRES_QUERY') && !isBackstayError(error, 'WAL_UNAVAILABLE')) {
+        throw error
+      }
+    }
+  }
+  return history
+}
+
+/** The slot's position where the server can tell it (15+); a missing slot is made. Before 15 `createSlot` follows SLOT_MISSING. */
+async function prepareSlot(
+  connection: ReplicationConnection,
+  options: ReceiverOptions,
+): Promise<ServerFacts['slotRestartLsn']> {
+  const { slot } = options
+  if (slot === undefined || connection.major < 15) return undefined
+  const found = await connection.readReplicationSlot(slot)
+  if (found !== undefined || !options.createSlot) return found?.restartLsn
+  await createSlot(connection, options)
+  return (await connection.readReplicationSlot(slot))?.restartLsn
+}
+
+/** Makes the receiver's slot; it keeps WAL from now on. One that is there already is fine. */
+export async function createSlot(
+  connection: ReplicationConnection,
+  options: ReceiverOptions,
+): Promise<void> {
+  const slot = options.slot as string
+  try {
+    await connection.createPhysicalSlot(slot)
+    options.onEvent({ kind: 'slot-created', text: `Created slot "${slot}"` })
+  } catch (error) {
+    const isThere = error instanceof BackstayError && error.details['sqlstate'] === DUPLICATE_OBJECT
+    if (!isThere) throw error
+  }
+}
+
+/** Replaces a slot that the server has invalidated: it holds nothing back any more and cannot be used again. */
+export async function replaceSlot(
+  connection: ReplicationConnection,
+  options: ReceiverOptions,
+): Promise<void> {
+  const slot = options.slot as string
+  await connection.dropSlot(slot)
+  await connection.createPhysicalSlot(slot)
+  options.onEvent({ kind: 'slot-created', text: `Replaced slot "${slot}", which was invalidated` })
+}

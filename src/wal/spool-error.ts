@@ -1,0 +1,16 @@
+/**
+ * Turns errno errors of the spool's file system into catalogue errors, once.
+ */
+import { BackstayError } from '../errors/backstay-error.ts'
+
+/** DISK_SPACE for a full disk or quota, STORE for everything else; a BackstayError stays as it is. `action`: «write "…"». */
+export function spoolError(action: string, cause: unknown): BackstayError {
+  if (cause instanceof BackstayError) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT'
+  return new BackstayError(
+    isFull ? 'DISK_SPACE' : 'STORE',
+    `Cannot ${action}: ${isFull ? 'no space left' : (message ?? String(cause))}`,
+    { cause },
+  )
+}

@@ -1,0 +1,153 @@
+/** The daemon and the `wal` commands as an operator runs them, from a cluster file. */
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import { openCluster } from '../../../src/repository/cluster-repository.ts'
+import { callService } from '../../../src/service/control-client.ts'
+import { controlSocketOf } from '../../../src/service/control-protocol.ts'
+import { openStore } from '../../../src/store/open-store.ts'
+import { systemClock } from '../../../src/util/clock.ts'
+import { readReceiverStatus } from '../../../src/wal/receiver-status.ts'
+import { spoolOf } from '../../../src/wal/spool-place.ts'
+import { startPostgres, type TestServer } from '../../harness/postgres.ts'
+import { temporaryDirectory } from '../../harness/temporary-directory.ts'
+import { until } from '../../harness/until.ts'
+import { backstay, LAUNCHER } from '../cli/programs.ts'
+import { LOAD } from '../wal/support.ts'
+
+interface House extends AsyncDisposable {
+  readonly pg: TestServer
+  readonly config: string
+  readonly repository: string
+}
+
+async function buildHouse(): Promise<House> {
+  const folder = temporaryDirectory()
+  const pg = await startPostgres({ major: 18 })
+  const config = join(folder.path, 'backstay.yaml')
+  const repository = join(folder.path, 'vault')
+  writeFileSync(
+    config,
+    `cluster: shop
+stateDirectory: state
+postgres: { version: 18 }
+servers:
+  db1: { role: primary, host: 127.0.0.1, port: ${pg.port}, directory: ${pg.directory}, socketDirectory: ${pg.socketDirectory} }
+backup: { server: vault, host: 127.0.0.1, repository: vault }
+`,
+  )
+  const explained = await backstay(['config', 'check', '-c', config, '--json'])
+  const { backup } = JSON.parse(explained.stdout) as { backup: { streamRole: string } }
+  await pg.query(`create role ${backup.streamRole} login replication password 'streams'`)
+  mkdirSync(join(folder.path, 'state'), { mode: 0o700 })
+  const passwords = `*:*:*:${backup.streamRole}:streams\n*:*:*:postgres:${pg.password}\n`
+  writeFileSync(join(folder.path, 'state/passwords'), passwords, { mode: 0o600 })
+  return {
+    pg,
+    config,
+    repository,
+    async [Symbol.asyncDispose]() {
+      await pg[Symbol.asyncDispose]()
+      await folder[Symbol.asyncDispose]()
+    },
+  }
+}
+
+interface RunningService extends AsyncDisposable {
+  readonly child: ChildProcess
+  log(): string
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>
+}
+
+function startService(house: House): RunningService {
+  const child = spawn(process.execPath, [LAUNCHER, 'serve', '-c', house.config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let log = ''
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()))
+  const stop = async (): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      await ended
+    }
+    return child.exitCode
+  }
+  return { child, log: () => log, stop, [Symbol.asyncDispose]: async () => void (await stop()) }
+}
+
+async function isReceiving(house: House): Promise<boolean> {
+  const sql = `select 1 from pg_stat_replication where application_name = 'vault' and state = 'streaming'`
+  return (await house.pg.query(sql)).length > 0
+}
+
+void it('serve receives WAL, starts its receiver again, answers, and stops in order', async () => {
+  await using house = await buildHouse()
+  await using service = startService(house)
+  await until('the receiver to stream', async () => isReceiving(house), 30_000)
+  await house.pg.query(LOAD)
+  const wal = async (...words: string[]): Promise<Record<string, unknown>> => {
+    const { code, stdout, stderr } = await backstay(['wal', ...words, '-c', house.config, '--json'])
+    assert.equal(code, 0, stderr)
+    return JSON.parse(stdout) as Record<string, unknown>
+  }
+  const { segment } = await wal('switch')
+  const { ranges } = (await wal('list')) as { ranges: { timeline: number }[] }
+  assert.equal(ranges.length, 1)
+  assert.deepEqual((await wal('gaps'))['gaps'], [])
+
+  const target = join(house.repository, '..', 'fetched')
+  const got = await backstay(['wal', 'get', '-c', house.config, String(segment), target])
+  assert.equal(got.code, 0, got.stderr)
+  const primary = readFileSync(join(house.pg.directory, 'pg_wal', String(segment)))
+  assert.ok(readFileSync(target).equals(primary))
+  const missing = await backstay([
+    'wal',
+    'get',
+    '-c',
+    house.config,
+    '0000000900000000000000AA',
+    target,
+  ])
+  assert.equal(missing.code, 1)
+
+  const socket = controlSocketOf(house.repository)
+  const answer = await callService(socket, { call: 'status' }, 5000)
+  assert.ok(answer !== 'absent')
+  const { more } = answer.result as { more: { receiver: { state: string; pid: number } } }
+  assert.equal(more.receiver.state, 'streaming')
+
+  process.kill(more.receiver.pid, 'SIGKILL')
+  await until(
+    'another receiver to stream',
+    async () => {
+      const [row] = await house.pg.query(
+        `select count(*)::int as count from pg_stat_replication where application_name = 'vault' and state = 'streaming'`,
+      )
+      const store = openStore({ kind: 'disk', directory: house.repository })
+      const { directory } = spoolOf(await openCluster(store, 'shop', systemClock))
+      const status = await readReceiverStatus(directory)
+      return (
+        row?.['count'] === 1 && status?.pid !== more.receiver.pid && status?.state === 'streaming'
+      )
+    },
+    30_000,
+  )
+
+  const code = await service.stop()
+  assert.equal(code, 0, service.log())
+  assert.match(service.log(), /"msg":"service stops"/)
+  assert.match(service.log(), /Stopped receiving/)
+  assert.equal(await isReceiving(house), false)
+})
+
+void it('serve --unit prints a unit and starts nothing', async () => {
+  await using house = await buildHouse()
+  const { code, stdout } = await backstay(['serve', '--unit', '-c', house.config])
+  assert.equal(code, 0)
+  assert.match(stdout, new RegExp(`^ExecStart=.* --config ${house.config} serve$`, 'm'))
+})
