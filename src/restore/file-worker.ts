@@ -1,0 +1,53 @@
+/**
+ * The restore worker's own file: takes batches of jobs one after the other, posts answers. Started by file-pool.ts only.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { isBackstayError } from '../errors/backstay-error.ts'
+import { fileError } from '../host/file-error.ts'
+import { clusterNames } from '../repository/format.ts'
+import { PackReader } from '../repository/pack-reader.ts'
+import { openStore } from '../store/open-store.ts'
+import type {
+  BatchAnswer,
+  FileWorkSettings,
+  JobBatch,
+  JobResult,
+  WorkerFailure,
+  WorkerJob,
+} from './file-job.ts'
+import { checkStretch, writeStretch } from './file-work.ts'
+
+const { store, cluster, owner } = workerData as FileWorkSettings
+const packs = new PackReader(openStore(store), clusterNames(cluster))
+let earlier: Promise<void> = Promise.resolve()
+
+parentPort?.on('message', (batch: JobBatch) => {
+  earlier = earlier.then(() => answer(batch))
+})
+
+async function answer(batch: JobBatch): Promise<void> {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
+  parentPort?.postMessage(await answerOf(batch))
+}
+
+async function answerOf(batch: JobBatch): Promise<BatchAnswer> {
+  const results: JobResult[] = []
+  for (const job of batch.jobs) {
+    try {
+      results.push(await work(job))
+    } catch (error) {
+      return { number: batch.number, failure: failureOf(job, error) }
+    }
+  }
+  return { number: batch.number, results }
+}
+
+async function work(job: WorkerJob): Promise<JobResult> {
+  return job.how === 'check' ? checkStretch(job) : writeStretch(packs, job, owner)
+}
+
+function failureOf(job: WorkerJob, error: unknown): WorkerFailure {
+  const action = `${job.how === 'check' ? 'read' : 'write'} "${job.path}"`
+  const known = isBackstayError(error) ? error : fileError('this machine', action, error)
+  return { code: known.code, message: known.message, hint: known.hint }
+}

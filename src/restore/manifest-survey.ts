@@ -1,0 +1,88 @@
+/**
+ * A first walk through a manifest before anything is written: its checksum, its paths, what goes where, how much.
+ */
+import { BackstayError } from '../errors/backstay-error.ts'
+import { CONTROL_FILE_PATH } from '../postgres/control-file.ts'
+import type {
+  ManifestEntry,
+  ManifestFile,
+  ManifestLink,
+  ManifestTotals,
+} from '../repository/manifest-entry.ts'
+import type { ManifestReader } from '../repository/manifest-reader.ts'
+
+/** Files that are not written with the others: pg_control comes last, the rest is made anew for the recovery wanted. */
+export const HELD_BACK: ReadonlySet<string> = new Set([
+  CONTROL_FILE_PATH,
+  'recovery.conf',
+  'recovery.done',
+  'recovery.signal',
+  'standby.signal',
+  'postgresql.auto.conf',
+  'tablespace_map',
+])
+
+/** Small files whose content the main thread needs. */
+const READ_HERE: ReadonlySet<string> = new Set([
+  ...HELD_BACK,
+  'postgresql.conf',
+  'pg_hba.conf',
+  'pg_ident.conf',
+])
+
+/** What the walk learned. */
+export interface ManifestSurvey {
+  readonly totals: ManifestTotals
+  /** Of tablespaces; `pg_tblspc/<oid>`. */
+  readonly links: readonly ManifestLink[]
+  /** Sum of file sizes below each link's path; the rest is below ''. */
+  readonly bytesBelow: ReadonlyMap<string, number>
+  /** The files among `HELD_BACK` and the configuration files, by path. */
+  readonly special: ReadonlyMap<string, ManifestFile>
+  /** Mode of the data directory, as its directories have it. */
+  readonly directoryMode: number
+}
+
+/**
+ * Walks through the manifest once. `visit` sees every entry after its path was found to be harmless.
+ * @throws {BackstayError} REPOSITORY_DAMAGED
+ */
+export async function surveyManifest(
+  manifest: ManifestReader,
+  visit: (entry: ManifestEntry) => void = () => {},
+): Promise<ManifestSurvey> {
+  const links: ManifestLink[] = []
+  const special = new Map<string, ManifestFile>()
+  const bytesBelow = new Map<string, number>()
+  let directoryMode = 0o700
+  for await (const entry of manifest.entries()) {
+    checkPath(entry)
+    visit(entry)
+    if (entry.kind === 'link') links.push(entry)
+    // Group access is a property of the whole cluster: every directory of it has the same mode.
+    if (entry.kind === 'directory' && entry.path === 'global') directoryMode = entry.mode
+    if (entry.kind !== 'file') continue
+    if (READ_HERE.has(entry.path)) special.set(entry.path, entry)
+    const root = tablespaceOf(entry.path)
+    bytesBelow.set(root, (bytesBelow.get(root) ?? 0) + entry.sizeBytes)
+  }
+  const { totals } = manifest
+  if (totals === undefined) throw new BackstayError('BUG', 'The manifest has no totals')
+  return { totals, links, bytesBelow, special, directoryMode }
+}
+
+/** `pg_tblspc/<oid>` for a path below it, '' for all others. */
+export function tablespaceOf(path: string): string {
+  return /^pg_tblspc\/\d+(?=\/)/.exec(path)?.[0] ?? ''
+}
+
+function checkPath(entry: ManifestEntry): void {
+  const { path, kind } = entry
+  const isSafe = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+  const isPlaced = kind !== 'link' || /^pg_tblspc\/\d+$/.test(path)
+  if (isSafe && isPlaced && !path.includes('\0')) return
+  throw new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot restore "${path}": a ${kind} of that name does not belong into a data directory`,
+  )
+}

@@ -1,0 +1,141 @@
+/**
+ * The settings that make a restored directory recover to its target. Pure: returns lines and files.
+ *
+ * They stand at the end of postgresql.auto.conf, not in an include file: that file is read last, so nothing of the origin can
+ * win over them, it lies in the data directory wherever postgresql.conf is, and pg_verifybackup leaves it out of its judgement.
+ * Up to PostgreSQL 11 recovery's own settings are in recovery.conf.
+ * Source: PostgreSQL documentation, "Archive Recovery", "Recovery Target".
+ */
+import { formatConfLine } from '../postgres/conf-file.ts'
+import { formatLsn } from '../postgres/lsn.ts'
+import { formatRecoveryConf } from '../postgres/recovery-conf.ts'
+import { versionFacts } from '../postgres/version.ts'
+import type { RestorePlan } from './plan.ts'
+import { formatTimeUs } from './target-time.ts'
+import { describeTarget } from './wish.ts'
+
+/** What the operator decides besides the plan. */
+export interface RecoveryOptions {
+  /** The value of restore_command, quoted for the shell already (wal/restore-command.ts). */
+  readonly restoreCommand: string
+  /** Leave archiving as the origin had it: the restored server then writes into the same archive. */
+  readonly keepArchiving: boolean
+  /** Port the restored server is to listen on; the origin's when undefined. */
+  readonly port: number | undefined
+}
+
+/** What recovery needs in the data directory. */
+export interface RecoveryFiles {
+  /** Appended to postgresql.auto.conf. */
+  readonly autoConf: readonly string[]
+  /** Files to make: name → content. */
+  readonly files: Readonly<Record<string, string>>
+}
+
+type Settings = Readonly<Record<string, string>>
+
+/** Settings of the origin that must not act in a copy of it. */
+const SILENCED: Settings = { synchronous_standby_names: '', hot_standby: 'on' }
+
+/** From 12 on these are settings too, and the origin may have been restored, or a standby, itself. */
+const SILENCED_FROM_12: Settings = {
+  primary_conninfo: '',
+  primary_slot_name: '',
+  archive_cleanup_command: '',
+  recovery_end_command: '',
+  recovery_min_apply_delay: '0',
+}
+
+const TARGET_NAMES = [
+  'recovery_target',
+  'recovery_target_lsn',
+  'recovery_target_name',
+  'recovery_target_time',
+  'recovery_target_xid',
+]
+
+/** Writes the settings for the major version of the plan's backup. */
+export function recoveryFiles(plan: RestorePlan, options: RecoveryOptions): RecoveryFiles {
+  const { major } = plan.backup.postgres
+  const recovery = recoverySettings(plan, options)
+  const others = { ...SILENCED, ...archivingOff(major, options), ...portOf(options) }
+  if (versionFacts(major).recoveryConf) {
+    const standby: Settings = plan.standbyMode ? { standby_mode: 'on' } : {}
+    const files = { 'recovery.conf': formatRecoveryConf({ ...recovery, ...standby }) }
+    return { autoConf: confLines(plan, others), files }
+  }
+  const settings = { ...otherTargets(recovery), ...SILENCED_FROM_12, ...recovery, ...others }
+  const signal = plan.standbyMode ? 'standby.signal' : 'recovery.signal'
+  return { autoConf: confLines(plan, settings), files: { [signal]: '' } }
+}
+
+/**
+ * Targets that the origin may have set, taken back. They must stand before the one that is wanted: once a target is set, PostgreSQL
+ * refuses every other one, an empty one too.
+ */
+function otherTargets(recovery: Settings): Settings {
+  const others = TARGET_NAMES.filter((name) => !(name in recovery))
+  return Object.fromEntries(others.map((name) => [name, '']))
+}
+
+function recoverySettings(plan: RestorePlan, options: RecoveryOptions): Settings {
+  const { stopAt } = plan
+  const timeline = timelineOf(plan)
+  return {
+    restore_command: options.restoreCommand,
+    ...(timeline === undefined ? {} : { recovery_target_timeline: timeline }),
+    ...targetOf(plan),
+    ...('inclusive' in stopAt
+      ? { recovery_target_inclusive: stopAt.inclusive ? 'on' : 'off' }
+      : {}),
+    ...(stopAt.type === 'none' ? {} : { recovery_target_action: plan.action }),
+  }
+}
+
+/** The backup's own timeline needs no history file when it is called `current`; up to 11 that is the word for leaving it out. */
+function timelineOf(plan: RestorePlan): string | undefined {
+  if (plan.followsLatest) return 'latest'
+  if (plan.timeline !== plan.backup.timeline) return String(plan.timeline)
+  return versionFacts(plan.backup.postgres.major).recoveryConf ? undefined : 'current'
+}
+
+function targetOf(plan: RestorePlan): Settings {
+  const { stopAt } = plan
+  switch (stopAt.type) {
+    case 'none':
+      return {}
+    case 'immediate':
+      return { recovery_target: 'immediate' }
+    case 'time':
+      return { recovery_target_time: formatTimeUs(stopAt.timeUs) }
+    case 'lsn':
+      return { recovery_target_lsn: formatLsn(stopAt.lsn) }
+    case 'xid':
+      return { recovery_target_xid: String(stopAt.xid) }
+    case 'name':
+      break
+  }
+  return { recovery_target_name: stopAt.name }
+}
+
+/** A copy that archives into its origin's archive mixes two clusters: it is off until somebody wants it. */
+function archivingOff(major: number, options: RecoveryOptions): Settings {
+  if (options.keepArchiving) return {}
+  const library: Settings = major >= 15 ? { archive_library: '' } : {}
+  return { archive_mode: 'off', archive_command: '', ...library }
+}
+
+function portOf(options: RecoveryOptions): Settings {
+  return options.port === undefined ? {} : { port: String(options.port) }
+}
+
+function confLines(plan: RestorePlan, settings: Settings): string[] {
+  const { id } = plan.backup
+  return [
+    '',
+    `# Written by Backstay for the restore of backup ${id} to ${describeTarget(plan.target)}.`,
+    '# The origin must not be touched by this copy, so archiving is off and nobody is waited for or followed;',
+    '# ALTER SYSTEM RESET takes a line away.',
+    ...Object.entries(settings).map(([name, value]) => formatConfLine(name, value)),
+  ]
+}

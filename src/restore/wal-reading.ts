@@ -1,0 +1,159 @@
+/**
+ * Surveys WAL for the planner: reads the segments of a path, walks their records, keeps what recovery can stop at.
+ */
+import { BackstayError } from '../errors/backstay-error.ts'
+import { bytesBetween, formatLsn, type Lsn } from '../postgres/lsn.ts'
+import { formatSegmentName, segmentOf } from '../postgres/segment-name.ts'
+import { type WalEvent, walEventOf } from '../postgres/wal-event.ts'
+import type { WalRecord } from '../postgres/wal-record.ts'
+import { WalScanner } from '../postgres/wal-scanner.ts'
+import type { ContinuityMap } from '../wal/continuity.ts'
+import { segmentFloor } from '../wal/wal-position.ts'
+import { fileTimelineAt, type TimelinePath } from './timeline-path.ts'
+import type {
+  RecordPlace,
+  TimedPlace,
+  WalQuestion,
+  WalReading,
+  WalStretch,
+  WalSurvey,
+} from './wal-search.ts'
+
+/** What surveying stands on. */
+export interface WalSource {
+  readonly map: ContinuityMap
+  readonly major: number
+  /** The content of a segment by its 24 digits, as far as it is held; undefined when it is not. */
+  readSegment(name: string): Promise<Uint8Array | undefined>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Makes a reading of the WAL in `source`. Keeps the last segment read in memory; calls must not overlap. */
+export function readingOf(source: WalSource): WalReading {
+  let last: { readonly name: string; readonly bytes: Uint8Array } | undefined
+  const read = async (path: TimelinePath, lsn: Lsn): Promise<Uint8Array> => {
+    source.signal?.throwIfAborted()
+    const name = nameAt(source.map, path, lsn)
+    if (last?.name === name) return last.bytes
+    const bytes = await source.readSegment(name)
+    if (bytes === undefined) throw vanished(name)
+    last = { name, bytes }
+    return bytes
+  }
+  return {
+    segmentBytes: source.map.segmentBytes,
+    survey: (stretch, question) => survey({ source, read }, stretch, question),
+  }
+}
+
+interface Reader {
+  readonly source: WalSource
+  /** The segment that begins at `lsn`. */
+  read(path: TimelinePath, lsn: Lsn): Promise<Uint8Array>
+}
+
+async function survey(
+  reader: Reader,
+  stretch: WalStretch,
+  question: WalQuestion | undefined,
+): Promise<WalSurvey> {
+  const { segmentBytes } = reader.source.map
+  const tally = new Tally(question, reader.source.major)
+  const startLsn = segmentFloor(stretch.from, segmentBytes)
+  const scanner = new WalScanner({ startLsn, segmentBytes })
+  for await (const record of recordsFrom(reader, scanner, { ...stretch, startLsn })) {
+    if (record.lsn >= stretch.to) break
+    if (record.lsn >= stretch.from) tally.add(record)
+  }
+  return tally.survey()
+}
+
+/** The complete records from the segment at `startLsn` on, until one ends at or behind `to`. */
+async function* recordsFrom(
+  reader: Reader,
+  scanner: WalScanner,
+  range: WalStretch & { readonly startLsn: Lsn },
+): AsyncGenerator<WalRecord> {
+  const { segmentBytes } = reader.source.map
+  for (let begin = range.startLsn; begin < range.heldTo;) {
+    const held = Math.min(segmentBytes, bytesBetween(begin, range.heldTo))
+    const bytes = (await reader.read(range.path, begin)).subarray(0, held)
+    for (const piece of pages(bytes)) {
+      yield* scanner.push(piece)
+      if (scanner.stop !== undefined || scanner.endLsn >= range.to) return
+    }
+    begin = (begin + BigInt(segmentBytes)) as Lsn
+  }
+}
+
+/** Pieces that keep the memory of records in flight small, and let a search end early. Whole pages but the last. */
+function* pages(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES)
+}
+
+const PIECE_BYTES = 128 * 1024
+
+/** Gathers what a survey says. */
+class Tally {
+  readonly #question: WalQuestion | undefined
+  readonly #major: number
+  #lastRecord: RecordPlace | undefined
+  #lastTransaction: TimedPlace | undefined
+  #latestTimeUs: bigint | undefined
+  #match: TimedPlace | undefined
+
+  constructor(question: WalQuestion | undefined, major: number) {
+    this.#question = question
+    this.#major = major
+  }
+
+  add(record: WalRecord): void {
+    const place = { startLsn: record.lsn, endLsn: record.endLsn }
+    this.#lastRecord = place
+    const event = walEventOf(record, this.#major)
+    if (event === undefined || !('timeUs' in event)) return
+    const timed = { ...place, timeUs: event.timeUs }
+    if (event.kind === 'commit' || event.kind === 'abort') this.#addTransaction(timed)
+    if (this.#match === undefined && answers(event, this.#question)) this.#match = timed
+  }
+
+  survey(): WalSurvey {
+    return {
+      lastRecord: this.#lastRecord,
+      lastTransaction: this.#lastTransaction,
+      latestTimeUs: this.#latestTimeUs,
+      match: this.#match,
+    }
+  }
+
+  #addTransaction(timed: TimedPlace): void {
+    this.#lastTransaction = timed
+    if (this.#latestTimeUs === undefined || timed.timeUs > this.#latestTimeUs) {
+      this.#latestTimeUs = timed.timeUs
+    }
+  }
+}
+
+function answers(event: WalEvent, question: WalQuestion | undefined): boolean {
+  if (event.kind === 'restore-point') {
+    return question?.find === 'restore-point' && event.name === question.name
+  }
+  if (event.kind !== 'commit' && event.kind !== 'abort') return false
+  if (question?.find === 'transaction') return event.xid === question.xid
+  if (question?.find !== 'time') return false
+  return question.orAt ? event.timeUs >= question.timeUs : event.timeUs > question.timeUs
+}
+
+function nameAt(map: ContinuityMap, path: TimelinePath, lsn: Lsn): string {
+  const file = fileTimelineAt(path, map, lsn)
+  if (file === undefined) throw new BackstayError('BUG', `No WAL is held at ${formatLsn(lsn)}`)
+  const { segmentBytes } = map
+  return formatSegmentName(segmentOf(lsn, { ...file, segmentBytes }), segmentBytes)
+}
+
+function vanished(name: string): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read WAL segment "${name}": it is listed but not there`,
+  )
+}

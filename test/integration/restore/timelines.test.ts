@@ -1,0 +1,102 @@
+/**
+ * Restores through a timeline switch: to either branch, and never to one that does not descend from the backup.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isBackstayError } from '../../../src/errors/backstay-error.ts'
+import { parseTimeUs } from '../../../src/restore/target-time.ts'
+import type { RestoreTarget, RestoreWish } from '../../../src/restore/wish.ts'
+import { matrixMajors, openPostgres, startPostgres } from '../../harness/postgres.ts'
+import { balancesIn, makeAccounts, type Moment, startLoad, stateAfter } from './load.ts'
+import { plan, restore, untilPromoted } from './restore-files.ts'
+import { startVault } from './vault.ts'
+
+interface Case extends Partial<RestoreWish> {
+  readonly name: string
+  readonly rounds: number
+  readonly reads: string
+}
+
+function time(at: Moment): RestoreTarget {
+  return { type: 'time', timeUs: parseTimeUs(at.time) ?? assert.fail(), inclusive: true }
+}
+
+for (const major of matrixMajors()) {
+  test(`PostgreSQL ${major} recovers along the branch that is wanted`, async (t) => {
+    await using pg = await startPostgres({ major })
+    await using vault = await startVault(pg)
+    const { repository, base } = vault
+    await makeAccounts(pg)
+    const first = await vault.backup()
+    const load = await startLoad(pg)
+    const early = await load.after(5)
+    const fork = await load.after(5)
+    const late = await load.after(10)
+    const last = await load.stop()
+    await pg.query('SELECT pg_switch_wal()')
+    await vault.caughtUp()
+
+    await restore(repository, {
+      directory: `${base}/branch`,
+      target: { type: 'name', name: fork.name },
+      restoreCommand: await vault.layOutWal(),
+    })
+    await using branch = await openPostgres({ major, directory: `${base}/branch` })
+    await untilPromoted(branch)
+    await vault.follow(branch)
+    const branchLoad = await startLoad(branch, fork.round)
+    const branched = await branchLoad.after(5)
+    const second = await vault.backup()
+    await branchLoad.after(5)
+    const end = await branchLoad.stop()
+    await vault.caughtUp()
+    await vault.stop()
+    const restoreCommand = await vault.layOutWal()
+
+    const cases: Case[] = [
+      {
+        name: 'before the fork',
+        backup: 'auto',
+        target: time(early),
+        rounds: early.round,
+        reads: '1, 2',
+      },
+      {
+        name: 'the new branch',
+        backup: first.id,
+        target: time(branched),
+        rounds: branched.round,
+        reads: '1, 2',
+      },
+      {
+        name: 'the old branch',
+        backup: 'auto',
+        timeline: 1,
+        target: time(late),
+        rounds: late.round,
+        reads: '1',
+      },
+      { name: 'its end', backup: first.id, timeline: 'current', rounds: last.round, reads: '1' },
+      { name: 'the end', backup: 'auto', rounds: end.round, reads: '2' },
+      { name: 'the end from before', backup: first.id, rounds: end.round, reads: '1, 2' },
+    ]
+    for (const { name, rounds, reads, ...wish } of cases) {
+      await t.test(name, async () => {
+        const planned = await plan(repository, wish)
+        assert.equal(planned.path.map((part) => part.timeline).join(', '), reads)
+        const directory = `${base}/${name.replaceAll(' ', '-')}`
+        await restore(repository, { ...wish, directory, restoreCommand })
+        await using opened = await openPostgres({ major, directory })
+        await untilPromoted(opened)
+        assert.deepEqual(await balancesIn(opened), stateAfter(rounds))
+      })
+    }
+    await t.test('a timeline that does not descend from the backup is refused', async () => {
+      await assert.rejects(plan(repository, { backup: second.id, timeline: 1 }), (error) => {
+        assert.ok(isBackstayError(error, 'TARGET_UNREACHABLE'))
+        assert.match(error.message, /timeline 1 does not descend from timeline 2/)
+        return true
+      })
+    })
+  })
+}
