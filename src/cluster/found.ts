@@ -1,0 +1,148 @@
+/**
+ * The cluster as found: what look.ts saw on every server at one moment. Facts only, no judgement; plain data.
+ */
+import type { ControlFile } from '../postgres/control-file.ts'
+import type { ErrorCode } from '../errors/codes.ts'
+import type { SqlFound } from './found-sql.ts'
+
+/** Everything seen in one look. */
+export interface ClusterFound {
+  /** What the state directory remembers of the cluster; undefined before it was built. */
+  readonly identity: Identity | undefined
+  /** Roles whose password is kept in the state directory. */
+  readonly passwordRoles: readonly string[]
+  /** In the order of the wish. */
+  readonly servers: readonly ServerFound[]
+  /** Undefined when the file has no backup part, or its host was not looked at. */
+  readonly repository: RepositoryFound | undefined
+}
+
+/** The directory of the repository, and the password file in it. */
+export type RepositoryFound =
+  | { readonly state: 'missing'; readonly osUser: string }
+  | {
+      readonly state: 'there'
+      readonly osUser: string
+      readonly owner: string
+      /** Never the content: it is a secret. */
+      readonly passfile: 'ours' | 'missing' | 'different'
+    }
+
+/** Which cluster this is, remembered from the day it was built. */
+export interface Identity {
+  readonly cluster: string
+  /** Decimal digits (64 bits do not fit a number). */
+  readonly systemIdentifier: string
+  readonly major: number
+  readonly createdAt: string
+}
+
+/** One server as found. With an unreachable host everything after `host` is unknown and stands as empty. */
+export interface ServerFound {
+  readonly name: string
+  /** Undefined when the host answered. */
+  readonly hostError: FoundError | undefined
+  /** The OS user PostgreSQL runs as on that host. */
+  readonly osUser: string
+  readonly binaries: BinariesFound | FoundError
+  readonly directory: DirectoryFound
+  /** The postmaster that works in the directory. */
+  readonly running: RunningFound | undefined
+  /** Who listens on the wanted port when it is not this server. */
+  readonly portTakenBy: string | undefined
+  readonly files: FilesFound
+  readonly sql: SqlFound | undefined
+  /** Why `sql` is undefined although the server runs. */
+  readonly sqlError: FoundError | undefined
+  /** Room for a clone; only looked at when one is needed. */
+  readonly room: RoomFound | undefined
+  /** Data directories that a reclone set aside and nobody removed yet. */
+  readonly asides: readonly string[]
+}
+
+/** What postmaster.pid says of a running server. */
+export interface RunningFound {
+  readonly pid: number
+  readonly port: number
+  /** Undefined when it has no Unix socket. */
+  readonly socketDirectory: string | undefined
+}
+
+/** A failure that was met while looking. */
+export interface FoundError {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint: string
+}
+
+/** The programs a server runs with. */
+export interface BinariesFound {
+  readonly directory: string
+  /** For example `18.4`. */
+  readonly version: string
+}
+
+/** What lies in the data directory's place. */
+export type DirectoryFound =
+  | { readonly state: 'unknown' }
+  | { readonly state: 'missing' }
+  | { readonly state: 'empty'; readonly owner: string; readonly mode: number }
+  | { readonly state: 'initdb-unfinished'; readonly workerPid: number | undefined }
+  | { readonly state: 'clone-unfinished'; readonly tablespaces: readonly string[] }
+  /** Not a data directory, or not one that can be read. */
+  | { readonly state: 'foreign'; readonly content: string }
+  | DataDirectoryFound
+
+/** A PostgreSQL data directory. Whose it is, is for the planner to say. */
+export interface DataDirectoryFound {
+  readonly state: 'data'
+  readonly owner: string
+  readonly mode: number
+  readonly major: number
+  readonly control: ControlFile
+  /** The newest timeline the directory knows: pg_control lags behind a promotion, history files do not. */
+  readonly timeline: number
+  /** standby.signal (12+) or recovery.conf with standby_mode (11). */
+  readonly isStandby: boolean
+  /** A clone's mark that outlived the clone. */
+  readonly hasStaleMark: boolean
+  /** An initdb note in the state directory that outlived initdb. */
+  readonly hasStaleNote: boolean
+}
+
+/** Texts of the files we write or write into; undefined when there is no such file. Times are 0 without a file. */
+export interface FilesFound {
+  /** postgresql.conf; our own files stand beside it. */
+  readonly mainPath: string
+  readonly main: string | undefined
+  readonly settings: string | undefined
+  readonly hbaPath: string
+  readonly hba: string | undefined
+  readonly autoConf: string | undefined
+  /** backstay-standby.conf, or recovery.conf up to 11. */
+  readonly standby: string | undefined
+  readonly standbyModifiedAtMs: number
+  /** The newest of main, settings and hba. */
+  readonly modifiedAtMs: number
+  /** Never the content: it is a secret. */
+  readonly passfile: 'ours' | 'missing' | 'different'
+  /** Wanted directories that are not there (archive, Unix socket). */
+  readonly missingDirectories: readonly string[]
+}
+
+/** Disk space and tablespace targets for a clone. */
+export interface RoomFound {
+  /** File systems that cannot hold what would land on them. */
+  readonly shortages: readonly {
+    readonly path: string
+    readonly neededBytes: number
+    readonly freeBytes: number
+  }[]
+  /** Where the primary's tablespaces would go. */
+  readonly tablespaces: readonly {
+    readonly source: string
+    readonly target: string
+    /** Whether there is something in the way. */
+    readonly isOccupied: boolean
+  }[]
+}

@@ -1,0 +1,164 @@
+/**
+ * Looks at one server: host, programs, directory, process, port, SQL, files. Whatever fails becomes a fact.
+ */
+import { findPortOwners, describePortOwner } from '../../host/port-owner.ts'
+import { findPostmaster } from '../../host/postmaster.ts'
+import { until } from '../../util/until.ts'
+import { SqlClient } from '../../wire/sql-client.ts'
+import { type ClusterContext, factOf, type Machine } from '../context.ts'
+import type {
+  BinariesFound,
+  DirectoryFound,
+  FilesFound,
+  FoundError,
+  RunningFound,
+  ServerFound,
+} from '../found.ts'
+import type { SqlFound } from '../found-sql.ts'
+import type { ServerWanted } from '../wanted.ts'
+import { adminConnection } from './connect.ts'
+import { lookDirectory } from './look-directory.ts'
+import { lookFiles } from './look-files.ts'
+import { lookSql, type RolesAsked } from './look-sql.ts'
+
+/** How long a server may take to finish starting or stopping before it is taken as it is. */
+const TRANSITION_TIMEOUT_MS = 30_000
+const STATEMENT_TIMEOUT_MS = 10_000
+
+/** What to ask. */
+export interface ServerAsked {
+  readonly roles: RolesAsked
+  /** Whether the programs are looked for: not needed to tell how a running cluster is. */
+  readonly withBinaries: boolean
+}
+
+/** Looks. Never throws for what is wrong with the server; only for bugs and interruption. */
+export async function lookServer(
+  context: ClusterContext,
+  server: ServerWanted,
+  asked: ServerAsked,
+): Promise<ServerFound> {
+  try {
+    const machine = await context.machineOf(server)
+    return await lookMachine(context, machine, { server, asked })
+  } catch (error) {
+    const { code, message, hint } = factOf(error)
+    return { ...UNKNOWN, name: server.name, hostError: { code, message, hint } }
+  }
+}
+
+const NO_FILES: FilesFound = {
+  mainPath: '',
+  main: undefined,
+  settings: undefined,
+  hbaPath: '',
+  hba: undefined,
+  autoConf: undefined,
+  standby: undefined,
+  standbyModifiedAtMs: 0,
+  modifiedAtMs: 0,
+  passfile: 'missing',
+  missingDirectories: [],
+}
+
+const UNKNOWN: Omit<ServerFound, 'name' | 'hostError'> = {
+  osUser: '',
+  binaries: { directory: '', version: '' },
+  directory: { state: 'unknown' },
+  running: undefined,
+  portTakenBy: undefined,
+  files: NO_FILES,
+  sql: undefined,
+  sqlError: undefined,
+  room: undefined,
+  asides: [],
+}
+
+async function lookMachine(
+  context: ClusterContext,
+  machine: Machine,
+  place: { readonly server: ServerWanted; readonly asked: ServerAsked },
+): Promise<ServerFound> {
+  const { server, asked } = place
+  const directory = await lookDirectory(context, machine.host, server)
+  const running = await lookRunning(context, machine, { server, directory })
+  const answer = running === undefined ? {} : await askSql(context, server, { running, asked })
+  return {
+    name: server.name,
+    hostError: undefined,
+    osUser: machine.osUser,
+    binaries: asked.withBinaries ? await lookBinaries(context, server) : UNKNOWN.binaries,
+    directory,
+    running,
+    portTakenBy: await lookPort(machine, server, running),
+    files: await lookFiles(context, machine, { server, sql: answer.sql }),
+    sql: answer.sql,
+    sqlError: answer.sqlError,
+    room: undefined,
+    asides: await context.state.readAsides(server.name),
+  }
+}
+
+async function lookBinaries(
+  context: ClusterContext,
+  server: ServerWanted,
+): Promise<BinariesFound | FoundError> {
+  try {
+    const { directory, version } = await context.binariesOf(server)
+    return { directory, version }
+  } catch (error) {
+    const { code, message, hint } = factOf(error)
+    return { code, message, hint }
+  }
+}
+
+/** The server in the directory. One that is starting or stopping is waited for: its state would be over at once. */
+async function lookRunning(
+  context: ClusterContext,
+  { host }: Machine,
+  place: { readonly server: ServerWanted; readonly directory: DirectoryFound },
+): Promise<RunningFound | undefined> {
+  if (place.directory.state !== 'data') return undefined
+  const { clock, signal } = context
+  const path = place.server.directory
+  const settled = await until(
+    async () => {
+      const postmaster = await findPostmaster(host, path)
+      const isMoving = postmaster?.state === 'starting' || postmaster?.state === 'stopping'
+      return isMoving ? undefined : { postmaster }
+    },
+    { clock, signal, timeoutMs: TRANSITION_TIMEOUT_MS, intervalMs: 50 },
+  )
+  const postmaster = settled === undefined ? await findPostmaster(host, path) : settled.postmaster
+  if (postmaster === undefined) return undefined
+  const { pid, port = place.server.port, socketDirectory } = postmaster
+  return { pid, port, socketDirectory }
+}
+
+async function lookPort(
+  { host }: Machine,
+  server: ServerWanted,
+  running: RunningFound | undefined,
+): Promise<string | undefined> {
+  if (running?.port === server.port) return undefined
+  const [owner] = await findPortOwners(host, server.port)
+  return owner === undefined ? undefined : describePortOwner(owner)
+}
+
+async function askSql(
+  context: ClusterContext,
+  server: ServerWanted,
+  place: { readonly running: RunningFound; readonly asked: ServerAsked },
+): Promise<{ sql?: SqlFound; sqlError?: FoundError }> {
+  const connection = adminConnection(context, server, place.running)
+  try {
+    await using sql = await SqlClient.connect({
+      ...connection,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    })
+    return { sql: await lookSql(sql, place.asked.roles) }
+  } catch (error) {
+    const { code, message, hint } = factOf(error)
+    return { sqlError: { code, message, hint } }
+  }
+}

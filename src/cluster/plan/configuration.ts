@@ -1,0 +1,261 @@
+/**
+ * The files of one existing server against what they should hold, and what it takes to bring them into force:
+ * nothing, a reload or a restart. Pure; the same for primary and standby.
+ */
+import { posix } from 'node:path'
+import { settingsOf } from '../../postgres/conf-file.ts'
+import { readHbaBlock, setHbaBlock } from '../../postgres/hba-block.ts'
+import {
+  ensureManagedInclude,
+  findAutoConfOverrides,
+  formatManagedConf,
+  MANAGED_CONF_NAME,
+} from '../../postgres/managed-conf.ts'
+import { sameSettingValue } from '../../postgres/setting-value.ts'
+import { versionFacts } from '../../postgres/version.ts'
+import type { FilesFound } from '../found.ts'
+import type { SettingFound } from '../found-sql.ts'
+import { STANDBY_CONF_NAME } from '../names.ts'
+import type { ClusterWanted } from '../wanted.ts'
+import { accessLines } from './access.ts'
+import { diffLines } from './diff.ts'
+import type { MemberFound } from './leader.ts'
+import { type Problem, warning } from './problem.ts'
+import type { Settings } from './settings.ts'
+import { type Step, step } from './step.ts'
+
+/** What a change needs to come into force. */
+export type Effect = Step['effect']
+
+/** The steps that write files, and what has to follow them on a running server. */
+export interface ConfigurationPlan {
+  readonly steps: readonly Step[]
+  readonly effect: Effect
+  /** Why, for the step that carries the effect out. */
+  readonly reason: string
+  readonly problems: readonly Problem[]
+}
+
+/** The text of backstay.conf: our settings, and the way to what makes the server a standby (12+). */
+export function managedConfText(wanted: ClusterWanted, settings: Settings): string {
+  const text = formatManagedConf(settings)
+  return versionFacts(wanted.postgres.version).recoveryConf
+    ? text
+    : `${text}include_if_exists = '${STANDBY_CONF_NAME}'\n`
+}
+
+/** Where backstay.conf lies. */
+export function managedConfPath(mainPath: string): string {
+  return posix.join(posix.dirname(mainPath), MANAGED_CONF_NAME)
+}
+
+/** Compares and plans. */
+export function planConfiguration(
+  wanted: ClusterWanted,
+  server: MemberFound,
+  settings: Settings,
+): ConfigurationPlan {
+  const { files } = server
+  const parts = [
+    planSettingsFile(wanted, server, settings),
+    planInclude(server),
+    planHba(wanted, server),
+  ]
+  const steps = parts.flatMap((part) => part.steps)
+  const running = planRunning(server, settings)
+  const effect = strongest([running.effect, ...parts.map((part) => part.effect)])
+  const isUnread =
+    server.sql !== undefined &&
+    files.modifiedAtMs > server.sql.configLoadedAtMs &&
+    effect === 'none'
+  return {
+    steps,
+    effect: isUnread ? 'reload' : effect,
+    reason: isUnread ? 'configuration files changed after they were last read' : running.reason,
+    problems: [
+      ...overrideProblems(server, settings),
+      ...parts.flatMap((part) => part.problems ?? []),
+    ],
+  }
+}
+
+interface Part {
+  readonly steps: readonly Step[]
+  readonly effect: Effect
+  readonly problems?: readonly Problem[]
+}
+
+const NOTHING: Part = { steps: [], effect: 'none' }
+
+function planSettingsFile(wanted: ClusterWanted, server: MemberFound, settings: Settings): Part {
+  const { files, name } = server
+  const content = managedConfText(wanted, settings)
+  if (files.settings === content) return NOTHING
+  const path = managedConfPath(files.mainPath)
+  const effect = fileEffect(server, settings)
+  const reason =
+    files.settings === undefined
+      ? 'the settings file is missing'
+      : 'settings differ from the cluster file'
+  return {
+    steps: [
+      step(
+        name,
+        { action: 'file', file: 'settings', path, content, fallback: files.settings },
+        {
+          title: `write settings to ${MANAGED_CONF_NAME}`,
+          reason,
+          diff: diffLines(files.settings, content),
+          effect,
+        },
+      ),
+    ],
+    effect,
+  }
+}
+
+/** What a changed settings file needs. Without an answer over SQL the port may be what changed: only a restart is sure. */
+function fileEffect(server: MemberFound, settings: Settings): Effect {
+  if (server.running === undefined) return 'none'
+  if (server.sql === undefined) return 'restart'
+  const before = readSettings(server.files.settings)
+  const removed = [...before.keys()].filter((name) => settings[name] === undefined)
+  const effects = removed.map((name) => effectOf(server.sql?.settings.get(name)))
+  return strongest(['reload', ...effects, planRunning(server, settings).effect])
+}
+
+/** Running values against wanted ones: what is in the file but not in force. */
+function planRunning(
+  server: MemberFound,
+  settings: Settings,
+): { readonly effect: Effect; readonly reason: string } {
+  const overridden = overriddenNames(server, settings)
+  const stale = Object.entries(settings).filter(([name, value]) => {
+    const running = server.sql?.settings.get(name)
+    if (running === undefined || overridden.has(name)) return false
+    return !sameSettingValue(running.value, value, running)
+  })
+  const effect = strongest(stale.map(([name]) => effectOf(server.sql?.settings.get(name))))
+  const names = stale.map(([name]) => name)
+  return { effect, reason: names.length === 0 ? '' : `not in force yet: ${names.join(', ')}` }
+}
+
+function planInclude(server: MemberFound): Part {
+  const { files, name } = server
+  const content = ensureManagedInclude(files.main ?? '')
+  if (files.main === content) return NOTHING
+  return {
+    steps: [
+      step(
+        name,
+        { action: 'file', file: 'include', path: files.mainPath, content, fallback: files.main },
+        {
+          title: `include ${MANAGED_CONF_NAME} in postgresql.conf`,
+          reason: 'our settings must be the last that are read',
+          diff: diffLines(files.main, content),
+          effect: server.running === undefined ? 'none' : 'reload',
+        },
+      ),
+    ],
+    effect: server.running === undefined ? 'none' : 'reload',
+  }
+}
+
+function planHba(wanted: ClusterWanted, server: MemberFound): Part {
+  const { files, name } = server
+  const lines = accessLines(wanted)
+  const major = wanted.postgres.version
+  let content: string
+  let before: readonly string[] | undefined
+  try {
+    before = readHbaBlock(files.hba ?? '', major)
+    content = setHbaBlock(files.hba ?? '', lines, major)
+  } catch (error) {
+    return { ...NOTHING, problems: [damagedHba(server, error)] }
+  }
+  if (files.hba === content) return NOTHING
+  const effect = server.running === undefined ? 'none' : 'reload'
+  return {
+    steps: [
+      step(
+        name,
+        { action: 'file', file: 'hba', path: files.hbaPath, content, fallback: files.hba },
+        {
+          title: 'write the block of access lines in pg_hba.conf',
+          reason: before === undefined ? 'the block is missing' : 'the block was changed',
+          diff: diffLines((before ?? []).join('\n'), lines.join('\n')),
+          effect,
+        },
+      ),
+    ],
+    effect,
+  }
+}
+
+function damagedHba(server: MemberFound, error: unknown): Problem {
+  const text = error instanceof Error ? error.message : String(error)
+  return warning(server.name, {
+    code: 'POSTGRES_FILE_INVALID',
+    message: `Cannot edit "${server.files.hbaPath}" of server "${server.name}": ${text}`,
+    hint: 'Remove both marks and the lines between them by hand, then run the command again.',
+  })
+}
+
+/** Settings of ours that something stronger than our file decides: not ours to change, but to tell. */
+function overrideProblems(server: MemberFound, settings: Settings): readonly Problem[] {
+  return [...overriddenNames(server, settings)].map(([name, by]) =>
+    warning(server.name, {
+      code: 'DRIFT',
+      message: `Setting "${name}" of server "${server.name}" is "${by.value}" by ${by.where}, which wins over "${settings[name] ?? ''}" of the cluster file`,
+      hint:
+        by.where === AUTO_CONF
+          ? `Run: ALTER SYSTEM RESET ${name}; then backstay up. Or write that value into the cluster file.`
+          : 'Start the server without that option, or write that value into the cluster file.',
+    }),
+  )
+}
+
+const AUTO_CONF = 'ALTER SYSTEM'
+
+/** Name → what overrides it. */
+export function overriddenNames(
+  server: MemberFound,
+  settings: Settings,
+): ReadonlyMap<string, { readonly value: string; readonly where: string }> {
+  const { sql, files } = server
+  const result = new Map<string, { value: string; where: string }>()
+  for (const { name, managed, effective } of findAutoConfOverrides(
+    settings,
+    readSettings(files.autoConf),
+  )) {
+    const type = sql?.settings.get(name)
+    const isSame = type !== undefined && sameSettingValue(managed, effective, type)
+    if (!isSame) result.set(name, { value: effective, where: AUTO_CONF })
+  }
+  for (const [name, value] of Object.entries(settings)) {
+    const running = sql?.settings.get(name)
+    if (running?.source === 'command line' && !sameSettingValue(running.value, value, running)) {
+      result.set(name, { value: running.value, where: 'the command line it was started with' })
+    }
+  }
+  return result
+}
+
+/** What a file sets; a file PostgreSQL would refuse sets nothing. */
+function readSettings(text: FilesFound['settings']): ReadonlyMap<string, string> {
+  try {
+    return settingsOf(text ?? '')
+  } catch {
+    return new Map()
+  }
+}
+
+function effectOf(setting: SettingFound | undefined): Effect {
+  return setting?.context === 'postmaster' ? 'restart' : 'reload'
+}
+
+/** The one that includes the others. */
+export function strongest(effects: readonly Effect[]): Effect {
+  if (effects.includes('restart')) return 'restart'
+  return effects.includes('reload') ? 'reload' : 'none'
+}

@@ -1,0 +1,212 @@
+/**
+ * What has to be done so that the cluster as found becomes the cluster as wanted. Pure: decides, touches nothing.
+ */
+import type { ClusterFound, ServerFound } from '../found.ts'
+import type { ClusterWanted, ServerWanted } from '../wanted.ts'
+import { findLeader, isMember, type Leader } from './leader.ts'
+import { planBuild, planPrimary, type ServerPlan } from './primary-plan.ts'
+import { blocker, type Problem, warning } from './problem.ts'
+import { rolesWanted } from './roles.ts'
+import { isError, serverProblems } from './server-problems.ts'
+import {
+  attachStep,
+  isStreaming,
+  planClone,
+  planStandby,
+  type PrimaryOfPlan,
+  tidySteps,
+} from './standby-plan.ts'
+import { planRepository } from './repository-plan.ts'
+import { type Step, step } from './step.ts'
+
+/** The steps in the order they are done, and what stands in the way. */
+export interface Plan {
+  /** Empty when nothing is to be done, and when a problem of severity `error` forbids everything. */
+  readonly steps: readonly Step[]
+  readonly problems: readonly Problem[]
+  /** Name of the server that is, or is to be, the primary; undefined while undecided. */
+  readonly primary: string | undefined
+}
+
+/** Plans. Two calls with the same arguments give the same plan. */
+export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
+  const early = inspectionProblems(wanted, found)
+  const leader = findLeader(wanted, found)
+  if (leader.kind === 'undecided') {
+    return { steps: [], problems: [...early, ...leader.problems], primary: undefined }
+  }
+  const primary = primaryOf(wanted, leader)
+  const parts = [
+    planPasswords(wanted, found),
+    planRepository(wanted, found),
+    ...planServers(wanted, found, { leader, primary }),
+    ...found.servers.map((server) => planTidying(wanted, server, primary)),
+  ]
+  const problems = [...early, ...parts.flatMap((part) => part.problems)]
+  const isBlocked = problems.some((problem) => problem.severity === 'error')
+  return {
+    steps: isBlocked
+      ? []
+      : withoutRepeats(
+          wanted,
+          parts.flatMap((part) => part.steps),
+        ),
+    problems,
+    primary: primary.wanted.name,
+  }
+}
+
+/** Servers on one machine may share a directory (the Unix sockets'): it is made once. */
+function withoutRepeats(wanted: ClusterWanted, steps: readonly Step[]): readonly Step[] {
+  const seen = new Set<string>()
+  return steps.filter((entry) => {
+    if (entry.action !== 'directory') return true
+    const { address } = wantedServer(wanted, entry.server ?? '').host
+    const place = `${address}:${entry.path}`
+    return !seen.has(place) && seen.add(place)
+  })
+}
+
+/** The wanted server of a name. */
+export function wantedServer(wanted: ClusterWanted, name: string): ServerWanted {
+  return wanted.servers.find((server) => server.name === name) as ServerWanted
+}
+
+function primaryOf(
+  wanted: ClusterWanted,
+  leader: Exclude<Leader, { kind: 'undecided' }>,
+): PrimaryOfPlan {
+  return leader.kind === 'build'
+    ? { wanted: wantedServer(wanted, leader.name), found: undefined }
+    : { wanted: wantedServer(wanted, leader.server.name), found: leader.server }
+}
+
+function inspectionProblems(wanted: ClusterWanted, found: ClusterFound): readonly Problem[] {
+  return found.servers.flatMap((server) =>
+    server.hostError === undefined
+      ? serverProblems(wanted, found, server)
+      : [
+          warning(server.name, {
+            code: server.hostError.code,
+            message: `Cannot look at server "${server.name}": ${server.hostError.message}`,
+            hint: server.hostError.hint,
+          }),
+        ],
+  )
+}
+
+/** Passwords are made once; afterwards they are only kept. */
+function planPasswords(wanted: ClusterWanted, found: ClusterFound): ServerPlan {
+  const { superuser } = wanted.postgres
+  const roles = [superuser, ...rolesWanted(wanted).map((role) => role.name)]
+  const missing = roles.filter((role) => !found.passwordRoles.includes(role))
+  if (missing.length === 0) return { steps: [], problems: [] }
+  const isBuilt = found.servers.some((server) => isMember(found, server))
+  if (isBuilt && missing.includes(superuser)) {
+    const problem = blocker(undefined, {
+      code: 'POSTGRES_AUTH',
+      message: `Cannot log in to cluster "${wanted.name}": "${wanted.stateDirectory}/passwords" has no password for "${superuser}"`,
+      hint: `Put the line *:*:*:${superuser}:<password> into that file (mode 600).`,
+    })
+    return { steps: [], problems: [problem] }
+  }
+  const text = {
+    title: `generate passwords for ${missing.map((role) => `"${role}"`).join(', ')}`,
+    reason: `they are kept in ${wanted.stateDirectory}/passwords (mode 600)`,
+    diff: missing.map((role) => ({ sign: '+' as const, text: `password of ${role}` })),
+  }
+  return { steps: [step(undefined, { action: 'passwords', roles: missing }, text)], problems: [] }
+}
+
+/**
+ * Standbys that exist come before the primary: a limit that grows has to grow on them first (plan/settings.ts).
+ * New ones, and stopped ones, come after it: they need it running.
+ */
+function planServers(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  place: { leader: Exclude<Leader, { kind: 'undecided' }>; primary: PrimaryOfPlan },
+): readonly ServerPlan[] {
+  const { leader, primary } = place
+  const others = found.servers.filter(
+    (server) => server.name !== primary.wanted.name && server.hostError === undefined,
+  )
+  const primaryFound = found.servers.find((server) => server.name === primary.wanted.name)
+  const lead =
+    leader.kind === 'found'
+      ? planPrimary(wanted, primary.wanted, leader.server)
+      : planBuild(wanted, primary.wanted, primaryFound as ServerFound)
+  const restarts = lead.steps.some(({ action }) => action === 'restart')
+  const plans = others.map((server) => ({
+    server,
+    plan: planOther(wanted, found, { server, primary }),
+  }))
+  const running = plans.filter(({ server }) => server.running !== undefined)
+  const stopped = plans.filter(({ server }) => server.running === undefined)
+  return [
+    ...running.map(({ plan }) => beforePrimary(plan)),
+    lead,
+    ...running.map(({ server, plan }) =>
+      afterPrimary(plan, restarts && isMember(found, server) ? { server, primary } : undefined),
+    ),
+    ...stopped.map(({ plan }) => plan),
+  ]
+}
+
+function planOther(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  place: { readonly server: ServerFound; readonly primary: PrimaryOfPlan },
+): ServerPlan {
+  const { server, primary } = place
+  const wish = wantedServer(wanted, server.name)
+  if (isMember(found, server)) {
+    return planStandby(wanted, wish, { found: server, primary })
+  }
+  const { state } = server.directory
+  if (state === 'data' || state === 'foreign' || state === 'unknown' || isError(server.binaries)) {
+    return { steps: [], problems: [] }
+  }
+  // A stopped primary shows its roles and slots only once it runs: the clone is planned in the next round.
+  if (primary.found !== undefined && primary.found.sql === undefined) {
+    return { steps: [], problems: [] }
+  }
+  return planClone(wanted, wish, { found: server, primary })
+}
+
+function beforePrimary(plan: ServerPlan): ServerPlan {
+  return { ...plan, steps: plan.steps.filter((entry) => entry.action !== 'attach') }
+}
+
+/** The waits of a standby; one more when the primary's restart interrupts it (`interrupted`). */
+function afterPrimary(
+  plan: ServerPlan,
+  interrupted: { readonly server: ServerFound; readonly primary: PrimaryOfPlan } | undefined,
+): ServerPlan {
+  const waits = plan.steps.filter((entry) => entry.action === 'attach')
+  const isHopeless = plan.problems.length > 0 && plan.steps.length === 0
+  if (interrupted === undefined || waits.length > 0 || isHopeless)
+    return { problems: [], steps: waits }
+  const { server, primary } = interrupted
+  const reason = `"${primary.wanted.name}" restarts`
+  return { problems: [], steps: [attachStep(server.name, primary, reason)] }
+}
+
+function planTidying(
+  wanted: ClusterWanted,
+  server: ServerFound,
+  primary: PrimaryOfPlan,
+): ServerPlan {
+  const steps: Step[] = [...tidySteps(server, wantedServer(wanted, server.name).directory)]
+  if (isStreaming(primary.found?.sql, server)) {
+    for (const path of server.asides) {
+      const text = {
+        title: `remove ${path}`,
+        reason: `a reclone set it aside, and "${server.name}" streams now`,
+        isDestructive: true,
+      }
+      steps.push(step(server.name, { action: 'remove-aside', path }, text))
+    }
+  }
+  return { steps, problems: [] }
+}

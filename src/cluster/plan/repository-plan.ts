@@ -1,0 +1,57 @@
+/**
+ * The place of the repository: its directory and the password file of the backup server. Its content is the backup server's.
+ */
+import type { ClusterFound, RepositoryFound } from '../found.ts'
+import { repositoryPassfile } from '../look/look-repository.ts'
+import type { BackupWanted, ClusterWanted } from '../wanted.ts'
+import type { ServerPlan } from './primary-plan.ts'
+import { blocker } from './problem.ts'
+import { type Step, step } from './step.ts'
+
+const NOTHING: ServerPlan = { steps: [], problems: [] }
+
+/** Plans it. A directory that belongs to somebody else is a problem: what is in it may be somebody else's, too. */
+export function planRepository(wanted: ClusterWanted, found: ClusterFound): ServerPlan {
+  const { backup } = wanted
+  const { repository } = found
+  if (backup === undefined || repository === undefined) return NOTHING
+  if (repository.state === 'missing') {
+    return {
+      steps: [directoryStep(backup, repository), passfileStep(backup, 'missing')],
+      problems: [],
+    }
+  }
+  const { owner, osUser, passfile } = repository
+  if (owner !== osUser) {
+    const problem = blocker(backup.name, {
+      code: 'DIRECTORY_OWNER',
+      message: `Repository "${backup.repository}" belongs to OS user "${owner}", not to "${osUser}"`,
+      hint: `Run: chown -R ${osUser} ${backup.repository}`,
+    })
+    return { steps: [], problems: [problem] }
+  }
+  return passfile === 'ours' ? NOTHING : { steps: [passfileStep(backup, passfile)], problems: [] }
+}
+
+function directoryStep({ name, repository: path }: BackupWanted, found: RepositoryFound): Step {
+  const text = `${path} (of OS user ${found.osUser}, mode 700)`
+  return step(
+    name,
+    { action: 'repository', path },
+    { title: `make directory ${path}`, reason: 'it is missing', diff: [{ sign: '+', text }] },
+  )
+}
+
+function passfileStep(backup: BackupWanted, state: 'missing' | 'different'): Step {
+  const path = repositoryPassfile(backup)
+  const reason = state === 'missing' ? 'it is missing' : 'it is not as it should be'
+  return step(
+    backup.name,
+    { action: 'repository-passfile', path },
+    {
+      title: `write password file ${path}`,
+      reason,
+      diff: [{ sign: '+', text: `${path} (mode 600)` }],
+    },
+  )
+}

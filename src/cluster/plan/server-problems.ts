@@ -1,0 +1,121 @@
+/**
+ * What makes it impossible to work with one server at all, judged before anything is planned for it. Pure.
+ */
+import type { BinariesFound, ClusterFound, FoundError, ServerFound } from '../found.ts'
+import type { ClusterWanted, ServerWanted } from '../wanted.ts'
+import { isMember } from './leader.ts'
+import { blocker, type Problem, problemOf } from './problem.ts'
+
+const MODES = [0o700, 0o750]
+
+/** Problems of a reachable server: programs, directory, owner, port. */
+export function serverProblems(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  server: ServerFound,
+): readonly Problem[] {
+  const wish = wanted.servers.find((candidate) => candidate.name === server.name) as ServerWanted
+  return [
+    ...(isError(server.binaries) ? [problemOf(server.name, server.binaries)] : []),
+    ...directoryProblems(wanted, found, server),
+    ...portProblems(wish, server),
+  ]
+}
+
+/** Whether a look ended in a failure instead of a fact. */
+export function isError(result: BinariesFound | FoundError): result is FoundError {
+  return 'code' in result
+}
+
+function directoryProblems(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  server: ServerFound,
+): readonly Problem[] {
+  const { directory, name } = server
+  const path = wanted.servers.find((candidate) => candidate.name === name)?.directory ?? ''
+  if (directory.state === 'foreign') {
+    return [
+      blocker(name, {
+        code: 'DIRECTORY_FOREIGN',
+        message: `Cannot use directory "${path}" for server "${name}": ${directory.content}`,
+      }),
+    ]
+  }
+  if (directory.state !== 'empty' && directory.state !== 'data') return []
+  return [
+    ...identityProblems(wanted, found, server),
+    ...ownerProblems(server, { path, ...directory }),
+  ]
+}
+
+function identityProblems(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  server: ServerFound,
+): readonly Problem[] {
+  const { directory, name } = server
+  if (directory.state !== 'data') return []
+  if (directory.major !== wanted.postgres.version) {
+    return [
+      blocker(name, {
+        code: 'POSTGRES_VERSION',
+        message: `Cannot use the data directory of server "${name}": it is of PostgreSQL ${directory.major}, the cluster file says ${wanted.postgres.version}`,
+        hint: 'Set postgres.version in the cluster file, or name another directory.',
+      }),
+    ]
+  }
+  if (isMember(found, server)) return []
+  const theirs = directory.control.systemIdentifier
+  if (found.identity === undefined) {
+    return [
+      blocker(name, {
+        code: 'DIRECTORY_FOREIGN',
+        message: `Cannot use the data directory of server "${name}": it holds a PostgreSQL cluster (system identifier ${theirs}) that Backstay did not build`,
+        hint: `Name another directory, or take the cluster over with backstay adopt. If Backstay did build it, its state directory "${wanted.stateDirectory}" is lost: restore it.`,
+      }),
+    ]
+  }
+  return [
+    blocker(name, {
+      code: 'POSTGRES_IDENTITY',
+      message: `Cannot use the data directory of server "${name}": its system identifier is ${theirs}, that of cluster "${wanted.name}" is ${found.identity.systemIdentifier}`,
+      hint: `Name another directory. If its content may go: backstay reclone ${name}.`,
+    }),
+  ]
+}
+
+function ownerProblems(
+  server: ServerFound,
+  directory: { readonly path: string; readonly owner: string; readonly mode: number },
+): readonly Problem[] {
+  const { path, owner, mode } = directory
+  if (owner !== server.osUser) {
+    return [
+      blocker(server.name, {
+        code: 'DIRECTORY_OWNER',
+        message: `Cannot use directory "${path}" of server "${server.name}": it belongs to "${owner}", PostgreSQL runs as "${server.osUser}"`,
+        hint: `Run: chown -R ${server.osUser} ${path}; or name that user in postgres.osUser.`,
+      }),
+    ]
+  }
+  if (server.directory.state !== 'data' || MODES.includes(mode)) return []
+  return [
+    blocker(server.name, {
+      code: 'DIRECTORY_OWNER',
+      message: `Cannot use directory "${path}" of server "${server.name}": its mode is ${mode.toString(8)}, PostgreSQL starts only with 700 or 750`,
+      hint: `Run: chmod 700 ${path}`,
+    }),
+  ]
+}
+
+function portProblems(wish: ServerWanted, server: ServerFound): readonly Problem[] {
+  if (server.portTakenBy === undefined) return []
+  return [
+    blocker(server.name, {
+      code: 'PORT_IN_USE',
+      message: `Cannot use port ${wish.port} for server "${server.name}": ${server.portTakenBy} listens on it`,
+      hint: 'Stop that process, or choose another port in the cluster file.',
+    }),
+  ]
+}

@@ -1,0 +1,68 @@
+/**
+ * What makes a server follow the primary: backstay-standby.conf with standby.signal (12+), recovery.conf (up to 11).
+ */
+import { posix } from 'node:path'
+import { formatConfLine } from '../../postgres/conf-file.ts'
+import { formatConninfo } from '../../postgres/conninfo.ts'
+import { formatRecoveryConf } from '../../postgres/recovery-conf.ts'
+import { versionFacts } from '../../postgres/version.ts'
+import { passfilePathOf, slotNameOf, STANDBY_CONF_NAME } from '../names.ts'
+import type { ClusterWanted, ServerWanted } from '../wanted.ts'
+
+const CONNECT_TIMEOUT_SECONDS = 10
+const HEADER = [
+  '# Managed by Backstay; do not edit: the next `backstay up` writes it anew.',
+  '# Read on every start; without meaning while the server is a primary.',
+]
+
+/** How `standby` connects to `primary`: with its own name, the replication role and a password file, never a password. */
+export function primaryConninfo(
+  wanted: ClusterWanted,
+  standby: ServerWanted,
+  primary: ServerWanted,
+): string {
+  return formatConninfo({
+    host: primary.address,
+    port: primary.port,
+    user: wanted.replication.role,
+    passfile: passfilePathOf(standby.directory),
+    application_name: standby.name,
+    connect_timeout: CONNECT_TIMEOUT_SECONDS,
+  })
+}
+
+/** The content of the file that makes `standby` follow `primary`. */
+export function standbyFileWanted(
+  wanted: ClusterWanted,
+  standby: ServerWanted,
+  primary: ServerWanted,
+): string {
+  const settings = {
+    primary_conninfo: primaryConninfo(wanted, standby, primary),
+    primary_slot_name: slotNameOf(standby.name),
+    recovery_target_timeline: 'latest',
+  }
+  if (versionFacts(wanted.postgres.version).recoveryConf) {
+    return formatRecoveryConf({ standby_mode: 'on', ...settings })
+  }
+  const lines = Object.entries(settings).map(([name, value]) => formatConfLine(name, value))
+  return [...HEADER, '', ...lines, ''].join('\n')
+}
+
+/** Where that file lies. Up to 11 it is in the data directory, from 12 on beside postgresql.conf. */
+export function standbyFilePath(
+  wanted: ClusterWanted,
+  server: ServerWanted,
+  mainPath: string,
+): string {
+  return versionFacts(wanted.postgres.version).recoveryConf
+    ? posix.join(server.directory, 'recovery.conf')
+    : posix.join(posix.dirname(mainPath), STANDBY_CONF_NAME)
+}
+
+/** The empty file that makes a server start as a standby (12+); undefined where recovery.conf does it. */
+export function signalFilePath(wanted: ClusterWanted, server: ServerWanted): string | undefined {
+  return versionFacts(wanted.postgres.version).recoveryConf
+    ? undefined
+    : posix.join(server.directory, 'standby.signal')
+}

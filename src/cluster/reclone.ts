@@ -1,0 +1,134 @@
+/**
+ * Makes a standby anew from the primary, whatever lies in its directory now. What lies there is set aside by a rename and
+ * goes only when the new standby streams; foreign content never goes.
+ */
+import { posix } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
+import type { Host } from '../host/host.ts'
+import { stopServer } from '../host/postgres-control.ts'
+import type { ClusterContext } from './context.ts'
+import { tablespacesOf } from './destroy.ts'
+import type { ClusterFound, ServerFound } from './found.ts'
+import { lockCluster } from './lock.ts'
+import { lookCluster } from './look/look.ts'
+import { findLeader, isMember } from './plan/leader.ts'
+import { wantedServer } from './plan/plan.ts'
+import { errorOf } from './plan/problem.ts'
+import { instanceOf } from './steps/act-context.ts'
+import { bringUpLocked, type UpResult } from './up.ts'
+import type { ServerWanted } from './wanted.ts'
+
+const STOP_TIMEOUT_MS = 10 * 60_000
+
+/** What becomes of the old content. */
+export interface RecloneOptions {
+  /** Remove it before the clone instead of keeping it until the new standby streams; for disks without room for both. */
+  readonly discardOld: boolean
+}
+
+/** What was done. */
+export interface RecloneResult extends UpResult {
+  /** Where foreign content was put, which stays. */
+  readonly keptAside: readonly string[]
+}
+
+/**
+ * Reclones `name`.
+ * @throws SPLIT_BRAIN when it is the primary, or may be; DIRECTORY_FOREIGN when foreign content would have to be
+ * discarded; what `bringUp` throws.
+ */
+export async function recloneStandby(
+  context: ClusterContext,
+  name: string,
+  options: RecloneOptions,
+): Promise<RecloneResult> {
+  await using lock = await lockCluster(context, `reclone ${name}`)
+  void lock
+  const found = await lookCluster(context, { forPlan: false })
+  const server = wantedServer(context.wanted, name)
+  const old = found.servers.find((candidate) => candidate.name === name) as ServerFound
+  refusePrimary(context, found, old)
+  const isOurs = isMember(found, old)
+  if (options.discardOld && !isOurs && old.directory.state !== 'missing') refuseForeign(server, old)
+  if (old.running !== undefined) {
+    const instance = await instanceOf(context, server)
+    await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal: context.signal })
+  }
+  const aside = await setAside(context, server, old)
+  await context.crashPoint('reclone.aside')
+  if (options.discardOld) await discard(context, server, aside)
+  else if (isOurs) await remember(context, server, aside)
+  const result = await bringUpLocked(context)
+  return { ...result, keptAside: isOurs ? [] : aside }
+}
+
+/** The one directory that must never be set aside is that of the primary. */
+function refusePrimary(context: ClusterContext, found: ClusterFound, server: ServerFound): void {
+  const { name } = server
+  if (server.hostError !== undefined)
+    throw new BackstayError(server.hostError.code, server.hostError.message)
+  const leader = findLeader(context.wanted, found)
+  if (leader.kind === 'undecided') throw errorOf(leader.problems)
+  const isLeader = leader.kind === 'build' ? leader.name === name : leader.server.name === name
+  if (!isLeader) return
+  throw new BackstayError('SPLIT_BRAIN', `Will not reclone server "${name}": it is the primary`, {
+    hint: 'Switch over to a standby first.',
+  })
+}
+
+function refuseForeign(server: ServerWanted, found: ServerFound): void {
+  if (found.directory.state !== 'data' && found.directory.state !== 'foreign') return
+  throw new BackstayError(
+    'DIRECTORY_FOREIGN',
+    `Will not discard directory "${server.directory}" of server "${server.name}": it is not of this cluster`,
+    { hint: 'Leave out --discard-old: it will be set aside. Or move it away yourself.' },
+  )
+}
+
+/** Renames the directory and its tablespaces' ones; the new paths. Nothing to do for what we may overwrite anyway. */
+async function setAside(
+  context: ClusterContext,
+  server: ServerWanted,
+  found: ServerFound,
+): Promise<readonly string[]> {
+  if (found.directory.state !== 'data' && found.directory.state !== 'foreign') return []
+  const { host } = await context.machineOf(server)
+  const stamp = new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+  const tablespaces =
+    found.directory.state === 'data' ? await tablespacesOf(host, server.directory) : []
+  const moved: string[] = []
+  for (const path of [server.directory, ...tablespaces]) {
+    moved.push(await moveAside(host, path, `${path}.old-${stamp}`))
+  }
+  return moved
+}
+
+async function moveAside(host: Host, from: string, to: string): Promise<string> {
+  try {
+    await host.rename(from, to)
+  } catch (cause) {
+    throw new BackstayError('FAILED', `Cannot set "${from}" aside as "${to}"`, {
+      hint: 'A mount point cannot be renamed: move its content away yourself, or use --discard-old.',
+      cause,
+    })
+  }
+  return to
+}
+
+async function remember(
+  context: ClusterContext,
+  server: ServerWanted,
+  paths: readonly string[],
+): Promise<void> {
+  const known = await context.state.readAsides(server.name)
+  await context.state.writeAsides(server.name, [...known, ...paths])
+}
+
+async function discard(
+  context: ClusterContext,
+  server: ServerWanted,
+  paths: readonly string[],
+): Promise<void> {
+  const { host } = await context.machineOf(server)
+  for (const path of paths) await host.remove(posix.resolve(path))
+}

@@ -1,0 +1,109 @@
+/**
+ * What `status` tells: one plain object about the cluster at one moment. Facts and one verdict; no advice beyond it.
+ */
+import type { ClusterContext } from './context.ts'
+import type { ClusterFound } from './found.ts'
+import { lookCluster } from './look/look.ts'
+import { answeringPrimary } from './replication.ts'
+import { serverStatus, type ServerStatus, type SlotStatus, slotStatus } from './server-status.ts'
+import { type Candidate, candidates } from './takeover.ts'
+import type { ClusterWanted } from './wanted.ts'
+
+/** What the backup side adds; filled by whoever knows it. */
+export interface BackupStatus {
+  readonly server: string
+  readonly lastBackup:
+    | { readonly id: string; readonly endedAt: string; readonly status: string }
+    | undefined
+  readonly receiver:
+    | {
+        readonly state: string
+        readonly flushedLsn: string | undefined
+        readonly lagBytes: number | undefined
+      }
+    | undefined
+  /** For instance `recoverable from … to …`. */
+  readonly window: { readonly from: string; readonly to: string } | undefined
+  readonly problems: readonly string[]
+}
+
+/** Asked for the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
+export interface BackupStatusProvider {
+  backupStatus(found: ClusterFound): Promise<BackupStatus | undefined>
+}
+
+/** The whole. */
+export interface ClusterStatus {
+  readonly cluster: string
+  readonly systemIdentifier: string | undefined
+  readonly takenAt: string
+  readonly primary: string | undefined
+  /** `ok`: everything runs and streams; `degraded`: a primary runs; `down`: none does. */
+  readonly verdict: 'ok' | 'degraded' | 'down'
+  /** Who could take over now and what would be lost, in one sentence. */
+  readonly takeover: string
+  readonly candidates: readonly Omit<Candidate, 'receivedLsn'>[]
+  readonly servers: readonly ServerStatus[]
+  /** Slots of the primary that are not a standby's: the receiver's, foreign ones. */
+  readonly otherSlots: readonly SlotStatus[]
+  readonly backup: BackupStatus | undefined
+}
+
+/** Looks and tells. */
+export async function clusterStatus(
+  context: ClusterContext,
+  backup?: BackupStatusProvider,
+): Promise<ClusterStatus> {
+  const found = await lookCluster(context, { forPlan: false })
+  const backupPart = await backup?.backupStatus(found)
+  return statusOf(context.wanted, found, {
+    backup: backupPart,
+    takenAt: new Date(context.clock.now()).toISOString(),
+  })
+}
+
+/** The status of a cluster that was looked at. Pure. */
+export function statusOf(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  with_: { readonly backup: BackupStatus | undefined; readonly takenAt: string },
+): ClusterStatus {
+  const primary = answeringPrimary(found)
+  const servers = found.servers.map((server) => serverStatus(wanted, found, server))
+  const ranked = candidates(wanted, found)
+  const slots = (primary?.sql.slots ?? []).map(slotStatus)
+  const taken = servers.map((server) => server.slot?.name)
+  return {
+    cluster: wanted.name,
+    systemIdentifier: found.identity?.systemIdentifier,
+    takenAt: with_.takenAt,
+    primary: primary?.name,
+    verdict: verdictOf(primary !== undefined, servers),
+    takeover: takeoverSentence(ranked, primary?.name),
+    candidates: ranked.map(({ receivedLsn: _lsn, ...candidate }) => candidate),
+    servers,
+    otherSlots: slots.filter((slot) => !taken.includes(slot.name)),
+    backup: with_.backup,
+  }
+}
+
+function verdictOf(
+  hasPrimary: boolean,
+  servers: readonly ServerStatus[],
+): ClusterStatus['verdict'] {
+  if (!hasPrimary) return 'down'
+  const isWell = servers.every(({ state }) => state === 'running' || state === 'streaming')
+  return isWell ? 'ok' : 'degraded'
+}
+
+function takeoverSentence(ranked: readonly Candidate[], primary: string | undefined): string {
+  const [best] = ranked
+  if (best === undefined) return 'No standby could take over: none answers'
+  if (best.obstacles.length > 0) {
+    return `No standby could take over: "${best.server}": ${best.obstacles.join(', ')}`
+  }
+  if (primary === undefined) return `"${best.server}" holds the most WAL of those that answer`
+  return best.missingBytes === 0
+    ? `If "${primary}" died now, "${best.server}" could take over and nothing would be lost`
+    : `If "${primary}" died now, "${best.server}" could take over and up to ${best.missingBytes ?? 'an unknown number of'} bytes of WAL would be lost`
+}

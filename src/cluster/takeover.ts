@@ -1,0 +1,102 @@
+/**
+ * Whether a standby could take over if the primary died now, what would be lost, and what stands in the way. Pure.
+ */
+import type { ClusterFound, ServerFound } from './found.ts'
+import type { SqlFound } from './found-sql.ts'
+import { STANDBY_FLOOR_SETTINGS } from './plan/settings.ts'
+import { slotsNeeded } from './plan/settings.ts'
+import {
+  type AnsweringServer,
+  answeringPrimary,
+  isAnswering,
+  replicationOf,
+} from './replication.ts'
+import type { ClusterWanted } from './wanted.ts'
+
+/** One standby as a candidate. */
+export interface Candidate {
+  readonly server: string
+  /** Empty when it could take over at once. */
+  readonly obstacles: readonly string[]
+  /** WAL of the primary it does not have; undefined when the primary cannot be asked. */
+  readonly missingBytes: number | undefined
+  readonly timeline: number
+  /** What it has, for comparing candidates while the primary is away. */
+  readonly receivedLsn: bigint
+}
+
+/** All standbys that answer, the best first: no obstacles, newest timeline, most WAL, order of the file. */
+export function candidates(wanted: ClusterWanted, found: ClusterFound): readonly Candidate[] {
+  const primary = answeringPrimary(found)
+  return found.servers
+    .filter(isAnswering)
+    .filter((server) => server.sql.inRecovery)
+    .map((server) => candidate(wanted, server, primary))
+    .sort(
+      (one, other) =>
+        Math.sign(one.obstacles.length) - Math.sign(other.obstacles.length) ||
+        other.timeline - one.timeline ||
+        Number(other.receivedLsn - one.receivedLsn),
+    )
+}
+
+function candidate(
+  wanted: ClusterWanted,
+  server: AnsweringServer,
+  primary: AnsweringServer | undefined,
+): Candidate {
+  const { position } = server.sql
+  return {
+    server: server.name,
+    obstacles: obstaclesOf(wanted, server, primary),
+    missingBytes:
+      primary === undefined ? undefined : replicationOf(primary, server).receiveLagBytes,
+    timeline: server.sql.timeline,
+    receivedLsn: newest(position.received, position.replayed),
+  }
+}
+
+function newest(one: bigint | undefined, other: bigint | undefined): bigint {
+  const [first, second] = [one ?? 0n, other ?? 0n]
+  return first > second ? first : second
+}
+
+function obstaclesOf(
+  wanted: ClusterWanted,
+  server: AnsweringServer,
+  primary: AnsweringServer | undefined,
+): readonly string[] {
+  const { sql } = server
+  const obstacles: string[] = []
+  if (sql.position.isReplayPaused) obstacles.push('WAL replay is paused')
+  if (primary !== undefined && sql.receiver?.status !== 'streaming') {
+    obstacles.push('it does not stream')
+  }
+  for (const name of lowerSettings(sql, primary?.sql)) {
+    obstacles.push(`${name} is lower than on the primary`)
+  }
+  const needed = slotsNeeded(wanted)
+  const free = numberOf(sql, 'max_replication_slots') - sql.slots.length
+  if (free < needed) obstacles.push(`it has ${free} free replication slots, ${needed} are needed`)
+  if (!canBeRewound(server)) {
+    obstacles.push('neither checksums nor wal_log_hints: the old primary could not be rewound')
+  }
+  return obstacles
+}
+
+/** Settings that are lower on a standby than on its primary. */
+export function lowerSettings(standby: SqlFound, primary: SqlFound | undefined): readonly string[] {
+  if (primary === undefined) return []
+  return STANDBY_FLOOR_SETTINGS.filter((name) => numberOf(standby, name) < numberOf(primary, name))
+}
+
+function canBeRewound(server: ServerFound): boolean {
+  const hints = server.sql?.settings.get('wal_log_hints')?.value === 'on'
+  const hasChecksums =
+    server.directory.state === 'data' && server.directory.control.dataChecksumVersion > 0
+  return hints || hasChecksums
+}
+
+function numberOf(sql: SqlFound, name: string): number {
+  return Number(sql.settings.get(name)?.value ?? 0)
+}
