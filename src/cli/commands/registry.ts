@@ -30,12 +30,43 @@ export const REGISTRY: Registry = {
   },
   sections: [
     {
+      title: 'Begin here',
+      commands: {
+        demo: () => import('./demo.ts'),
+        init: () => import('./init.ts'),
+      },
+    },
+    {
+      title: 'Cluster',
+      commands: {
+        plan: () => import('./plan.ts'),
+        up: () => import('./up.ts'),
+        status: () => import('./status.ts'),
+        verify: () => import('./verify.ts'),
+        check: () => import('./check.ts'),
+        reclone: () => import('./reclone.ts'),
+        down: () => import('./down.ts'),
+      },
+    },
+    {
       title: 'Cluster file',
       commands: {
-        init: () => import('./init.ts'),
         'config check': () => import('./config-check.ts'),
         'config explain': () => import('./config-explain.ts'),
         'config schema': () => import('./config-schema.ts'),
+      },
+    },
+    {
+      title: 'Backups',
+      commands: {
+        backup: () => import('./backup.ts'),
+        backups: () => import('./backups.ts'),
+        show: () => import('./show.ts'),
+        restore: () => import('./restore.ts'),
+        keep: () => import('./keep.ts'),
+        delete: () => import('./delete.ts'),
+        expire: () => import('./expire.ts'),
+        'verify-backup': () => import('./verify-backup.ts'),
       },
     },
     {

@@ -1,0 +1,129 @@
+/**
+ * Takes a backup.
+ */
+import { availableParallelism } from 'node:os'
+import type { BackupEvent } from '../../backup/events.ts'
+import { fetchedWal } from '../../backup/fetched-wal.ts'
+import { takeBackup } from '../../backup/take/take-backup.ts'
+import { type OpenWalAvailability, receivedWal } from '../../backup/wal-availability.ts'
+import type { ClusterWanted } from '../../cluster/wanted.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import type { BackupInfo } from '../../repository/backup-info.ts'
+import { openStore } from '../../store/open-store.ts'
+import { formatSize } from '../../util/size.ts'
+import { chooseServer } from '../../wal/choose-server.ts'
+import { syncedByReceiver } from '../../wal/load-continuity.ts'
+import type { ConnectionOptions } from '../../wire/connection-options.ts'
+import type { OPTIONS } from '../commands/backup.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import type { TaskHandle } from '../output/tasks.ts'
+import { becomeRepositoryOwner } from '../session/repository-owner.ts'
+import { readVersion } from '../version.ts'
+import { backupJson, describeBackup } from './backup-json.ts'
+import { backupOf, roleConnections } from './wal-place.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+const MOST_JOBS = 8
+
+/** @throws {BackstayError} REPOSITORY_LOCKED, WAL_UNAVAILABLE, POSTGRES_UNREACHABLE, … */
+export async function run(context: Context): Promise<CommandResult> {
+  const { wanted } = await context.config()
+  await becomeRepositoryOwner(backupOf(wanted).repository)
+  const connections = serversOf(context, wanted)
+  const notes: string[] = []
+  const info = await context.output.tasks.task(`Back up "${wanted.name}"`, async (task) =>
+    take(context, { wanted, connections, task, notes }),
+  )
+  return {
+    data: { ...backupJson({ info, keep: undefined }, undefined), notes },
+    text: () => `${notes.map((note) => `${note}.\n`).join('')}${describe(info)}`,
+  }
+}
+
+interface Course {
+  readonly wanted: ClusterWanted
+  readonly connections: readonly ConnectionOptions[]
+  readonly task: TaskHandle
+  readonly notes: string[]
+}
+
+async function take(context: Context, course: Course): Promise<BackupInfo> {
+  const { wanted, connections } = course
+  const backup = backupOf(wanted)
+  const { full, label = null, rate, jobs, spread } = context.options
+  const connection = await chosenOf(connections, context.signal)
+  const maxRateBytes = rate ?? backup.rateLimitBytes
+  return await takeBackup({
+    cluster: wanted.name,
+    store: openStore({ kind: 'disk', directory: backup.repository }),
+    clock: context.clock,
+    connection,
+    server: nameOf(wanted, connection),
+    wal: receivedOrFetched(connection),
+    label,
+    full,
+    checkpoint: spread ? 'spread' : 'fast',
+    ...(maxRateBytes === undefined ? {} : { maxRateBytes }),
+    level: backup.compressionLevel,
+    workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
+    createdBy: `backstay ${readVersion()}`,
+    signal: context.signal,
+    onEvent: (event) => tell(event, course),
+  })
+}
+
+function serversOf(context: Context, wanted: ClusterWanted): ConnectionOptions[] {
+  const { from } = context.options
+  const all = roleConnections(wanted, backupOf(wanted).backupRole)
+  const at = wanted.servers.findIndex((server) => server.name === from)
+  if (from !== undefined && at === -1) {
+    const names = wanted.servers.map((server) => `"${server.name}"`).join(', ')
+    throw new BackstayError('USAGE', `Cannot back up from "${from}": the servers are ${names}`)
+  }
+  return from === undefined ? all : all.slice(at, at + 1)
+}
+
+/** The primary, or the one server that was named. */
+async function chosenOf(
+  connections: readonly ConnectionOptions[],
+  signal: AbortSignal,
+): Promise<ConnectionOptions> {
+  await using chosen = await chooseServer(connections, signal)
+  return chosen.options
+}
+
+function nameOf(wanted: ClusterWanted, connection: ConnectionOptions): string | null {
+  const { host, port } = connection
+  return wanted.servers.find((each) => each.address === host && each.port === port)?.name ?? null
+}
+
+/** WAL comes from the receiver when one runs, else it is fetched for the backup. */
+function receivedOrFetched(connection: ConnectionOptions): OpenWalAvailability {
+  return async (cluster, signal) => {
+    const isReceived = (await syncedByReceiver(cluster)) !== undefined
+    return await (isReceived ? receivedWal : fetchedWal(connection))(cluster, signal)
+  }
+}
+
+function tell(event: BackupEvent, { task, notes }: Course): void {
+  switch (event.kind) {
+    case 'step':
+      return task.update(event.text)
+    case 'progress':
+      return task.progress(event.receivedBytes, event.totalBytes)
+    case 'warning':
+      notes.push(event.text)
+      return undefined
+    case 'planned':
+    case 'cleaned':
+      break
+  }
+  return undefined
+}
+
+function describe(info: BackupInfo): string {
+  const { bytes, badPages } = info
+  const damage = badPages.count === 0 ? '' : `It holds ${badPages.count} damaged pages.\n`
+  return `Backup ${describeBackup(info)}: ${formatSize(bytes.database)}, ${formatSize(bytes.changed)} changed, ${formatSize(bytes.stored)} stored.\n${damage}`
+}

@@ -1,0 +1,46 @@
+/**
+ * Runs all checks.
+ */
+import { checkCluster } from '../../cluster/check.ts'
+import type { Finding } from '../../cluster/checks/finding.ts'
+import { nagiosLine, worstStatus } from '../../cluster/checks/nagios.ts'
+import type { OPTIONS } from '../commands/check.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import type { Colour } from '../output/colour.ts'
+import { backupStatusProvider } from '../session/backup-status.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+
+/** @throws CONFIG_MISSING, CONFIG_INVALID */
+export async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
+  await using session = await openClusterSession(context)
+  const { wanted, cluster } = session
+  const findings = await checkCluster(cluster, backupStatusProvider(wanted, context.clock))
+  const status = worstStatus(findings)
+  const data = { cluster: wanted.name, status, findings }
+  if (context.options.nagios) {
+    const { line, exitCode } = nagiosLine(findings)
+    return { data, text: () => line, exitCode }
+  }
+  const { all } = context.options
+  return {
+    data,
+    text: () => renderFindings(findings, all, context.output.colour),
+    exitCode: status === 'ok' ? 0 : 3,
+  }
+}
+
+function renderFindings(findings: readonly Finding[], all: boolean, colour: Colour): string {
+  const shown = findings.filter(({ status }) => all || status !== 'ok')
+  const good = findings.filter(({ status }) => status === 'ok').length
+  const summary = `${good} of ${findings.length} checks are ok`
+  return [...shown.flatMap((finding) => lines(finding, colour)), summary].join('\n')
+}
+
+function lines({ check, server, status, found, cause, remedy }: Finding, colour: Colour): string[] {
+  const paint = { ok: colour.good, warn: colour.warn, fail: colour.bad }[status]
+  return [
+    `${paint(status.padEnd(4))}  ${server ?? 'cluster'}  ${check}: ${found}`,
+    ...(cause === undefined ? [] : [`      cause: ${cause}`]),
+    ...(remedy === undefined ? [] : [`      remedy: ${remedy}`]),
+  ]
+}

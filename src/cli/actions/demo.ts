@@ -1,0 +1,107 @@
+/**
+ * Plays the demo: builds, proves, shows, stays until it is stopped, and stops everything in order.
+ */
+import { takeDown } from '../../cluster/down.ts'
+import { clusterStatus } from '../../cluster/status.ts'
+import { LocalHost } from '../../host/local-host.ts'
+import type { OPTIONS } from '../commands/demo.ts'
+import type { CommandContext } from '../context.ts'
+import type { RunningCommand } from '../demo/own-command.ts'
+import { renderEnding } from '../demo/screen.ts'
+import { type DemoPlace, settleDemo } from '../demo/settle.ts'
+import * as story from '../demo/story.ts'
+import { backupStatusProvider } from '../session/backup-status.ts'
+import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { renderStatus } from '../text/cluster-status.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** Bounds stopping the servers, which goes on after Ctrl-C. */
+const STOP_TIMEOUT_MS = 120_000
+
+/** @throws what settling, building and proving throw; the servers are stopped first */
+export async function run(context: Context): Promise<void> {
+  const startedAtMs = context.clock.monotonic()
+  const place = await settle(context)
+  await using session = await openDemo(context, place)
+  const stage = { place, cluster: session.cluster, ...context.output, ...context }
+  let server: RunningCommand | undefined
+  try {
+    const { task } = context.output.tasks
+    await story.buildCluster(stage)
+    server = await task('Start the backup server: it receives WAL', () =>
+      story.startBackupServer(stage),
+    )
+    await prove(context, stage)
+    const elapsedMs = context.clock.monotonic() - startedAtMs
+    await showEnding(context, session, { place, elapsedMs })
+    if (!context.options.once) await untilStopped(context.signal, server)
+  } finally {
+    await stop(context, place, server)
+  }
+}
+
+async function settle({ options, workingDirectory, output }: Context): Promise<DemoPlace> {
+  const host = new LocalHost('localhost')
+  const { directory, postgres: major, port } = options
+  return await output.tasks.task('Choose directory, ports and PostgreSQL', () =>
+    settleDemo(host, { directory, major, port, workingDirectory }),
+  )
+}
+
+async function openDemo(
+  context: Pick<Context, 'clock' | 'signal' | 'workingDirectory' | 'output'>,
+  place: DemoPlace,
+): Promise<ClusterSession> {
+  return await openClusterSession(
+    { ...context, config: async () => place.loaded },
+    { report: reportSteps(context.output.tasks), osUserFallback: 'nobody' },
+  )
+}
+
+async function prove(context: Context, stage: story.DemoStage): Promise<void> {
+  const { tasks } = context.output
+  await tasks.task('Write a row on the primary, read it on the standby', async (task) => {
+    task.update(await story.proveReplication(stage))
+  })
+  await tasks.task('Take a base backup', () => story.takeFirstBackup(stage, context.signal))
+  const row = await tasks.task('Write a row after the backup', () => story.writeRow(stage))
+  await tasks.task('Wait until its WAL is safe on the backup server', () =>
+    story.waitForRow(stage, row),
+  )
+  await tasks.task('Restore to the latest moment, open the copy, find the row', () =>
+    story.proveRestore(stage, row),
+  )
+}
+
+async function showEnding(
+  { output, clock }: Context,
+  { wanted, cluster }: ClusterSession,
+  facts: { readonly place: DemoPlace; readonly elapsedMs: number },
+): Promise<void> {
+  const { colour, columns } = output
+  const status = await clusterStatus(cluster, backupStatusProvider(wanted, clock))
+  output.write(`\n${renderStatus(status, { colour, columns })}`)
+  output.write(renderEnding({ ...facts, wanted, passfile: cluster.state.passfile }))
+}
+
+/** Until a signal comes, or the backup server ends by itself. */
+async function untilStopped(signal: AbortSignal, server: RunningCommand): Promise<void> {
+  const interrupted = new Promise<undefined>((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+  await Promise.race([interrupted, server.ended])
+}
+
+/** The signal that ended the demo is spent: stopping has a bound of its own. */
+async function stop(
+  context: Context,
+  place: DemoPlace,
+  server: RunningCommand | undefined,
+): Promise<void> {
+  const signal = AbortSignal.timeout(STOP_TIMEOUT_MS)
+  await using session = await openDemo({ ...context, signal }, place)
+  await takeDown(session.cluster, { stopReceiver: async () => server?.stop() })
+}

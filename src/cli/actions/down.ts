@@ -1,0 +1,44 @@
+/**
+ * Stops the cluster, or removes it.
+ */
+import { destroyCluster } from '../../cluster/destroy.ts'
+import { takeDown } from '../../cluster/down.ts'
+import type { OPTIONS } from '../commands/down.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import { askYes } from './ask-yes.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** @throws NEEDS_CONFIRMATION, REPOSITORY_LOCKED, what a step throws */
+export async function run(context: Context): Promise<CommandResult> {
+  const report = reportSteps(context.output.tasks)
+  await using session = await openClusterSession(context, { report })
+  if (context.options.destroy) return await destroy(context, session)
+  const { stopped, problems } = await takeDown(session.cluster)
+  return {
+    data: { cluster: session.wanted.name, stopped, problems },
+    text: () => (stopped.length === 0 ? 'nothing runs' : `Stopped ${stopped.join(', ')}`),
+    exitCode: problems.length === 0 ? 0 : 3,
+  }
+}
+
+async function destroy(
+  context: Context,
+  session: Awaited<ReturnType<typeof openClusterSession>>,
+): Promise<CommandResult> {
+  const { name } = session.wanted
+  const isConfirmed =
+    context.options.yes || (await askYes(context, `Remove all data of cluster "${name}" for good?`))
+  const { removed, kept } = await destroyCluster(session.cluster, { isConfirmed })
+  return {
+    data: { cluster: name, removed, kept },
+    text: () =>
+      [
+        ...removed.map((path) => `Removed ${path}`),
+        ...kept.map((text) => `Kept ${text}`),
+        `Cluster "${name}" is gone`,
+      ].join('\n'),
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Who restores and who is to run the server: as root, files must end up with PostgreSQL's OS user, and the server's
+ * restore_command must be able to read the repository.
+ */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import type { Host } from '../../host/host.ts'
+import { LocalHost } from '../../host/local-host.ts'
+import { LocalUsers } from '../../host/local-users.ts'
+import { decideOsUser } from '../../host/os-user.ts'
+import type { Owner } from '../../restore/file-job.ts'
+import type { RestoreLayout } from '../../restore/layout.ts'
+import { becomeRepositoryOwner } from '../session/repository-owner.ts'
+import type { RestoreContext } from './restore-wish.ts'
+import { selfProgram } from './self-program.ts'
+
+const DEFAULT_OS_USER = 'postgres'
+
+/** The OS user who is to own the directory and run the server. @throws HOST_PRIVILEGE */
+export async function osUserOf(
+  context: RestoreContext,
+  host: Host,
+  repositoryDirectory: string,
+): Promise<string> {
+  const { osUser, repository } = context.options
+  if (osUser !== undefined) return await decideOsUser(host, { configured: osUser })
+  if (repository === undefined) {
+    const { wanted } = await context.config()
+    return await decideOsUser(host, { configured: wanted.postgres.osUser })
+  }
+  // Without a cluster file the repository's owner is the best guess: he is PostgreSQL's user wherever both share a machine.
+  const owner = (await host.inspect(repositoryDirectory))?.owner
+  const configured = owner === undefined || owner === 'root' ? DEFAULT_OS_USER : owner
+  return await decideOsUser(host, { configured })
+}
+
+/** Why the server's restore_command would not work, as sentences; empty when it would. */
+export async function whatRecoveryCannotRead(
+  host: Host,
+  osUser: string,
+  repositoryDirectory: string,
+): Promise<string[]> {
+  if (host.user !== 'root') return []
+  const problems: string[] = []
+  for (const path of [...selfProgram(), `${repositoryDirectory}/repository.json`]) {
+    const { exitCode } = await host.run(['test', '-r', path], { user: osUser })
+    if (exitCode !== 0) problems.push(`OS user "${osUser}" cannot read "${path}", as recovery must`)
+  }
+  return problems
+}
+
+/** Who writes the files from here on. */
+export interface Writer {
+  readonly host: Host
+  /** To whom files must be given; undefined when the process is that user. */
+  readonly owner: Owner | undefined
+}
+
+/**
+ * As root: makes the directories for `osUser`, then goes on as the repository's owner where that is the same user, so that
+ * the locks taken in the repository stay his. Otherwise nothing changes.
+ */
+export async function becomeWriter(
+  osUser: string,
+  layout: RestoreLayout,
+  repositoryDirectory: string,
+): Promise<Writer> {
+  const host = new LocalHost('localhost')
+  if (host.user !== 'root') return { host, owner: undefined }
+  const repositoryOwner = (await host.inspect(repositoryDirectory))?.owner
+  for (const directory of [layout.directory, ...layout.tablespaces.map((p) => p.directory)]) {
+    await host.makeDirectory(directory, { owner: osUser })
+  }
+  if (repositoryOwner === osUser) await becomeRepositoryOwner(repositoryDirectory)
+  const writer = new LocalHost('localhost')
+  if (writer.user === osUser) return { host: writer, owner: undefined }
+  const { uid, gid } = await new LocalUsers().byName(osUser)
+  return { host: writer, owner: { uid, gid } }
+}
+
+/** @throws {BackstayError} HOST_PRIVILEGE when recovery could not read what it needs. */
+export function refuseUnreadable(problems: readonly string[]): void {
+  const [first] = problems
+  if (first === undefined) return
+  throw new BackstayError('HOST_PRIVILEGE', `Cannot open the restored server: ${first}`, {
+    hint: 'Give the repository to that user (chown -R), or name another with --os-user.',
+  })
+}

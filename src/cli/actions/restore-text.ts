@@ -1,0 +1,94 @@
+/**
+ * The plan of a restore for people and for --json.
+ */
+import { formatLsn } from '../../postgres/lsn.ts'
+import { describePath, type RestorePlan } from '../../restore/plan.ts'
+import { formatTimeUs, isoTimeUs } from '../../restore/target-time.ts'
+import { describeTarget, type RestoreTarget } from '../../restore/wish.ts'
+import { formatDuration } from '../../util/duration.ts'
+import { formatSize } from '../../util/size.ts'
+import { describeBackup, describeTime } from './backup-json.ts'
+import { renderFacts } from './facts.ts'
+import type { Destination } from './restore-wish.ts'
+
+/** The plan as a table of facts, warnings below. */
+export function planText(plan: RestorePlan, destination: Destination | undefined): string {
+  const { backup, wal, estimate } = plan
+  const reached = plan.timeUs === undefined ? '' : ` (${formatTimeUs(plan.timeUs)})`
+  const facts: [string, string][] = [
+    ['Backup', `${describeBackup(backup)}, finished ${describeTime(backup.finishedAt)}`],
+    ...destinationFacts(plan, destination),
+    ['Target', `${describeTarget(plan.target)}, then ${describeAction(plan)}`],
+    ['Timeline', describePath(plan.path)],
+    [
+      'WAL',
+      `${formatLsn(wal.startLsn)} to ${formatLsn(wal.endLsn)}${reached}: ${formatSize(wal.bytes)} in ${wal.segments} segments`,
+    ],
+    ['To write', `${formatSize(plan.bytesToWrite)} in ${backup.files} files`],
+    ['To read', `${formatSize(plan.bytesToRead)} of packs`],
+    [
+      'Time',
+      `about ${formatDuration(estimate.filesMs)} for the files and ${formatDuration(estimate.walMs)} for the WAL (an estimate)`,
+    ],
+  ]
+  return renderFacts(facts)
+}
+
+/** The plan for --json. */
+export function planJson(plan: RestorePlan, destination: Destination | undefined): object {
+  const { backup, wal, path, timeUs } = plan
+  return {
+    cluster: plan.cluster,
+    backup: backup.id,
+    directory: destination?.directory ?? null,
+    timeline: plan.timeline,
+    path: path.map(({ timeline, from, to }) => ({
+      timeline,
+      fromLsn: formatLsn(from),
+      toLsn: to === undefined ? null : formatLsn(to),
+    })),
+    target: targetJson(plan.target),
+    stopAt: targetJson(plan.stopAt),
+    reachesTime: timeUs === undefined ? null : isoTimeUs(timeUs),
+    action: plan.action,
+    standbyMode: plan.standbyMode,
+    wal: { ...wal, startLsn: formatLsn(wal.startLsn), endLsn: formatLsn(wal.endLsn) },
+    bytesToWrite: plan.bytesToWrite,
+    bytesToRead: plan.bytesToRead,
+    estimate: plan.estimate,
+    warnings: plan.warnings,
+  }
+}
+
+function destinationFacts(
+  plan: RestorePlan,
+  destination: Destination | undefined,
+): [string, string][] {
+  if (destination === undefined) return []
+  const { directory, tablespaces } = destination
+  const places = plan.backup.tablespaces.map(({ oid, location }): [string, string] => {
+    const place = tablespaces.get(String(oid)) ?? tablespaces.get(location) ?? location
+    return ['Tablespace', `${oid} in ${place}`]
+  })
+  return [['Into', directory], ...places]
+}
+
+function describeAction(plan: RestorePlan): string {
+  if (plan.stopAt.type !== 'none') return plan.action
+  return plan.standbyMode ? 'go on as a standby' : 'promote'
+}
+
+function targetJson(target: RestoreTarget): object {
+  switch (target.type) {
+    case 'time':
+      return { type: target.type, time: isoTimeUs(target.timeUs), inclusive: target.inclusive }
+    case 'lsn':
+      return { type: target.type, lsn: formatLsn(target.lsn), inclusive: target.inclusive }
+    case 'none':
+    case 'immediate':
+    case 'xid':
+    case 'name':
+      break
+  }
+  return target
+}

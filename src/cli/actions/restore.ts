@@ -1,0 +1,234 @@
+/**
+ * Restores: plans, says the plan, prepares, writes, and opens when that is wished.
+ */
+import { availableParallelism } from 'node:os'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { findBinaries, type PostgresBinaries } from '../../host/binaries.ts'
+import { embeddedDirectories } from '../../host/embedded-postgres.ts'
+import { LocalHost } from '../../host/local-host.ts'
+import { isSupportedMajor } from '../../postgres/version.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { useBackup } from '../../repository/use-backup.ts'
+import type { RestoreSources } from '../../restore/choose.ts'
+import { loadSources } from '../../restore/load-sources.ts'
+import { planRestore, type RestorePlan } from '../../restore/plan.ts'
+import { type PreparedRestore, prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
+import { type RestoreResult, runRestore } from '../../restore/restore.ts'
+import { type OpenedState, openRestored } from '../../restore/start.ts'
+import { formatDuration } from '../../util/duration.ts'
+import { formatSize } from '../../util/size.ts'
+import { restoreCommand } from '../../wal/restore-command.ts'
+import type { CommandResult } from '../context.ts'
+import { packageFile } from '../version.ts'
+import {
+  becomeWriter,
+  osUserOf,
+  refuseUnreadable,
+  whatRecoveryCannotRead,
+  type Writer,
+} from './restore-identity.ts'
+import { planJson, planText } from './restore-text.ts'
+import {
+  type Destination,
+  destinationOf,
+  remarksOn,
+  type RestoreContext,
+  wishOf,
+} from './restore-wish.ts'
+import { selfProgram } from './self-program.ts'
+import { openWalPlace } from './wal-place.ts'
+
+const MOST_JOBS = 8
+
+/** @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, SERVER_RUNNING, DISK_SPACE, REPOSITORY_DAMAGED, … */
+export async function run(context: RestoreContext): Promise<CommandResult> {
+  const repository = await openWalPlace(context)
+  const destination = await destinationOf(context)
+  const sources = await loadSources(repository, context.signal)
+  const wish = await wishOf(context, repository)
+  const plan = await context.output.tasks.task('Plan', async () => planRestore(wish, sources))
+  const course = { context, repository, sources, plan }
+  if (destination === undefined) {
+    if (context.options.plan) return planResult(course, destination, [])
+    throw new BackstayError('USAGE', 'Cannot restore: no directory was named', {
+      hint: 'Name a directory, or a server of the cluster file with --server.',
+    })
+  }
+  return await restoreInto(course, destination)
+}
+
+interface Course {
+  readonly context: RestoreContext
+  readonly repository: ClusterRepository
+  readonly sources: RestoreSources
+  readonly plan: RestorePlan
+}
+
+async function restoreInto(course: Course, destination: Destination): Promise<CommandResult> {
+  const { context, repository, plan } = course
+  const { location } = repository.store
+  const host = new LocalHost('localhost')
+  const prepared = await prepare(course, destination, host)
+  const osUser = await osUserOf(context, host, location)
+  const unreadable = await whatRecoveryCannotRead(host, osUser, location)
+  const warnings = [...prepared.warnings, ...unreadable]
+  if (context.options.plan) return planResult(course, destination, warnings)
+  if (context.options.start !== undefined) refuseUnreadable(unreadable)
+  const binaries =
+    context.options.start === undefined ? undefined : await binariesFor(course, osUser)
+  context.output.write(`${planText(plan, destination)}${warningText(course, warnings)}`)
+  const writer = await becomeWriter(osUser, prepared.layout, location)
+  const result = await write(course, destination, writer)
+  const state =
+    binaries === undefined
+      ? undefined
+      : await open(course, destination, { binaries, osUser, host: writer.host })
+  return restoredResult(course, destination, { result, state, warnings })
+}
+
+async function prepare(
+  { context, repository, sources, plan }: Course,
+  destination: Destination,
+  host: LocalHost | Writer['host'],
+): Promise<PreparedRestore> {
+  const { delta, allowDataLoss } = context.options
+  const order: RestoreOrder = { plan, ...destination, isDelta: delta, allowDataLoss }
+  return await prepareRestore(order, { repository, host, map: sources.map })
+}
+
+/** Prepares again under the lock: a backup may have been deleted since. */
+async function write(
+  course: Course,
+  destination: Destination,
+  writer: Writer,
+): Promise<RestoreResult> {
+  const { context, repository, plan } = course
+  const { id } = plan.backup
+  const purpose = `restoring backup ${id} into "${destination.directory}"`
+  await using _lock = await useBackup(repository, id, purpose)
+  const prepared = await prepare(course, destination, writer.host)
+  const { jobs, keepArchiving, start, standbyMode } = context.options
+  return await context.output.tasks.task(`Restore backup ${id}`, async (task) =>
+    runRestore(prepared, {
+      repository,
+      clock: context.clock,
+      recovery: {
+        restoreCommand: restoreCommand({
+          program: selfProgram(),
+          repository: repository.store.location,
+          cluster: repository.identity.cluster,
+          standby: standbyMode,
+        }),
+        keepArchiving,
+        port: start,
+      },
+      standIns: start !== undefined,
+      owner: writer.owner,
+      workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
+      signal: context.signal,
+      onProgress: ({ bytes }) => task.progress(bytes, plan.bytesToWrite),
+      onPhase: (phase) => task.update(phase === 'sync' ? 'Making it durable' : ''),
+    }),
+  )
+}
+
+async function binariesFor({ context, plan }: Course, osUser: string): Promise<PostgresBinaries> {
+  const { major } = plan.backup.postgres
+  if (!isSupportedMajor(major)) {
+    throw new BackstayError('POSTGRES_VERSION', `Cannot open PostgreSQL ${major}: it is not known`)
+  }
+  const directory =
+    context.options.repository === undefined
+      ? (await context.config()).wanted.postgres.binaries
+      : undefined
+  return await findBinaries(new LocalHost('localhost'), {
+    major,
+    user: osUser,
+    directory,
+    embedded: embeddedDirectories([packageFile('.'), context.workingDirectory]),
+  })
+}
+
+async function open(
+  { context, plan }: Course,
+  { directory }: Destination,
+  server: { binaries: PostgresBinaries; osUser: string; host: Writer['host'] },
+): Promise<OpenedState> {
+  const { binaries, osUser, host } = server
+  const instance = { name: 'the restored server', host, binaries, directory, user: osUser }
+  return await context.output.tasks.task('Open it and recover', async () =>
+    openRestored(instance, plan, {
+      clock: context.clock,
+      timeoutMs: context.options.startTimeout,
+      logFile: `${directory}/log/backstay-start.log`,
+      signal: context.signal,
+    }),
+  )
+}
+
+function planResult(
+  course: Course,
+  destination: Destination | undefined,
+  warnings: readonly string[],
+): CommandResult {
+  const { plan } = course
+  return {
+    data: { ...planJson(plan, destination), warnings: allWarnings(course, warnings), done: false },
+    text: () => `${planText(plan, destination)}${warningText(course, warnings)}`,
+  }
+}
+
+function restoredResult(
+  course: Course,
+  destination: Destination,
+  done: {
+    result: RestoreResult
+    state: OpenedState | undefined
+    warnings: readonly string[]
+  },
+): CommandResult {
+  const { result, state, warnings } = done
+  const { files, bytes, writtenBytes, elapsedMs } = result
+  return {
+    data: {
+      ...planJson(course.plan, destination),
+      warnings: allWarnings(course, warnings),
+      done: true,
+      restored: { files, bytes, writtenBytes, elapsedMs },
+      opened: state ?? null,
+    },
+    text: () =>
+      `Restored ${formatSize(bytes)} in ${formatDuration(elapsedMs)}. ${nextStep(course, destination, state)}\n`,
+  }
+}
+
+function nextStep(
+  { context }: Course,
+  { directory }: Destination,
+  state: OpenedState | undefined,
+): string {
+  const { start } = context.options
+  switch (state) {
+    case undefined:
+      return `Start the server on "${directory}": it recovers by itself.`
+    case 'promoted':
+      return `It is open on port ${start}, promoted.`
+    case 'paused':
+      return `It is open for reading on port ${start}, paused at the target: \`SELECT pg_wal_replay_resume()\` promotes it.`
+    case 'standby':
+      return `It is open for reading on port ${start}, a standby.`
+    case 'shut-down':
+      break
+  }
+  return 'It came to the target and shut down.'
+}
+
+function allWarnings({ context, plan }: Course, more: readonly string[]): string[] {
+  return [...remarksOn(context), ...plan.warnings, ...more]
+}
+
+function warningText(course: Course, more: readonly string[]): string {
+  return allWarnings(course, more)
+    .map((warning) => `Note: ${warning}.\n`)
+    .join('')
+}

@@ -1,0 +1,122 @@
+/**
+ * Runs the backup server.
+ */
+import { userInfo } from 'node:os'
+import type { ClusterWanted } from '../../cluster/wanted.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { type ChildProgram, runChild } from '../../service/child-task.ts'
+import { controlSocketOf } from '../../service/control-protocol.ts'
+import { openServiceLog } from '../../service/log.ts'
+import type { Job } from '../../service/schedule.ts'
+import { serve } from '../../service/serve.ts'
+import { WalServer } from '../../service/serve-wal.ts'
+import type { LongTask } from '../../service/supervise.ts'
+import { systemdUnit } from '../../service/systemd-unit.ts'
+import { createRepository } from '../../repository/cluster-repository.ts'
+import { clusterNames } from '../../repository/format.ts'
+import { openStore } from '../../store/open-store.ts'
+import { readReceiverStatus } from '../../wal/receiver-status.ts'
+import type { OPTIONS } from '../commands/serve.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import { becomeRepositoryOwner } from '../session/repository-owner.ts'
+import { selfProgram } from './self-program.ts'
+import { backupOf } from './wal-place.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** Between SIGTERM and SIGKILL of a receiver or a job; below the unit's TimeoutStopSec. */
+const CHILD_STOP_TIMEOUT_MS = 45_000
+
+/** @throws {BackstayError} REPOSITORY_LOCKED when a service runs for the repository already */
+export async function run(context: Context): Promise<CommandResult | void> {
+  const { wanted, path } = await context.config()
+  if (context.options.unit) return unitText(wanted, path)
+  const { repository } = backupOf(wanted)
+  await becomeRepositoryOwner(repository)
+  const store = openStore({ kind: 'disk', directory: repository })
+  await createRepository(store, context.clock)
+  await using walServer = new WalServer(store, context.clock)
+  const { environment, clock, signal } = context
+  await serve(
+    {
+      tasks: [receiverTask(context, wanted, path)],
+      jobs: jobsOf(context, wanted, path),
+      socketPath: controlSocketOf(repository),
+      status: async () => ({
+        cluster: wanted.name,
+        receiver: await readReceiverStatus(`${repository}/${clusterNames(wanted.name).spool}`),
+      }),
+      getWal: async (call) => walServer.get(call),
+      clock,
+      log: openServiceLog(context.options.logLevel),
+      systemd: {
+        notifySocket: environment['NOTIFY_SOCKET'],
+        watchdogMicroseconds: numberOf(environment['WATCHDOG_USEC']),
+      },
+    },
+    signal,
+  )
+}
+
+/** The receiver has a process of its own: no work of the service may delay an acknowledgement. */
+function receiverTask(context: Context, wanted: ClusterWanted, configFile: string): LongTask {
+  const words = ['wal', 'receive', '--supervised', '--log-level', context.options.logLevel]
+  return {
+    name: `${wanted.name}: receiver`,
+    run: async (signal) => runChild(program(context, configFile, words), signal),
+  }
+}
+
+/** Work on the schedule, each in a process of its own: what it uses is given back when it ends. */
+function jobsOf(context: Context, wanted: ClusterWanted, configFile: string): Job[] {
+  const { schedule } = backupOf(wanted)
+  const runWords = async (words: readonly string[], signal: AbortSignal): Promise<void> =>
+    runChild(program(context, configFile, words), signal)
+  return [
+    {
+      name: `${wanted.name}: backup`,
+      cron: schedule.backup,
+      run: async (signal) => {
+        await runWords(['backup'], signal)
+        await runWords(['expire'], signal)
+      },
+    },
+    {
+      name: `${wanted.name}: verify`,
+      cron: schedule.verify,
+      run: async (signal) => runWords(['verify-backup'], signal),
+    },
+  ]
+}
+
+function program(
+  { environment }: Context,
+  configFile: string,
+  words: readonly string[],
+): ChildProgram {
+  const [command, ...leading] = selfProgram()
+  return {
+    command,
+    arguments: [...leading, '--config', configFile, ...words],
+    environment,
+    stopTimeoutMs: CHILD_STOP_TIMEOUT_MS,
+  }
+}
+
+function unitText(wanted: ClusterWanted, configFile: string): CommandResult {
+  const { repository } = backupOf(wanted)
+  const text = systemdUnit({
+    command: selfProgram(),
+    configFile,
+    user: userInfo().username,
+    writablePaths: [repository, wanted.stateDirectory],
+  })
+  return { data: { unit: text }, text: () => text }
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new BackstayError('FAILED', `Cannot use WATCHDOG_USEC "${text}": it is no number`)
+}

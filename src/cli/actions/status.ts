@@ -1,0 +1,44 @@
+/**
+ * Shows the state of everything, once or again and again.
+ */
+import { clusterStatus, type ClusterStatus } from '../../cluster/status.ts'
+import type { OPTIONS } from '../commands/status.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import { backupStatusProvider } from '../session/backup-status.ts'
+import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
+import { renderStatus } from '../text/cluster-status.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** Cursor home, and clear from there. */
+const REDRAW = '\u001B[H\u001B[J'
+
+/** @throws CONFIG_MISSING, CONFIG_INVALID */
+export async function run(context: Context): Promise<CommandResult> {
+  await using session = await openClusterSession(context)
+  if (context.options.watch) await watch(context, session)
+  return resultOf(context, await look(context, session))
+}
+
+async function look(context: Context, { wanted, cluster }: ClusterSession): Promise<ClusterStatus> {
+  return await clusterStatus(cluster, backupStatusProvider(wanted, context.clock))
+}
+
+/** Until the operator ends it, which is thrown. */
+async function watch(context: Context, session: ClusterSession): Promise<never> {
+  const { output, clock, signal, options } = context
+  for (;;) {
+    const text = resultOf(context, await look(context, session)).text()
+    output.write(output.isTerminal ? `${REDRAW}${text}` : `${text}\n`)
+    await clock.sleep(options.interval, signal)
+  }
+}
+
+function resultOf({ output }: Context, status: ClusterStatus): CommandResult {
+  const { colour, columns } = output
+  return {
+    data: status,
+    text: () => renderStatus(status, { colour, columns }),
+    exitCode: status.verdict === 'ok' ? 0 : 3,
+  }
+}

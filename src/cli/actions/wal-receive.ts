@@ -1,0 +1,69 @@
+/**
+ * Runs the WAL receiver in the foreground.
+ */
+import type { ClusterWanted } from '../../cluster/wanted.ts'
+import { isBackstayError } from '../../errors/backstay-error.ts'
+import {
+  claimCluster,
+  type ClusterRepository,
+  openCluster,
+} from '../../repository/cluster-repository.ts'
+import { errorFacts, openServiceLog } from '../../service/log.ts'
+import { openStore } from '../../store/open-store.ts'
+import { parseSize } from '../../util/size.ts'
+import { chooseServer } from '../../wal/choose-server.ts'
+import { receiveWal } from '../../wal/receiver.ts'
+import type { OPTIONS } from '../commands/wal-receive.ts'
+import type { CommandContext } from '../context.ts'
+import { becomeRepositoryOwner } from '../session/repository-owner.ts'
+import { backupOf, roleConnections } from './wal-place.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** @throws {BackstayError} REPOSITORY_LOCKED when the cluster has a receiver already; what `openOrClaim` throws. */
+export async function run(context: Context): Promise<void> {
+  const { wanted } = await context.config()
+  const backup = backupOf(wanted)
+  await becomeRepositoryOwner(backup.repository)
+  const log = openServiceLog(context.options.logLevel)
+  await receiveWal(
+    {
+      repository: await openOrClaim(context, wanted),
+      servers: roleConnections(wanted, backup.streamRole),
+      slot: backup.slot,
+      createSlot: true,
+      clock: context.clock,
+      onEvent: ({ kind, text, error }) => {
+        const facts = { cluster: wanted.name, event: kind }
+        if (error === undefined) log.info(facts, text)
+        else log.warn({ ...facts, ...errorFacts(error) }, 'receiving failed')
+      },
+    },
+    context.options.supervised ? untilInputEnds(context) : context.signal,
+  )
+}
+
+/** A service that was killed cannot stop its receiver: the end of the pipe between them does. */
+function untilInputEnds({ stdin, signal }: Context): AbortSignal {
+  const orphaned = new AbortController()
+  stdin.once('end', () => orphaned.abort()).resume()
+  return AbortSignal.any([signal, orphaned.signal])
+}
+
+/** A cluster that is in the repository is opened without asking a server: there may be none, and the spool waits to be stored. */
+async function openOrClaim(context: Context, wanted: ClusterWanted): Promise<ClusterRepository> {
+  const backup = backupOf(wanted)
+  const store = openStore({ kind: 'disk', directory: backup.repository })
+  const { clock, signal } = context
+  try {
+    return await openCluster(store, wanted.name, clock)
+  } catch (error) {
+    if (!isBackstayError(error, 'REPOSITORY_MISSING')) throw error
+  }
+  await using server = await chooseServer(roleConnections(wanted, backup.streamRole), signal)
+  const { connection } = server
+  const { systemIdentifier } = await connection.identifySystem({ signal })
+  const segmentBytes = parseSize(await connection.show('wal_segment_size', { signal })) ?? 0
+  const identity = { systemIdentifier, major: connection.major, segmentBytes }
+  return await claimCluster({ store, name: wanted.name, server: identity, clock })
+}

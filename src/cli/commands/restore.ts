@@ -1,0 +1,94 @@
+/**
+ * `backstay restore`: a backup, and WAL up to any moment, into a directory.
+ */
+import { defineCommand } from '../define-command.ts'
+import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
+import { WAL_PLACE_OPTIONS } from './wal-options.ts'
+
+export const ARGUMENTS = [
+  {
+    name: 'backup',
+    help: 'Id, beginning of an id, label, latest, oldest, or auto: the newest that reaches the target',
+  },
+  { name: 'directory', help: 'Data directory to make (or --server)', optional: true },
+] as const satisfies readonly ArgumentSpec[]
+
+export const OPTIONS = {
+  ...WAL_PLACE_OPTIONS,
+  server: { type: 'string', value: 'NAME', help: 'Restore into the directory of this server' },
+  targetTime: { type: 'string', value: 'TIME', help: 'Stop at a time: "2026-11-22 10:00:00+00"' },
+  targetLsn: { type: 'string', value: 'LSN', help: 'Stop at a WAL position: 16/B374D848' },
+  targetXid: { type: 'string', value: 'XID', help: 'Stop at a transaction' },
+  targetName: { type: 'string', value: 'NAME', help: 'Stop at a restore point' },
+  targetImmediate: { type: 'flag', help: 'Stop as soon as the backup is consistent' },
+  exclusive: { type: 'flag', help: 'Stop before the target instead of after it' },
+  targetTli: {
+    type: 'string',
+    value: 'TIMELINE',
+    default: 'latest',
+    help: 'Timeline to follow: a number, latest, or current: that of the backup',
+  },
+  targetAction: {
+    type: 'choice',
+    value: 'ACTION',
+    choices: ['pause', 'promote', 'shutdown'],
+    default: 'pause',
+    help: 'What the server does at the target',
+  },
+  tablespace: {
+    type: 'list',
+    value: 'OID:DIR',
+    help: 'Put a tablespace (its oid, or its old directory) elsewhere',
+  },
+  standbyMode: { type: 'flag', help: 'Make a standby that follows the archive' },
+  delta: { type: 'flag', help: 'Keep what is right already in a directory of this cluster' },
+  allowDataLoss: {
+    type: 'flag',
+    help: 'With --delta: give up WAL in the directory that is nowhere else',
+  },
+  plan: { type: 'flag', help: 'Show the plan and stop' },
+  start: {
+    type: 'int',
+    value: 'PORT',
+    min: 1,
+    max: 65_535,
+    help: 'Open it on this port and wait for the end of recovery',
+  },
+  startTimeout: {
+    type: 'duration',
+    value: 'TIME',
+    default: 3_600_000,
+    min: 1000,
+    help: 'Longest wait of --start',
+  },
+  keepArchiving: { type: 'flag', help: 'Leave archive_command as the origin had it' },
+  osUser: {
+    type: 'string',
+    value: 'USER',
+    help: 'OS user who is to own the files, when started as root',
+  },
+  jobs: { type: 'int', value: 'N', min: 1, max: 64, help: 'Writing threads' },
+} as const satisfies OptionSpecs
+
+export default defineCommand({
+  summary: 'Restore a backup and WAL up to any moment into a directory',
+  description: `Says first which backup, which timelines, which WAL, how much and how long, or why it cannot be done; --plan stops there.
+The restored copy does not archive, waits for no standby and follows nobody. A target given without time zone is local time.`,
+  options: OPTIONS,
+  arguments: ARGUMENTS,
+  exits: [
+    'TARGET_UNREACHABLE',
+    'BACKUP_MISSING',
+    'DIRECTORY_FOREIGN',
+    'SERVER_RUNNING',
+    'DISK_SPACE',
+    'DATA_LOSS',
+    'REPOSITORY_DAMAGED',
+  ],
+  examples: [
+    'backstay restore latest /srv/restored',
+    'backstay restore auto /srv/restored --target-time "2026-11-22 10:00:00+00" --plan',
+    'backstay restore auto /srv/look --target-xid 4711 --exclusive --start 6543',
+  ],
+  load: () => import('../actions/restore.ts'),
+})

@@ -1,0 +1,14 @@
+/**
+ * `backstay wal gaps`: which WAL is missing.
+ */
+import { defineCommand } from '../define-command.ts'
+import { WAL_PLACE_OPTIONS } from './wal-options.ts'
+
+export default defineCommand({
+  summary: 'Show which WAL is missing between what is held',
+  description:
+    'Ends with 3 when there is a gap: no backup before it can be rolled forward across it.',
+  options: WAL_PLACE_OPTIONS,
+  exits: ['REPOSITORY_MISSING', 'CHECK_FAILED'],
+  load: () => import('../actions/wal-gaps.ts'),
+})
