@@ -11,11 +11,12 @@
  * The WAL needed goes into pg_wal, so a server started on TARGET recovers by itself. Everything is checked on the way;
  * global/pg_control is written last, so a directory that is not complete does not start.
  */
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { zstdDecompressSync } from 'node:zlib'
+import * as zlib from 'node:zlib'
 
 const FORMAT = 1
 const PG_CONTROL = 'global/pg_control'
@@ -24,28 +25,16 @@ const fail = (message) => {
   throw new Error(message)
 }
 
-// CRC-32C, four bytes at a time.
-const TABLES = [new Int32Array(256), new Int32Array(256), new Int32Array(256), new Int32Array(256)]
-for (let n = 0; n < 256; n += 1) {
-  let crc = n
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
   for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-  TABLES[0][n] = crc
-}
-for (let n = 0; n < 256; n += 1) {
-  for (let t = 1; t < 4; t += 1) {
-    const before = TABLES[t - 1][n]
-    TABLES[t][n] = (before >>> 8) ^ TABLES[0][before & 255]
-  }
-}
+  return crc
+})
 function crc32c(bytes, start = 0) {
-  const [t0, t1, t2, t3] = TABLES
   let crc = ~start
-  let at = 0
-  for (; at + 4 <= bytes.length; at += 4) {
-    crc ^= bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)
-    crc = t3[crc & 255] ^ t2[(crc >>> 8) & 255] ^ t1[(crc >>> 16) & 255] ^ t0[crc >>> 24]
+  for (let at = 0; at < bytes.length; at += 1) {
+    crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ bytes[at]) & 255]
   }
-  for (; at < bytes.length; at += 1) crc = (crc >>> 8) ^ t0[(crc ^ bytes[at]) & 255]
   return ~crc >>> 0
 }
 
@@ -63,7 +52,7 @@ function readSealed(path) {
 function decompress(frame, rawBytes, what) {
   try {
     const options = { chunkSize: Math.max(64, rawBytes), maxOutputLength: Math.max(1, rawBytes) }
-    const content = zstdDecompressSync(frame, options)
+    const content = zlib.zstdDecompressSync(frame, options)
     return content.length === rawBytes
       ? content
       : fail(`${content.length} bytes instead of ${rawBytes}`)
@@ -209,7 +198,6 @@ function writeFile(target, file, packs) {
   if (file.crc !== undefined && file.crc !== crc) fail(`${file.path}: wrong CRC-32C`)
   fs.fchmodSync(fd, file.mode)
   fs.futimesSync(fd, file.mtime, file.mtime)
-  fs.fsyncSync(fd)
   fs.closeSync(fd)
 }
 
@@ -255,7 +243,7 @@ function restoreWal(root, info, options) {
   }
   for (const name of fs.existsSync(join(root, 'wal')) ? fs.readdirSync(join(root, 'wal')) : []) {
     if (!name.endsWith('.history.zst')) continue
-    const content = zstdDecompressSync(fs.readFileSync(join(root, 'wal', name)))
+    const content = zlib.zstdDecompressSync(fs.readFileSync(join(root, 'wal', name)))
     fs.writeFileSync(join(options.target, 'pg_wal', name.slice(0, -4)), content, { mode: 0o600 })
   }
 }
@@ -310,7 +298,9 @@ function restore(repository, cluster, wanted, options) {
   }
   fs.mkdirSync(join(target, 'pg_wal', 'archive_status'), { recursive: true, mode: 0o700 })
   restoreWal(root, info, options)
+  execFileSync('sync')
   writeFile(target, control ?? fail(`the backup has no ${PG_CONTROL}`), packs)
+  execFileSync('sync')
   console.log(
     `Restored backup ${id} of ${cluster}: ${info.files} files, ${info.bytes.database} bytes`,
   )
@@ -325,15 +315,10 @@ const { positionals, values } = parseArgs({
 })
 const [repository, cluster, backup, target] = positionals
 try {
-  if (repository === undefined)
-    fail('usage: read-repository.mjs REPOSITORY [CLUSTER BACKUP TARGET]')
+  if (zlib.zstdDecompressSync === undefined) fail(`Node ${process.version} is older than 22.15`)
+  if (repository === undefined) fail('usage: … REPOSITORY [CLUSTER BACKUP TARGET]')
   readSealed(join(repository, 'repository.json'))
-  const tablespaces = new Map(
-    values.tablespace.map((text) => [
-      text.slice(0, text.indexOf('=')),
-      text.slice(text.indexOf('=') + 1),
-    ]),
-  )
+  const tablespaces = new Map(values.tablespace.map((text) => /^(\d+)=(.*)$/.exec(text).slice(1)))
   if (target === undefined) listBackups(repository)
   else restore(repository, cluster, backup, { target, tablespaces, all: values['all-wal'] })
 } catch (error) {

@@ -120,7 +120,7 @@ export async function proveRestore(stage: DemoStage, row: DemoRow): Promise<void
 }
 
 /** The port after the servers': nobody's but the restored copy's. */
-export function scratchPort({ wanted }: ClusterContext): number {
+function scratchPort({ wanted }: ClusterContext): number {
   return Math.max(...wanted.servers.map((server) => server.port)) + 1
 }
 

@@ -6,10 +6,10 @@ import type { Environment } from '../environment.ts'
 
 /** Colours text, or leaves it. */
 export interface Colour {
-  good(text: string): string
-  bad(text: string): string
-  warn(text: string): string
-  dim(text: string): string
+  readonly good: (text: string) => string
+  readonly bad: (text: string) => string
+  readonly warn: (text: string) => string
+  readonly dim: (text: string) => string
 }
 
 /** Colours when `enabled`; otherwise every function returns its text. */
