@@ -2,7 +2,7 @@
  * The data that benchmarks run on: a primary of about the wanted size, half pgbench's accounts, half text and jsonb.
  * Built once (a minute or two) into the system's temporary directory and kept there for the next run.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { chown, mkdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,10 +11,12 @@ import { debianBinaries } from '../test/harness/binaries.ts'
 import { openPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { initdb, initdbArgumentsOf } from '../test/harness/template.ts'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
+import { until } from '../test/harness/until.ts'
 
 /** Raise it when the content changes, so that old copies are not used. */
 const VERSION = 1
 const GIB = 1024 ** 3
+const WAIT_MS = 600_000
 /** Measured on PostgreSQL 15, indexes included. */
 const ACCOUNT_BYTES = 156
 const DOCUMENT_BYTES = 1080
@@ -40,7 +42,7 @@ export interface DatasetOptions {
 export interface Dataset {
   readonly directory: string
   readonly binaries: string
-  /** Starts it in place on a free port; dispose stops it. One at a time. */
+  /** Starts it in place on a free port; dispose stops it. Waits while another benchmark runs on it. */
   start(settings?: Readonly<Record<string, string | number>>): Promise<TestServer>
 }
 
@@ -57,7 +59,20 @@ export async function ensureDataset(options: DatasetOptions): Promise<Dataset> {
   return {
     directory,
     binaries,
-    start: async (settings = {}) => openPostgres({ ...place, settings }),
+    start: async (settings = {}) => {
+      await until(`nobody to run on ${directory}`, () => !isRunning(directory), WAIT_MS)
+      return openPostgres({ ...place, settings })
+    },
+  }
+}
+
+/** Whether a server runs there: the process named in postmaster.pid works in the directory. */
+function isRunning(directory: string): boolean {
+  try {
+    const [pid = ''] = readFileSync(join(directory, 'postmaster.pid'), 'utf8').split('\n')
+    return readlinkSync(`/proc/${Number(pid)}/cwd`) === realpathSync(directory)
+  } catch {
+    return false
   }
 }
 

@@ -4,6 +4,7 @@
  * Run: node bench/receive.ts [rounds]
  */
 import { spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BaseBackupSink } from '../src/wire/base-backup-sink.ts'
 import type { ConnectionOptions } from '../src/wire/connection-options.ts'
@@ -25,12 +26,15 @@ async function compare(rounds: number): Promise<void> {
     ...process.env,
     PGPASSWORD: password,
     [CONNECTION]: JSON.stringify(server.connection),
+    // As bin/backstay.js does.
+    NODE_COMPILE_CACHE: join(tmpdir(), 'backstay-bench-compile-cache'),
   }
   const address = `-h ${host} -p ${port} -U ${user}`
   const flags = `${address} -Ft -D - -X none -c fast --no-verify-checksums --no-sync`
   const peer = [join(dataset.binaries, 'pg_basebackup'), ...flags.split(' ')]
   const ours = [process.execPath, import.meta.filename, 'ours']
   await run(peer, environment)
+  await run(ours, environment)
   const seconds: { ours: number[]; peer: number[] } = { ours: [], peer: [] }
   for (let round = 0; round < rounds; round += 1) {
     seconds.ours.push(await run(ours, environment))
@@ -68,7 +72,7 @@ async function run(command: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const started = performance.now()
   const child = spawn(program, argv, {
     env,
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'inherit'],
   })
   const code = await new Promise((resolve) => child.once('close', resolve))
   if (code !== 0) throw new Error(`${program} ended with ${String(code)}`)

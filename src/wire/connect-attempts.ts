@@ -7,7 +7,7 @@ import type { ConnectionOptions } from './connection-options.ts'
 import { describeServer } from './server-address.ts'
 import { type Encryption, encryptionAttempts } from './tls-settings.ts'
 
-export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 
 /**
  * Runs `attempt` for each way of connecting until one succeeds; the connect timeout bounds them all together.

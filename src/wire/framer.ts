@@ -50,11 +50,6 @@ export class Framer {
     this.#handler = handler
   }
 
-  /** Whether the input so far ended between two messages. */
-  get isBetweenMessages(): boolean {
-    return this.#state === 'header' && this.#headerFilled === 0
-  }
-
   /**
    * Takes the next bytes. They may be reused once the call has returned nothing or its promise has settled;
    * the next push must wait for that.

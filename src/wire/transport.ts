@@ -14,7 +14,7 @@ import type { ConnectionOptions } from './connection-options.ts'
 import { isSocketDirectory, socketPath } from './server-address.ts'
 
 /** Bytes of the buffer that the kernel fills. */
-export const RECEIVE_BUFFER_BYTES = 1024 * 1024
+const RECEIVE_BUFFER_BYTES = 1024 * 1024
 
 const KEEP_ALIVE_DELAY_MS = 10_000
 const END_TIMEOUT_MS = 5000
