@@ -7,8 +7,10 @@ import { archiverMessageIn, archiving, isFailing } from './checks/archiving.ts'
 import { backup } from './checks/backup.ts'
 import type { Check, CheckFacts, Finding, LoginTried } from './checks/finding.ts'
 import { logins } from './checks/logins.ts'
+import * as protection from './checks/protection.ts'
 import * as replication from './checks/replication.ts'
 import * as servers from './checks/servers.ts'
+import * as settings from './checks/settings.ts'
 import * as slots from './checks/slots.ts'
 import { type ClusterContext, factOf } from './context.ts'
 import type { ClusterFound, ServerFound } from './found.ts'
@@ -31,18 +33,18 @@ const CHECKS: readonly Check[] = [
   replication.timelines,
   replication.replayRuns,
   replication.conflicts,
-  replication.synchronous,
-  replication.takeover,
+  protection.synchronous,
+  protection.takeover,
   slots.slotsUsed,
   slots.slotBudget,
   slots.foreignSlots,
   archiving,
   backup,
   logins,
-  replication.standbySettings,
-  servers.drift,
-  servers.pendingRestart,
-  servers.configurationErrors,
+  settings.standbySettings,
+  settings.drift,
+  settings.pendingRestart,
+  settings.configurationErrors,
   servers.limitsLeft,
   servers.connectionsLeft,
   servers.diskSpace,

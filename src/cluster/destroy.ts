@@ -26,7 +26,7 @@ export interface DestroyOptions extends DownOptions {
 /** What is gone and what stayed. */
 export interface DestroyResult {
   readonly removed: readonly string[]
-  /** Directories of the cluster file that hold something else, and why they stayed. */
+  /** Directories of the cluster file that stayed, and why. */
   readonly kept: readonly string[]
 }
 
@@ -59,6 +59,8 @@ export async function destroyCluster(
     if (fate.action === 'keep') kept.push(`${wish.directory}: ${fate.reason}`)
     await context.crashPoint(`destroyed ${server.name}`)
   }
+  const { archiveDirectory } = wanted.replication
+  if (archiveDirectory !== undefined) kept.push(`${archiveDirectory}: archived WAL stays`)
   await state.forget()
   return { removed, kept }
 }

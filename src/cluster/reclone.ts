@@ -2,15 +2,15 @@
  * Makes a standby anew from the primary, whatever lies in its directory now. What lies there is set aside by a rename and
  * goes only when the new standby streams; foreign content never goes.
  */
-import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { Host } from '../host/host.ts'
 import { stopServer } from '../host/postgres-control.ts'
+import { formatSize } from '../util/size.ts'
 import type { ClusterContext } from './context.ts'
 import { tablespacesOf } from './destroy.ts'
 import type { ClusterFound, ServerFound } from './found.ts'
 import { lockCluster } from './lock.ts'
 import { lookCluster } from './look/look.ts'
+import { lookRoomFor } from './look/look-room.ts'
 import { findLeader, isMember } from './plan/leader.ts'
 import { wantedServer } from './plan/plan.ts'
 import { errorOf } from './plan/problem.ts'
@@ -50,16 +50,36 @@ export async function recloneStandby(
   refusePrimary(context, found, old)
   const isOurs = isMember(found, old)
   if (options.discardOld && !isOurs && old.directory.state !== 'missing') refuseForeign(server, old)
+  if (!options.discardOld) await refuseShortage(context, found, old)
   if (old.running !== undefined) {
     const instance = await instanceOf(context, server)
     await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal: context.signal })
   }
-  const aside = await setAside(context, server, old)
+  const aside = await planAside(context, server, old)
+  // Remembered first: one that was never moved is not there to be removed, one forgotten would stay for ever.
+  if (isOurs) await remember(context, server, aside)
+  for (const { from, to } of aside) await moveAside(context, server, { from, to })
   await context.crashPoint('reclone.aside')
   if (options.discardOld) await discard(context, server, aside)
-  else if (isOurs) await remember(context, server, aside)
   const result = await bringUpLocked(context)
-  return { ...result, keptAside: isOurs ? [] : aside }
+  return { ...result, keptAside: isOurs ? [] : aside.map(({ to }) => to) }
+}
+
+/** While the old directory stays there has to be room for both. */
+async function refuseShortage(
+  context: ClusterContext,
+  found: ClusterFound,
+  old: ServerFound,
+): Promise<void> {
+  const room = await lookRoomFor(context, found, old)
+  const [shortage] = room?.shortages ?? []
+  if (shortage === undefined) return
+  const { path, freeBytes, neededBytes } = shortage
+  throw new BackstayError(
+    'DISK_SPACE',
+    `Cannot reclone server "${old.name}" beside its old directory: "${path}" has ${formatSize(freeBytes)} free, ${formatSize(neededBytes)} are needed`,
+    { hint: 'Free space, or give up the old directory with --discard-old.' },
+  )
 }
 
 /** The one directory that must never be set aside is that of the primary. */
@@ -85,50 +105,63 @@ function refuseForeign(server: ServerWanted, found: ServerFound): void {
   )
 }
 
-/** Renames the directory and its tablespaces' ones; the new paths. Nothing to do for what we may overwrite anyway. */
-async function setAside(
+/** A directory and where it is put. */
+interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+/** The directory and its tablespaces' ones. Nothing for what may be overwritten anyway. */
+async function planAside(
   context: ClusterContext,
   server: ServerWanted,
   found: ServerFound,
-): Promise<readonly string[]> {
+): Promise<readonly Move[]> {
   if (found.directory.state !== 'data' && found.directory.state !== 'foreign') return []
   const { host } = await context.machineOf(server)
   const stamp = new Date(context.clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const tablespaces =
     found.directory.state === 'data' ? await tablespacesOf(host, server.directory) : []
-  const moved: string[] = []
-  for (const path of [server.directory, ...tablespaces]) {
-    moved.push(await moveAside(host, path, `${path}.old-${stamp}`))
-  }
-  return moved
+  return [server.directory, ...tablespaces].map((from) => ({ from, to: `${from}.old-${stamp}` }))
 }
 
-async function moveAside(host: Host, from: string, to: string): Promise<string> {
+async function moveAside(
+  context: ClusterContext,
+  server: ServerWanted,
+  { from, to }: Move,
+): Promise<void> {
+  const { host } = await context.machineOf(server)
   try {
     await host.rename(from, to)
   } catch (cause) {
     throw new BackstayError('FAILED', `Cannot set "${from}" aside as "${to}"`, {
-      hint: 'A mount point cannot be renamed: move its content away yourself, or use --discard-old.',
+      hint: 'A mount point cannot be renamed: move its content away yourself.',
       cause,
     })
   }
-  return to
 }
 
 async function remember(
-  context: ClusterContext,
+  { state }: ClusterContext,
   server: ServerWanted,
-  paths: readonly string[],
+  moves: readonly Move[],
 ): Promise<void> {
-  const known = await context.state.readAsides(server.name)
-  await context.state.writeAsides(server.name, [...known, ...paths])
+  const known = await state.readAsides(server.name)
+  await state.writeAsides(server.name, [...known, ...moves.map(({ to }) => to)])
 }
 
+/** Removes what was set aside, and forgets it. */
 async function discard(
   context: ClusterContext,
   server: ServerWanted,
-  paths: readonly string[],
+  moves: readonly Move[],
 ): Promise<void> {
   const { host } = await context.machineOf(server)
-  for (const path of paths) await host.remove(posix.resolve(path))
+  const gone = moves.map(({ to }) => to)
+  for (const path of gone) await host.remove(path)
+  const known = await context.state.readAsides(server.name)
+  await context.state.writeAsides(
+    server.name,
+    known.filter((path) => !gone.includes(path)),
+  )
 }

@@ -1,6 +1,7 @@
 /**
  * What `status` tells: one plain object about the cluster at one moment. Facts and one verdict; no advice beyond it.
  */
+import { formatSize } from '../util/size.ts'
 import type { ClusterContext } from './context.ts'
 import type { ClusterFound } from './found.ts'
 import { lookCluster } from './look/look.ts'
@@ -22,9 +23,19 @@ export interface BackupStatus {
         readonly lagBytes: number | undefined
       }
     | undefined
-  /** For instance `recoverable from … to …`. */
-  readonly window: { readonly from: string; readonly to: string } | undefined
+  /** The moments that can be restored. */
+  readonly window: RecoverableWindow | undefined
   readonly problems: readonly string[]
+}
+
+/** From the end of the oldest usable backup to the last record that is safe. */
+export interface RecoverableWindow {
+  readonly from: string
+  /** When the backup at `from` ended; ISO 8601 UTC. */
+  readonly fromTime: string
+  readonly to: string
+  /** How long ago the receiver last heard from the server: what was committed since may be missing. */
+  readonly ageMs: number | undefined
 }
 
 /** Asked for the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
@@ -105,5 +116,9 @@ function takeoverSentence(ranked: readonly Candidate[], primary: string | undefi
   if (primary === undefined) return `"${best.server}" holds the most WAL of those that answer`
   return best.missingBytes === 0
     ? `If "${primary}" died now, "${best.server}" could take over and nothing would be lost`
-    : `If "${primary}" died now, "${best.server}" could take over and up to ${best.missingBytes ?? 'an unknown number of'} bytes of WAL would be lost`
+    : `If "${primary}" died now, "${best.server}" could take over and ${lossText(best)} of WAL would be lost`
+}
+
+function lossText({ missingBytes }: Candidate): string {
+  return missingBytes === undefined ? 'an unknown amount' : `up to ${formatSize(missingBytes)}`
 }

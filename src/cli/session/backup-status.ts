@@ -53,8 +53,12 @@ async function readStatus(server: string, repository: ClusterRepository): Promis
     server,
     lastBackup: lastOf(infos),
     receiver: receiver === undefined ? undefined : receiverPart(receiver, clock),
-    window:
-      range === undefined ? undefined : { from: describe(range.from), to: describe(range.to) },
+    window: range && {
+      from: describe(range.from),
+      fromTime: infos.find(({ stopLsn }) => stopLsn === range.from.lsn)?.finishedAt ?? '',
+      to: describe(range.to),
+      ageMs: receiver?.lastMessageAtMs && Math.max(0, clock.now() - receiver.lastMessageAtMs),
+    },
     problems: [
       ...damaged.map(({ id, error }) => `backup ${id} is damaged: ${error.message}`),
       ...findGaps(map).map(

@@ -1,7 +1,7 @@
 /**
  * The status screen: one verdict, the servers, the slots, the backup server.
  */
-import type { BackupStatus, ClusterStatus } from '../../cluster/status.ts'
+import type { BackupStatus, ClusterStatus, RecoverableWindow } from '../../cluster/status.ts'
 import type { ServerStatus, SlotStatus } from '../../cluster/server-status.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { formatSize } from '../../util/size.ts'
@@ -83,9 +83,14 @@ function backupLines(backup: BackupStatus | undefined): string[] {
   return [
     `\nBackup server ${backup.server}: ${received}\n`,
     `  ${last}\n`,
-    ...(window === undefined ? [] : [`  recoverable from ${window.from} to ${window.to}\n`]),
+    ...(window === undefined ? [] : [windowLine(window)]),
     ...backup.problems.map((problem) => `  ! ${problem}\n`),
   ]
+}
+
+function windowLine({ from, fromTime, to, ageMs }: RecoverableWindow): string {
+  const age = ageMs === undefined ? '' : ` (${formatDuration(ageMs)} ago)`
+  return `  recoverable from ${from}, ${fromTime}, to ${to}${age}\n`
 }
 
 function bytes(value: number | undefined): string {

@@ -1,11 +1,10 @@
 /**
- * Checks of each server by itself: it answers, it is the right one, its clock, its disk, its configuration.
+ * Checks of each server by itself: it answers, it is the right one, its clock, its disk, its limits.
  */
 import { formatSize } from '../../util/size.ts'
-import type { ServerFound } from '../found.ts'
 import { isAnswering } from '../replication.ts'
 import { serverStatus } from '../server-status.ts'
-import { type Check, type CheckFacts, type Finding, grade, pairsOf, verdict } from './finding.ts'
+import { type Check, grade, pairsOf, verdict } from './finding.ts'
 
 const FREE_WARN_BYTES = 2 * 1024 ** 3
 const FREE_FAIL_BYTES = 512 * 1024 ** 2
@@ -115,63 +114,6 @@ export const connectionsLeft: Check = (facts) =>
       metrics,
     })
   })
-
-/** Settings that wait for a restart. */
-export const pendingRestart: Check = (facts) =>
-  facts.found.servers.filter(isAnswering).map(({ name, sql }) => {
-    const say = verdict('settings.pending-restart', name)
-    const pending = [...sql.settings].flatMap(([setting, { isPendingRestart }]) =>
-      isPendingRestart ? [setting] : [],
-    )
-    if (pending.length === 0) return say.ok('no setting waits for a restart')
-    return say.warn({
-      found: `waiting for a restart: ${pending.join(', ')}`,
-      cause: 'they were changed in the files after the server started',
-      remedy: 'Run backstay up for settings of the cluster file, else restart the server.',
-    })
-  })
-
-/** Lines PostgreSQL cannot use in postgresql.conf and pg_hba.conf. */
-export const configurationErrors: Check = (facts) =>
-  facts.found.servers.filter(isAnswering).map(({ name, sql }) => {
-    const say = verdict('settings.errors', name)
-    const files = sql.fileErrors
-      .filter((line) => sql.settings.get(line.name)?.isPendingRestart !== true)
-      .map((line) => `${line.file}:${line.line}: ${line.name}: ${line.error}`)
-    const hba = sql.hbaErrors.map((line) => `pg_hba.conf:${line.line}: ${line.error}`)
-    const [first] = [...files, ...hba]
-    if (first === undefined) return say.ok('PostgreSQL accepts its configuration files')
-    return say.fail({
-      found: first,
-      cause: 'the file was edited by hand or a setting does not fit this version',
-      remedy: 'Correct the line: the server would not start with it.',
-    })
-  })
-
-/** What differs from the cluster file, as `plan` would say it. */
-export const drift: Check = (facts) =>
-  facts.found.servers.filter(isKnown).map(({ name }) => driftOf(facts, name))
-
-function isKnown(server: ServerFound): boolean {
-  return server.hostError === undefined
-}
-
-function driftOf({ plan }: CheckFacts, name: string): Finding {
-  const say = verdict('settings.drift', name)
-  const problem = plan.problems.find(({ server }) => server === name)
-  if (problem !== undefined) {
-    const level = problem.severity === 'error' ? 'fail' : 'warn'
-    return say[level]({ found: problem.message, cause: problem.code, remedy: problem.hint })
-  }
-  const steps = plan.steps.filter(({ server }) => server === name)
-  const [first] = steps
-  if (first === undefined) return say.ok('as the cluster file says')
-  return say.warn({
-    found: `${steps.length} differences from the cluster file: ${steps.map(({ title }) => title).join('; ')}`,
-    cause: first.reason,
-    remedy: 'See backstay plan; run backstay up.',
-  })
-}
 
 /** WAL senders and slots left on the primary for a clone, a backup, a receiver. */
 export const limitsLeft: Check = (facts) => {

@@ -17,6 +17,7 @@ import type {
 import { STANDBY_CONF_NAME } from '../names.ts'
 import type { ServerWanted } from '../wanted.ts'
 import { type CloneMark, writeCloneMark } from './clone-mark.ts'
+import { findShortages, tablespaceTarget } from './room.ts'
 
 /** Of the primary alone, or written anew by us. The log directory's own files are the primary's too. */
 const LEFT_OUT = [
@@ -174,32 +175,6 @@ export class CloneSink implements BaseBackupSink, AsyncDisposable {
       )
     }
   }
-}
-
-/** Where a tablespace of the primary goes on a standby. */
-export function tablespaceTarget(server: ServerWanted, location: string): string {
-  return server.tablespaceMapping[location] ?? location
-}
-
-/** A place that cannot hold what it would get. */
-export interface Shortage {
-  readonly path: string
-  readonly neededBytes: number
-  readonly freeBytes: number
-}
-
-/** Compares needs with free space. Places with the same free space are taken for one file system: needs add up there. */
-export async function findShortages(
-  host: Host,
-  needs: readonly { readonly path: string; readonly bytes: number }[],
-): Promise<readonly Shortage[]> {
-  const byFree = new Map<number, Shortage>()
-  for (const { path, bytes } of needs) {
-    const freeBytes = await host.freeBytes(path)
-    const known = byFree.get(freeBytes) ?? { path, neededBytes: 0, freeBytes }
-    byFree.set(freeBytes, { ...known, neededBytes: known.neededBytes + bytes })
-  }
-  return [...byFree.values()].filter(({ neededBytes, freeBytes }) => neededBytes > freeBytes)
 }
 
 function isLeftOut(entry: BaseBackupEntry): boolean {

@@ -11,7 +11,7 @@ import { ensureManagedInclude } from '../../postgres/managed-conf.ts'
 import { accessLines } from '../plan/access.ts'
 import { managedConfPath, managedConfText } from '../plan/configuration.ts'
 import { settingsWanted } from '../plan/settings.ts'
-import { floorsOfControl } from '../plan/standby-plan.ts'
+import { floorsOfControl } from '../plan/standby-floors.ts'
 import { signalFilePath, standbyFilePath, standbyFileWanted } from '../plan/standby-settings.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
 

@@ -21,15 +21,15 @@ import { lookDirectory } from './look-directory.ts'
 import { lookFiles } from './look-files.ts'
 import { lookSql, type RolesAsked } from './look-sql.ts'
 
-/** How long a server may take to finish starting or stopping before it is taken as it is. */
+/** A plan waits this long for a server to finish starting or stopping, and otherwise takes it as it is. */
 const TRANSITION_TIMEOUT_MS = 30_000
 const STATEMENT_TIMEOUT_MS = 10_000
 
 /** What to ask. */
 export interface ServerAsked {
   readonly roles: RolesAsked
-  /** Whether the programs are looked for: not needed to tell how a running cluster is. */
-  readonly withBinaries: boolean
+  /** A plan needs the programs, and servers that have settled; to tell how things are, neither. */
+  readonly forPlan: boolean
 }
 
 /** Looks. Never throws for what is wrong with the server; only for bugs and interruption. */
@@ -81,13 +81,13 @@ async function lookMachine(
 ): Promise<ServerFound> {
   const { server, asked } = place
   const directory = await lookDirectory(context, machine.host, server)
-  const running = await lookRunning(context, machine, { server, directory })
+  const running = await lookRunning(context, machine, { server, directory, asked })
   const answer = running === undefined ? {} : await askSql(context, server, { running, asked })
   return {
     name: server.name,
     hostError: undefined,
     osUser: machine.osUser,
-    binaries: asked.withBinaries ? await lookBinaries(context, server) : UNKNOWN.binaries,
+    binaries: asked.forPlan ? await lookBinaries(context, server) : UNKNOWN.binaries,
     directory,
     running,
     portTakenBy: await lookPort(machine, server, running),
@@ -112,11 +112,15 @@ async function lookBinaries(
   }
 }
 
-/** The server in the directory. One that is starting or stopping is waited for: its state would be over at once. */
+/** The server in the directory. For a plan, one that is starting or stopping is waited for. */
 async function lookRunning(
   context: ClusterContext,
   { host }: Machine,
-  place: { readonly server: ServerWanted; readonly directory: DirectoryFound },
+  place: {
+    readonly server: ServerWanted
+    readonly directory: DirectoryFound
+    readonly asked: ServerAsked
+  },
 ): Promise<RunningFound | undefined> {
   if (place.directory.state !== 'data') return undefined
   const { clock, signal } = context
@@ -127,7 +131,7 @@ async function lookRunning(
       const isMoving = postmaster?.state === 'starting' || postmaster?.state === 'stopping'
       return isMoving ? undefined : { postmaster }
     },
-    { clock, signal, timeoutMs: TRANSITION_TIMEOUT_MS, intervalMs: 50 },
+    { clock, signal, timeoutMs: place.asked.forPlan ? TRANSITION_TIMEOUT_MS : 0, intervalMs: 50 },
   )
   const postmaster = settled === undefined ? await findPostmaster(host, path) : settled.postmaster
   if (postmaster === undefined) return undefined

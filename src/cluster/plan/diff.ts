@@ -22,3 +22,8 @@ function meaningfulLines(text: string): readonly string[] {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
 }
+
+/** A line that is new. */
+export function added(text: string): DiffLine {
+  return { sign: '+', text }
+}

@@ -4,18 +4,16 @@
 import type { ClusterFound, ServerFound } from '../found.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
 import { findLeader, isMember, type Leader } from './leader.ts'
-import { planBuild, planPrimary, type ServerPlan } from './primary-plan.ts'
+import { attachStep, type PrimaryOfPlan } from './attach-plan.ts'
+import { planBuild } from './build-plan.ts'
+import { planClone } from './clone-plan.ts'
+import { planPrimary } from './primary-plan.ts'
 import { blocker, type Problem, warning } from './problem.ts'
 import { rolesWanted } from './roles.ts'
 import { isError, serverProblems } from './server-problems.ts'
-import {
-  attachStep,
-  isStreaming,
-  planClone,
-  planStandby,
-  type PrimaryOfPlan,
-  tidySteps,
-} from './standby-plan.ts'
+import type { ServerPlan } from './server-plan.ts'
+import { planStandby } from './standby-plan.ts'
+import { planTidying } from './tidy-plan.ts'
 import { planRepository } from './repository-plan.ts'
 import { type Step, step } from './step.ts'
 
@@ -40,7 +38,9 @@ export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
     planPasswords(wanted, found),
     planRepository(wanted, found),
     ...planServers(wanted, found, { leader, primary }),
-    ...found.servers.map((server) => planTidying(wanted, server, primary)),
+    ...found.servers.map((server) =>
+      planTidying(wantedServer(wanted, server.name), { found: server, primary }),
+    ),
   ]
   const problems = [...early, ...parts.flatMap((part) => part.problems)]
   const isBlocked = problems.some((problem) => problem.severity === 'error')
@@ -190,23 +190,4 @@ function afterPrimary(
   const { server, primary } = interrupted
   const reason = `"${primary.wanted.name}" restarts`
   return { problems: [], steps: [attachStep(server.name, primary, reason)] }
-}
-
-function planTidying(
-  wanted: ClusterWanted,
-  server: ServerFound,
-  primary: PrimaryOfPlan,
-): ServerPlan {
-  const steps: Step[] = [...tidySteps(server, wantedServer(wanted, server.name).directory)]
-  if (isStreaming(primary.found?.sql, server)) {
-    for (const path of server.asides) {
-      const text = {
-        title: `remove ${path}`,
-        reason: `a reclone set it aside, and "${server.name}" streams now`,
-        isDestructive: true,
-      }
-      steps.push(step(server.name, { action: 'remove-aside', path }, text))
-    }
-  }
-  return { steps, problems: [] }
 }

@@ -4,7 +4,7 @@
 import type { ClusterFound, RepositoryFound } from '../found.ts'
 import { repositoryPassfile } from '../look/look-repository.ts'
 import type { BackupWanted, ClusterWanted } from '../wanted.ts'
-import type { ServerPlan } from './primary-plan.ts'
+import type { ServerPlan } from './server-plan.ts'
 import { blocker } from './problem.ts'
 import { type Step, step } from './step.ts'
 

@@ -16,7 +16,7 @@ const HEADER = [
 ]
 
 /** How `standby` connects to `primary`: with its own name, the replication role and a password file, never a password. */
-export function primaryConninfo(
+function primaryConninfo(
   wanted: ClusterWanted,
   standby: ServerWanted,
   primary: ServerWanted,

@@ -3,6 +3,7 @@
  * Source: PostgreSQL src/common/scram-common.c (scram_build_secret), src/common/md5_common.c; RFC 5802.
  */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { saslprep } from '../../wire/saslprep.ts'
 import type { PasswordFound } from '../found-sql.ts'
 
 /** How a password is stored in pg_authid. */
@@ -48,7 +49,7 @@ export function judgeVerifier(
 }
 
 function scramVerifier(password: string, by: { salt: Buffer; iterations: number }): string {
-  const salted = pbkdf2Sync(password.normalize('NFKC'), by.salt, by.iterations, 32, 'sha256')
+  const salted = pbkdf2Sync(saslprep(password), by.salt, by.iterations, 32, 'sha256')
   const storedKey = createHash('sha256').update(hmac(salted, 'Client Key')).digest('base64')
   const serverKey = hmac(salted, 'Server Key').toString('base64')
   return `SCRAM-SHA-256$${by.iterations}:${by.salt.toString('base64')}$${storedKey}:${serverKey}`

@@ -1,0 +1,101 @@
+/**
+ * Whether a clone of the primary would fit where a standby is to be.
+ */
+import { SqlClient } from '../../wire/sql-client.ts'
+import { findShortages, tablespaceTarget } from '../clone/room.ts'
+import { type ClusterContext, factOf } from '../context.ts'
+import type { ClusterFound, RoomFound, ServerFound } from '../found.ts'
+import { findLeader, type MemberFound } from '../plan/leader.ts'
+import { wantedServer } from '../plan/plan.ts'
+import { adminConnection } from './connect.ts'
+import { lookSizes } from './look-sql.ts'
+
+/** WAL that a clone gathers while it starts. */
+const CLONE_MARGIN_BYTES = 64 * 1024 * 1024
+const SIZES_TIMEOUT_MS = 600_000
+const NEEDS_CLONE = ['missing', 'empty', 'clone-unfinished', 'initdb-unfinished']
+
+/** The found cluster with room for each server that needs a clone. Costs the primary a walk over its files, so only then. */
+export async function withRoom(
+  context: ClusterContext,
+  found: ClusterFound,
+): Promise<ClusterFound> {
+  const needy = found.servers.filter(({ directory }) => NEEDS_CLONE.includes(directory.state))
+  const source = needy.length === 0 ? undefined : await lookSource(context, found)
+  if (source === undefined) return found
+  const servers = await Promise.all(
+    found.servers.map(async (server) =>
+      needy.includes(server)
+        ? { ...server, room: await lookRoom(context, server, source) }
+        : server,
+    ),
+  )
+  return { ...found, servers }
+}
+
+/** Room for one server, whatever lies there now; undefined when the primary cannot be asked. */
+export async function lookRoomFor(
+  context: ClusterContext,
+  found: ClusterFound,
+  server: ServerFound,
+): Promise<RoomFound | undefined> {
+  const source = await lookSource(context, found)
+  return source === undefined ? undefined : await lookRoom(context, server, source)
+}
+
+/** What would be cloned. */
+interface CloneSource {
+  readonly primary: MemberFound
+  /** Bytes under '' for the data directory, else by the tablespace's location. */
+  readonly sizes: ReadonlyMap<string, number>
+}
+
+async function lookSource(
+  context: ClusterContext,
+  found: ClusterFound,
+): Promise<CloneSource | undefined> {
+  const leader = findLeader(context.wanted, found)
+  if (leader.kind !== 'found' || leader.server.sql === undefined) return undefined
+  const primary = leader.server
+  try {
+    await using sql = await SqlClient.connect({
+      ...adminConnection(context, wantedServer(context.wanted, primary.name), primary.running),
+      statementTimeoutMs: SIZES_TIMEOUT_MS,
+    })
+    return { primary, sizes: await lookSizes(sql) }
+  } catch (error) {
+    factOf(error)
+    return undefined
+  }
+}
+
+/** Whether the primary fits where `found` is. */
+async function lookRoom(
+  context: ClusterContext,
+  found: ServerFound,
+  { primary, sizes }: CloneSource,
+): Promise<RoomFound | undefined> {
+  const server = wantedServer(context.wanted, found.name)
+  const ours = found.directory.state === 'clone-unfinished' ? found.directory.tablespaces : []
+  try {
+    const { host } = await context.machineOf(server)
+    const needs = [...sizes].map(([location, bytes]) => ({
+      path: location === '' ? server.directory : tablespaceTarget(server, location),
+      bytes: location === '' ? bytes + CLONE_MARGIN_BYTES : bytes,
+    }))
+    const locations = primary.sql?.tablespaces.map(({ location }) => location) ?? []
+    const tablespaces = await Promise.all(
+      locations.map(async (source) => {
+        const target = tablespaceTarget(server, source)
+        const names = (await host.list(target)) ?? []
+        return { source, target, isOccupied: names.length > 0 && !ours.includes(target) }
+      }),
+    )
+    // What an unfinished clone holds is given back before the next one: only the clone itself can judge then.
+    const isRedone = found.directory.state === 'clone-unfinished'
+    return { shortages: isRedone ? [] : await findShortages(host, needs), tablespaces }
+  } catch (error) {
+    factOf(error)
+    return undefined
+  }
+}

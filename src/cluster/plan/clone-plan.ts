@@ -1,0 +1,71 @@
+/**
+ * The steps of a standby whose directory is missing, empty, or was left half-filled by us. Pure.
+ */
+import { formatSize } from '../../util/size.ts'
+import type { RoomFound, ServerFound } from '../found.ts'
+import { passfilePathOf } from '../names.ts'
+import type { ClusterWanted, ServerWanted } from '../wanted.ts'
+import { attachStep, type PrimaryOfPlan } from './attach-plan.ts'
+import { added, diffLines } from './diff.ts'
+import { blocker, type Problem } from './problem.ts'
+import { directorySteps, passfileStep, type ServerPlan } from './server-plan.ts'
+import { standbyFileWanted } from './standby-settings.ts'
+import { step } from './step.ts'
+
+/** Plans it, from the clone to the moment it streams. */
+export function planClone(
+  wanted: ClusterWanted,
+  server: ServerWanted,
+  place: { readonly found: ServerFound; readonly primary: PrimaryOfPlan },
+): ServerPlan {
+  const { found, primary } = place
+  const standby = standbyFileWanted(wanted, server, primary.wanted)
+  const steps = [
+    ...directorySteps(found),
+    passfileStep(server, 'missing'),
+    step(
+      server.name,
+      { action: 'clone', source: primary.wanted.name },
+      {
+        title: `clone "${primary.wanted.name}" into ${server.directory}`,
+        reason: cloneReason(found),
+        diff: [
+          ...diffLines(undefined, standby),
+          added(`port = ${server.port}`),
+          added(`password file ${passfilePathOf(server.directory)}`),
+        ],
+      },
+    ),
+    step(server.name, { action: 'start' }, { title: 'start PostgreSQL', reason: 'it is new' }),
+    attachStep(server.name, primary, 'the clone has to follow the primary'),
+  ]
+  return { steps, problems: roomProblems(server, found.room) }
+}
+
+function cloneReason(found: ServerFound): string {
+  const { state } = found.directory
+  if (state === 'clone-unfinished') return 'an earlier clone did not finish'
+  if (state === 'initdb-unfinished') return 'an initdb did not finish there'
+  return state === 'empty' ? 'the directory is empty' : 'there is no data directory'
+}
+
+/** Disk space, and tablespaces that would land on somebody's files. */
+function roomProblems(server: ServerWanted, room: RoomFound | undefined): readonly Problem[] {
+  if (room === undefined) return []
+  const occupied = room.tablespaces.filter((tablespace) => tablespace.isOccupied)
+  return [
+    ...occupied.map(({ source, target }) =>
+      blocker(server.name, {
+        code: 'DIRECTORY_FOREIGN',
+        message: `Cannot clone to server "${server.name}": tablespace directory "${target}" holds files already`,
+        hint: `Map it elsewhere in the cluster file: servers.${server.name}.tablespaces: { ${source}: <directory> }.`,
+      }),
+    ),
+    ...room.shortages.map(({ path, neededBytes, freeBytes }) =>
+      blocker(server.name, {
+        code: 'DISK_SPACE',
+        message: `Cannot clone to server "${server.name}": "${path}" has ${formatSize(freeBytes)} free, ${formatSize(neededBytes)} are needed`,
+      }),
+    ),
+  ]
+}
