@@ -1,6 +1,6 @@
 /**
- * A host: a machine on which commands run and files lie. Drivers: `local-host.ts`, later ssh. Every driver passes
- * test/conformance/host.ts. Nothing but a POSIX shell environment and PostgreSQL is expected on the machine.
+ * A host: a machine on which commands run and files lie. Drivers: `local-host.ts`, `ssh-host.ts`. Every driver passes
+ * test/conformance/host.ts. Nothing but a POSIX shell, the usual small tools and PostgreSQL is expected on the machine.
  */
 
 /** How a command is run. */

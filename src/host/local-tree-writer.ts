@@ -1,6 +1,6 @@
 /**
- * Fills a directory on this machine as fast as the disk takes it. Small writes are gathered into large ones that run beside
- * the caller; large files are flushed as soon as they end, so that little is left for the sync at the end.
+ * Fills a directory on this machine as fast as the disk takes it: large files are flushed as soon as they end, beside the next
+ * ones, so that little is left for the sync at the end.
  */
 import {
   chmodSync,
@@ -19,9 +19,8 @@ import { syncFileSystems, syncPaths } from './sync-tree.ts'
 import { TreeDirectories, type TreeOwner } from './tree-directories.ts'
 import { TreeFile } from './tree-file.ts'
 import { treePathParts } from './tree-path.ts'
-import { WriteBuffers } from './write-buffers.ts'
 
-/** Large files being flushed beside the current one; more would take the threads that write. */
+/** Large files being flushed beside the current one: Node has four threads for such work, and others need some. */
 const FLUSHES_AT_ONCE = 2
 /** Up to this many new paths are fsynced one by one; beyond it whole file systems are. */
 const SINGLE_SYNCS = 64
@@ -37,9 +36,8 @@ export interface LocalTreeOptions {
 export class LocalTreeWriter implements TreeWriter {
   readonly #directories: TreeDirectories
   readonly #options: LocalTreeOptions
-  readonly #buffers = new WriteBuffers()
   readonly #unsynced = new Set<string>()
-  readonly #finishing = new Set<Promise<void>>()
+  readonly #flushing = new Set<Promise<void>>()
   #file: TreeFile | undefined
   #failure: { readonly error: unknown } | undefined
 
@@ -78,7 +76,7 @@ export class LocalTreeWriter implements TreeWriter {
       const real = join(directory, name)
       const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
       const fd = openSync(real, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-      this.#file = new TreeFile({ path: real, fd }, attributes, this.#buffers)
+      this.#file = new TreeFile({ path: real, fd }, attributes)
       const { owner } = this.#options
       if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid)
       fchmodSync(fd, attributes.mode)
@@ -86,30 +84,32 @@ export class LocalTreeWriter implements TreeWriter {
     })
   }
 
-  write(chunk: Uint8Array): void | Promise<void> {
+  write(chunk: Uint8Array): void {
+    this.#throwIfFailed()
     const file = this.#file
     if (file === undefined) throw this.#misuse('', 'no file was begun')
     try {
-      return file.write(chunk)?.catch((error: unknown) => this.#fail(`write "${file.path}"`, error))
+      file.write(chunk)
     } catch (error) {
-      return this.#fail(`write "${file.path}"`, error)
+      this.#fail(`write "${file.path}"`, error)
     }
   }
 
   async endFile(): Promise<void> {
     const file = this.#file
     if (file === undefined) throw this.#misuse('', 'no file was begun')
-    this.#file = undefined
     await this.#guard(`write "${file.path}"`, async () => {
-      if (file.isSmall) file.finishNow()
-      else await this.#finishBeside(file)
+      file.complete()
+      this.#file = undefined
+      if (file.isLarge) await this.#flushBeside(file)
+      else file.close()
     })
   }
 
   async sync(): Promise<void> {
     await this.#guard(`make "${this.#directories.root}" durable`, async () => {
       if (this.#file !== undefined) throw this.#misuse('', 'a file is being written')
-      await Promise.all(this.#finishing)
+      await Promise.all(this.#flushing)
       this.#throwIfFailed()
       if (this.#unsynced.size > SINGLE_SYNCS) await syncFileSystems(this.#directories.devices)
       else await syncPaths([...this.#unsynced])
@@ -118,22 +118,21 @@ export class LocalTreeWriter implements TreeWriter {
   }
 
   async close(): Promise<void> {
-    const file = this.#file
+    this.#file?.close()
     this.#file = undefined
-    await Promise.all(this.#finishing)
-    await file?.abandon()
+    await Promise.all(this.#flushing)
   }
 
   /** Flushes and closes `file` while the next one is written; waits only when too many are under way. */
-  async #finishBeside(file: TreeFile): Promise<void> {
-    const finishing = file
-      .finish()
+  async #flushBeside(file: TreeFile): Promise<void> {
+    const flushing = file
+      .flushAndClose()
       .catch((error: unknown) => {
         this.#failure ??= { error: fileError(this.#options.host, `write "${file.path}"`, error) }
       })
-      .finally(() => this.#finishing.delete(finishing))
-    this.#finishing.add(finishing)
-    if (this.#finishing.size > FLUSHES_AT_ONCE) await Promise.race(this.#finishing)
+      .finally(() => this.#flushing.delete(flushing))
+    this.#flushing.add(flushing)
+    if (this.#flushing.size > FLUSHES_AT_ONCE) await Promise.race(this.#flushing)
     this.#throwIfFailed()
   }
 

@@ -12,7 +12,7 @@ import { type ChildInput, type ChildOptions, type ChildResult, runChild } from '
 import { showCommand } from './shell-quote.ts'
 import { Slots } from './slots.ts'
 import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
-import { parseReply, remotePid } from './ssh-reply.ts'
+import { ownOutput, parseReply, remotePid } from './ssh-reply.ts'
 import {
   type RemoteCommand,
   remoteCommandLine,
@@ -163,12 +163,13 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /** What ssh's end means when the remote script gave no answer. */
-  async failure(stderr: string): Promise<BackstayError> {
+  async failure(stderr: string, began: boolean): Promise<BackstayError> {
     const { name, address } = this.options
-    const sudo = sudoError(name, stderr)
+    const sudo = began ? undefined : sudoError(name, stderr)
     if (sudo !== undefined) return sudo
-    const shown = isHostKeyProblem(stderr) ? await this.shownHostKey() : undefined
-    return sshError({ host: name, address, shownHostKey: shown }, stderr)
+    const asks = !began && isHostKeyProblem(stderr)
+    const shownHostKey = asks ? await this.shownHostKey() : undefined
+    return sshError({ host: name, address, began, shownHostKey }, stderr)
   }
 
   /** Closes the shared connection. Commands still running are cut off. */
@@ -189,10 +190,12 @@ export class SshConnection implements AsyncDisposable {
   ): Promise<RemoteResult> {
     const { name } = this.options
     const { result, nonce, elapsedMs } = run
-    const reply = parseReply(result.stderr.toString(), nonce)
-    if (result.timedOut) throw await this.failure('Connection timed out')
+    const said = result.stderr.toString()
+    const reply = parseReply(said, nonce)
+    if (result.timedOut) throw await this.failure('Connection timed out', false)
     if (reply.refused !== undefined) throw refusedError(name, remote, reply.refused)
-    if (reply.exitCode === undefined) throw await this.failure(reply.stderr)
+    if (reply.exitCode === undefined)
+      throw await this.failure(reply.stderr, remotePid(said, nonce) !== undefined)
     const { exitCode } = reply
     if ((exitCode === 124 || exitCode === 137) && elapsedMs >= remote.timeoutMs) {
       throw timedOut(name, remote)
@@ -200,7 +203,7 @@ export class SshConnection implements AsyncDisposable {
     if ((exitCode === 126 || exitCode === 127) && /^(env|setpriv): /.test(reply.stderr)) {
       throw cannotStart(name, remote, reply.stderr.trim())
     }
-    return { exitCode, stdout: result.stdout, stderr: reply.stderr }
+    return { exitCode, stdout: ownOutput(result.stdout, nonce), stderr: reply.stderr }
   }
 
   async #ssh(

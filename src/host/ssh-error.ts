@@ -66,6 +66,13 @@ const CAUSES: readonly SshCause[] = [
   },
 ]
 
+const BROKEN: SshCause = {
+  name: 'lost',
+  pattern: /^/,
+  says: 'the connection was lost while a command ran',
+  hint: 'See that the host is up, and what became of the command there; then run it again.',
+}
+
 const OTHER: SshCause = {
   name: 'other',
   pattern: /^/,
@@ -79,6 +86,8 @@ export interface SshTarget {
   readonly host: string
   /** As given to ssh. */
   readonly address: string
+  /** Whether the command had begun there: then the connection was lost, whatever else was said. */
+  readonly began: boolean
   /** The key it showed, as `ssh-ed25519 SHA256:…`, when that is what it is about. */
   readonly shownHostKey: string | undefined
 }
@@ -88,17 +97,17 @@ export function isHostKeyProblem(stderr: string): boolean {
   return causeOf(stderr).name.startsWith('host-key')
 }
 
-/** The error for an ssh that ended without an answer from the remote script. */
+/** The error for an ssh that ended without an answer of the remote script. */
 export function sshError(target: SshTarget, stderr: string): BackstayError {
-  const { host, address, shownHostKey } = target
-  const cause = causeOf(stderr)
+  const { host, address, shownHostKey, began } = target
+  const cause = began ? BROKEN : causeOf(stderr)
   const known = /Offending .* key in (\S+)/.exec(stderr)?.[1]
   const facts = [
     ...(shownHostKey === undefined ? [] : [`it shows ${shownHostKey}`]),
     ...(known === undefined ? [] : [`the known one is in ${known}`]),
   ]
   const reason = [cause.says, ...facts].join(', ')
-  const said = isHostKeyProblem(stderr) ? '' : lastLines(stderr.replaceAll('\r', ''), 5)
+  const said = shownHostKey !== undefined ? '' : lastLines(stderr.replaceAll('\r', ''), 5)
   return new BackstayError(
     'HOST_UNREACHABLE',
     `Cannot reach "${host}" by ssh (${address}): ${reason}${said === '' ? '' : `: ${said}`}`,

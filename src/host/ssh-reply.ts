@@ -17,13 +17,24 @@ export function remotePid(stderr: string, nonce: string): number | undefined {
   return pid === undefined ? undefined : Number(pid)
 }
 
-/** Reads standard error of ssh. `nonce` is hexadecimal and unguessable for the command. */
+/**
+ * Reads standard error of ssh. `nonce` is hexadecimal and unguessable for the command. What a login shell or sudo said before
+ * the command began is left out, unless it never began.
+ */
 export function parseReply(stderr: string, nonce: string): RemoteReply {
   const exit = new RegExp(`${nonce} exit (\\d+)\\n`).exec(stderr)?.[1]
   const refused = new RegExp(`${nonce} (no-user|no-directory)\\n`).exec(stderr)?.[1]
+  const began = new RegExp(`${nonce} pid \\d+\\n`).exec(stderr)
+  const said = began === null ? stderr : stderr.slice(began.index + began[0].length)
   return {
     exitCode: exit === undefined ? undefined : Number(exit),
     refused: refused as RemoteReply['refused'],
-    stderr: stderr.replaceAll(new RegExp(`${nonce} [a-z-]+(?: \\d+)?\\n`, 'g'), ''),
+    stderr: said.replaceAll(new RegExp(`${nonce} [a-z-]+(?: \\d+)?\\n`, 'g'), ''),
   }
+}
+
+/** The command's own standard output: what comes after the line with the nonce, before which a login shell may have talked. */
+export function ownOutput(stdout: Buffer, nonce: string): Buffer {
+  const at = stdout.indexOf(`${nonce}\n`)
+  return at < 0 ? stdout : stdout.subarray(at + nonce.length + 1)
 }

@@ -41,7 +41,7 @@ set -- env -i PATH="$path" HOME="\${home:-/}" USER="$name" LOGNAME="$name" LANG=
 if [ -n "$user" ] && [ "$(id -u)" != "$uid" ]; then
   set -- setpriv --reuid="$uid" --regid="$gid" --init-groups -- "$@"
 fi
-timeout -k 5 "$seconds" sh -c 'printf "%s pid %s\\n" "$1" "$PPID" >&2 || exit; shift; exec "$@"' sh "$nonce" "$@"
+timeout -k 5 "$seconds" sh -c 'printf "%s pid %s\\n" "$1" "$PPID" >&2 && echo "$1" || exit; shift; exec "$@"' sh "$nonce" "$@"
 say "exit $?"
 `
 

@@ -2,8 +2,7 @@
  * Gathers small pieces into large writes that run beside the caller, who waits only when all buffers are being written.
  */
 
-/** Size of one buffer. */
-export const BUFFER_BYTES = 1024 * 1024
+const BUFFER_BYTES = 1024 * 1024
 const BUFFERS = 4
 
 /** The buffers one tree writer has for all its files. */
@@ -66,16 +65,6 @@ export class Gatherer {
     this.#submit()
     await this.settle()
     this.#throwIfFailed()
-  }
-
-  /** Hands what is gathered and not submitted to `use`, which must be done with it when it returns. */
-  drain(use: (bytes: Uint8Array) => void): void {
-    const bytes = this.#buffer?.subarray(0, this.#gatheredBytes)
-    try {
-      if (bytes !== undefined) use(bytes)
-    } finally {
-      this.#giveBack()
-    }
   }
 
   /** Resolves when nothing is being written; what is only gathered is dropped. Never rejects. */

@@ -87,7 +87,7 @@ export async function findBackup(
 }
 
 /** `findBackup` among `backups`, newest first. @throws {BackstayError} USAGE when several fit. */
-export function chooseBackup(
+function chooseBackup(
   backups: readonly CataloguedBackup[],
   wanted: string,
 ): CataloguedBackup | undefined {

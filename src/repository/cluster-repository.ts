@@ -36,7 +36,7 @@ export interface ClusterRepository {
  * Checks that there is a repository of a known format.
  * @throws {BackstayError} REPOSITORY_MISSING, REPOSITORY_FORMAT, REPOSITORY_DAMAGED
  */
-export async function checkRepository(store: Store): Promise<void> {
+async function checkRepository(store: Store): Promise<void> {
   if ((await readSealed(store, REPOSITORY_OBJECT)) !== undefined) return
   throw new BackstayError('REPOSITORY_MISSING', `Cannot find a repository in "${store.location}"`)
 }

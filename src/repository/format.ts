@@ -25,7 +25,7 @@ export const REPOSITORY_OBJECT = 'repository.json'
 const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/
 
 /** Returns `name` when it may name a cluster's folder. @throws {BackstayError} USAGE otherwise. */
-export function checkClusterName(name: string): string {
+function checkClusterName(name: string): string {
   if (CLUSTER_NAME.test(name)) return name
   throw new BackstayError('USAGE', `Cannot use "${name}" as the name of a cluster`, {
     hint: 'Use letters, digits, "_", "." and "-", beginning with a letter or digit.',
@@ -87,9 +87,4 @@ export function clusterNames(cluster: string): ClusterNames {
 /** Name of the `number`-th pack (from 1) of backup `id`. */
 export function packName(id: BackupId, number: number): string {
   return `${id}-${String(number).padStart(6, '0')}`
-}
-
-/** The backup that wrote the pack of this name; undefined when it is no pack's name. */
-export function backupOfPack(name: string): string | undefined {
-  return /^(\d{8}T\d{6})-\d{6}$/.exec(name)?.[1]
 }

@@ -8,7 +8,9 @@ import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
 import { PAGE_BYTES } from './format.ts'
 import { inputOffset, slotInput, slotOutput } from './slots.ts'
 import type { UnitJob, UnitResult } from './unit-job.ts'
-import { frameBound } from './zstd.ts'
+
+/** Most units compress to less; fresh memory for the worst case would have to be paged in each time. */
+const CHUNK_BYTES = 96 * 1024
 
 /** What every worker is started with. */
 export interface UnitWorkSettings {
@@ -45,7 +47,7 @@ export function unitWork(settings: UnitWorkSettings): (job: UnitJob) => UnitResu
 
 function compressInto(content: Buffer, output: Buffer, level: number): number {
   const frame = zstdCompressSync(content, {
-    chunkSize: Math.max(64, frameBound(content.byteLength)),
+    chunkSize: CHUNK_BYTES,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
   })
   output.set(frame)

@@ -12,6 +12,9 @@ const WORKER_FILE = new URL(
   import.meta.url,
 )
 
+/** A worker keeps nothing from job to job; without a limit its heap takes 50 MB before the first collection. */
+const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 } as const
+
 interface BusyWorker {
   readonly worker: Worker
   /** Jobs posted and not answered. */
@@ -32,7 +35,9 @@ export class WorkerPool implements AsyncDisposable {
   constructor(options: WorkerPoolOptions) {
     const { workers, memory, level } = options
     const workerData: UnitWorkSettings = { memory, level }
-    for (let n = 0; n < workers; n += 1) this.#start(new Worker(WORKER_FILE, { workerData }))
+    for (let n = 0; n < workers; n += 1) {
+      this.#start(new Worker(WORKER_FILE, { workerData, resourceLimits: LIMITS }))
+    }
   }
 
   /**

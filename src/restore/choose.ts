@@ -26,7 +26,7 @@ import {
   pathFrom,
   type TimelinePath,
 } from './timeline-path.ts'
-import { findFirst, type TimedPlace, type WalQuestion, type WalReading } from './wal-search.ts'
+import { findFirst, type FoundPlace, type WalQuestion, type WalReading } from './wal-search.ts'
 import { describeTarget, type RestoreWish } from './wish.ts'
 
 /** Everything known of a cluster's backups and WAL. */
@@ -56,13 +56,11 @@ export async function chooseBackup(wish: RestoreWish, sources: RestoreSources): 
       continue
     }
     const verdict = await judge(candidate, wish.target, context)
-    if (!verdict.reachable) refusals.push(verdict.refusal)
-    else
-      return {
-        ...candidate,
-        ...verdict,
-        notes: [...notesOn(candidate, wish, sources), ...verdict.notes],
-      }
+    if (verdict.reachable) {
+      const notes = [...notesOn(candidate, wish, sources), ...verdict.notes]
+      return { ...candidate, ...verdict, notes }
+    }
+    refusals.push(verdict.refusal)
   }
   throw unreachable(wish, sources, refusals)
 }
@@ -75,9 +73,7 @@ function candidatesOf(wish: RestoreWish, sources: RestoreSources): readonly Back
     throw new BackstayError(
       'BACKUP_MISSING',
       `Cannot restore "${sources.cluster}": it has no backup`,
-      {
-        hint: 'Take one with `backstay backup`.',
-      },
+      { hint: 'Take one with `backstay backup`.' },
     )
   }
   if (wish.backup === 'auto') return newestFirst
@@ -155,12 +151,12 @@ function notesOn(placed: Placed, wish: RestoreWish, sources: RestoreSources): st
 
 /** Candidates of one timeline search the same WAL: what a newer backup has searched already is not read again. */
 function contextOf(sources: RestoreSources): ReachContext {
-  const searched = new Map<number, { from: Lsn; found: TimedPlace | undefined }>()
+  const searched = new Map<number, { from: Lsn; found: FoundPlace | undefined }>()
   const find = async (
     path: TimelinePath,
     question: WalQuestion,
     range: { from: Lsn; to: Lsn },
-  ): Promise<TimedPlace | undefined> => {
+  ): Promise<FoundPlace | undefined> => {
     const timeline = goalOf(path)
     const before = searched.get(timeline)
     const isCovered = before !== undefined && before.from >= range.from && before.from <= range.to
@@ -191,7 +187,7 @@ function unreachable(
     'TARGET_UNREACHABLE',
     `Cannot restore "${sources.cluster}" to ${describeTarget(wish.target)}: ${told?.because ?? 'no backup'}`,
     {
-      hint: hintFor(nearest),
+      hint: `${hintFor(nearest)}${olderHint(wish, sources, kind)}`,
       details: {
         reason: kind,
         nearest: { earlier: momentJson(nearest.earlier), later: momentJson(nearest.later) },
@@ -207,6 +203,16 @@ function hintFor(nearest: { earlier: Moment | undefined; later: Moment | undefin
   ].filter((text) => text !== undefined)
   if (places.length === 0) return 'See `backstay backups` and `backstay wal gaps`.'
   return `The nearest moment that can be restored: ${places.join('; ')}.`
+}
+
+/** A backup that is too young by itself is no reason to give up. */
+function olderHint(
+  wish: RestoreWish,
+  sources: RestoreSources,
+  kind: Refusal['kind'] | undefined,
+): string {
+  if (kind !== 'too-early' || wish.backup === 'auto' || sources.backups.length === 1) return ''
+  return ' Name "auto" as the backup to take the newest one that reaches the target.'
 }
 
 function describeMoment(moment: Moment): string {

@@ -3,6 +3,7 @@
  * The rules are those of recovery itself (PostgreSQL src/backend/access/transam/xlogrecovery.c, recoveryStopsBefore and
  * recoveryStopsAfter): a target before consistency is fatal, and so is running out of WAL before the target (13+).
  */
+import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import type { BackupId, BackupInfo } from '../repository/backup-info.ts'
 import type { ContinuityMap } from '../wal/continuity.ts'
@@ -15,10 +16,11 @@ import {
   type TimelinePath,
 } from './timeline-path.ts'
 import {
+  findFirst,
   findFirstAfter,
   findLastRecord,
   findLastTransaction,
-  type TimedPlace,
+  type FoundPlace,
   type WalQuestion,
   type WalReading,
 } from './wal-search.ts'
@@ -88,7 +90,7 @@ export interface ReachContext {
     path: TimelinePath,
     question: WalQuestion,
     range: { from: Lsn; to: Lsn },
-  ): Promise<TimedPlace | undefined>
+  ): Promise<FoundPlace | undefined>
 }
 
 /** A candidate with what is held along its path. */
@@ -220,10 +222,12 @@ async function judgeLsn(
     const because = isGap ? describeGap(held) : `WAL ends at ${describeEnd(held)}`
     return refuse({ kind: isGap ? 'gap' : 'after-end', because, earlier })
   }
+  const behind = { path, from: target.lsn, to: endLsn }
+  const stop = await findFirst(context.wal, behind, { find: 'record' })
+  if (stop !== undefined)
+    return reach({ target, endLsn: stop.endLsn, timeUs: undefined, notes: [] })
   const last = await findLastRecord(context.wal, { path, from: backup.startLsn, to: endLsn })
-  if (last === undefined || last.startLsn >= target.lsn) {
-    return reach({ target, endLsn: target.lsn, timeUs: undefined, notes: [] })
-  }
+  if (last === undefined) throw new BackstayError('BUG', 'A backup has no WAL record')
   const note = `No record begins at or after LSN ${formatLsn(target.lsn)} yet, so recovery ends at the last record before it`
   return reach(endAtRecord(last, undefined, note))
 }

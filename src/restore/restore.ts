@@ -16,6 +16,7 @@ import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { ManifestReader } from '../repository/manifest-reader.ts'
 import type { Clock } from '../util/clock.ts'
 import { thisProcess } from '../util/process-identity.ts'
+import { copyWal } from './copy-wal.ts'
 import type { Owner } from './file-job.ts'
 import { removeMarker, type RestoreMarker, writeMarker } from './marker.ts'
 import { emptyDirectory, removeControlFile, removeForeign } from './old-content.ts'
@@ -30,6 +31,8 @@ export interface RestoreAround {
   readonly repository: ClusterRepository
   readonly clock: Clock
   readonly recovery: RecoveryOptions
+  /** Put the WAL into the directory; `recovery` then names NO_RESTORE_COMMAND. */
+  readonly copiesWal?: boolean
   /** Make configuration files where the backup has none, so that the directory can be opened. */
   readonly standIns?: boolean
   /** OS user who is to own everything; undefined: whoever runs Backstay. */
@@ -94,6 +97,10 @@ async function restore(prepared: PreparedRestore, around: RestoreAround): Promis
   const progress = await writeAll(prepared, around)
   begin('settings')
   await writeSettings(prepared, around)
+  if (around.copiesWal === true) {
+    const { owner, signal } = around
+    await copyWal(around.repository, prepared.plan, { directory, owner, signal })
+  }
   begin('sync')
   await syncFileSystems(directoriesOf(prepared))
   begin('name')

@@ -11,6 +11,7 @@ import type { ContinuityMap } from '../wal/continuity.ts'
 import { segmentFloor } from '../wal/wal-position.ts'
 import { fileTimelineAt, type TimelinePath } from './timeline-path.ts'
 import type {
+  FoundPlace,
   RecordPlace,
   TimedPlace,
   WalQuestion,
@@ -100,7 +101,7 @@ class Tally {
   #lastRecord: RecordPlace | undefined
   #lastTransaction: TimedPlace | undefined
   #latestTimeUs: bigint | undefined
-  #match: TimedPlace | undefined
+  #match: FoundPlace | undefined
 
   constructor(question: WalQuestion | undefined, major: number) {
     this.#question = question
@@ -111,10 +112,12 @@ class Tally {
     const place = { startLsn: record.lsn, endLsn: record.endLsn }
     this.#lastRecord = place
     const event = walEventOf(record, this.#major)
-    if (event === undefined || !('timeUs' in event)) return
-    const timed = { ...place, timeUs: event.timeUs }
-    if (event.kind === 'commit' || event.kind === 'abort') this.#addTransaction(timed)
-    if (this.#match === undefined && answers(event, this.#question)) this.#match = timed
+    const timeUs = event !== undefined && 'timeUs' in event ? event.timeUs : undefined
+    if (timeUs !== undefined && (event?.kind === 'commit' || event?.kind === 'abort')) {
+      this.#addTransaction({ ...place, timeUs })
+    }
+    if (this.#match === undefined && answers(event, this.#question))
+      this.#match = { ...place, timeUs }
   }
 
   survey(): WalSurvey {
@@ -134,7 +137,9 @@ class Tally {
   }
 }
 
-function answers(event: WalEvent, question: WalQuestion | undefined): boolean {
+function answers(event: WalEvent | undefined, question: WalQuestion | undefined): boolean {
+  if (question?.find === 'record') return true
+  if (event === undefined) return false
   if (event.kind === 'restore-point') {
     return question?.find === 'restore-point' && event.name === question.name
   }

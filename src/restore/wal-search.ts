@@ -17,8 +17,15 @@ export interface TimedPlace extends RecordPlace {
   readonly timeUs: bigint
 }
 
+/** A record that answers a question; its time if it carries one. */
+export interface FoundPlace extends RecordPlace {
+  readonly timeUs: bigint | undefined
+}
+
 /** Which record is looked for. */
 export type WalQuestion =
+  /** Any record. */
+  | { readonly find: 'record' }
   | { readonly find: 'transaction'; readonly xid: number }
   | { readonly find: 'restore-point'; readonly name: string }
   /** The first transaction that ended later than `timeUs`, or at it when `orAt`. */
@@ -32,7 +39,7 @@ export interface WalSurvey {
   /** The latest time at which a transaction ended; not always that of the last one. */
   readonly latestTimeUs: bigint | undefined
   /** The first record that answers the question. */
-  readonly match: TimedPlace | undefined
+  readonly match: FoundPlace | undefined
 }
 
 /** A stretch of a path inside one segment. */
@@ -88,7 +95,7 @@ export async function findFirst(
   wal: WalReading,
   range: SearchRange,
   question: WalQuestion,
-): Promise<TimedPlace | undefined> {
+): Promise<FoundPlace | undefined> {
   const count = countOf(wal, range)
   for (let index = 0; index < count; index += 1) {
     const { match } = await wal.survey(stretchAt(wal, range, index), question)
@@ -105,7 +112,7 @@ export async function findFirstAfter(
   wal: WalReading,
   range: SearchRange,
   question: Extract<WalQuestion, { find: 'time' }>,
-): Promise<TimedPlace | undefined> {
+): Promise<FoundPlace | undefined> {
   const surveyed = new Map<number, Promise<WalSurvey>>()
   const ask = async (index: number): Promise<WalSurvey> => {
     const asked = surveyed.get(index) ?? wal.survey(stretchAt(wal, range, index), question)
@@ -114,7 +121,7 @@ export async function findFirstAfter(
   }
   let low = 0
   let high = countOf(wal, range)
-  let found: TimedPlace | undefined
+  let found: FoundPlace | undefined
   for (let middle = high - 1; low < high; middle = (low + high) >>> 1) {
     let probe = middle
     let survey = await ask(probe)

@@ -90,7 +90,7 @@ export class FileFeed {
 
   async #addLarge(file: ManifestFile, jobs: readonly FileJob[]): Promise<void> {
     if (this.#options.isDelta && (await this.#isRightAlready(file, jobs))) {
-      return this.#count({ files: 1, bytes: file.sizeBytes, writtenBytes: 0 })
+      return await this.#giveAttributes(file, jobs)
     }
     const results: Promise<JobResult>[] = []
     for (const job of jobs) {
@@ -127,6 +127,14 @@ export class FileFeed {
       checks.at(-1)?.catch(() => {})
     }
     return joinedCrc(jobs, (await Promise.all(checks)).flat()) === file.crc32c
+  }
+
+  /** Mode, owner and time of a file whose content stays: a correction of nothing. */
+  async #giveAttributes(file: ManifestFile, [first]: readonly FileJob[]): Promise<void> {
+    if (first === undefined) return
+    await this.#options.pool.room()
+    await this.#options.pool.run([{ ...first, extents: [] }])
+    this.#count({ files: 1, bytes: file.sizeBytes, writtenBytes: 0 })
   }
 
   #track(work: Promise<void>): void {

@@ -46,16 +46,6 @@ export class HandOver implements AsyncDisposable {
     this.#options = options
   }
 
-  /** Segments in the spool that are not in the repository. */
-  get waiting(): number {
-    return this.#queue.length
-  }
-
-  /** What stopped it, or undefined. */
-  get failure(): BackstayError | undefined {
-    return this.#failure
-  }
-
   /** Takes over a segment, once however often it is given. Returns at once. */
   add(finished: FinishedSegment): void {
     if (this.#queue.some(({ path }) => path === finished.path)) return
@@ -69,14 +59,20 @@ export class HandOver implements AsyncDisposable {
     this.#failure = undefined
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
+      // One may have been added after the last look into the queue.
+      const isIdle = this.#queue.length === 0 || this.#failure !== undefined
+      if (!isIdle && !this.#stop.signal.aborted) this.resume()
     })
   }
 
-  /** A promise to wait for before receiving more, or undefined when there is room. Rejects when hand-over has stopped. */
+  /**
+   * A promise to wait for before receiving more, or undefined when there is room.
+   * @throws {BackstayError} at once or later, what stopped it.
+   */
   room(): Promise<void> | undefined {
-    return this.#queue.length < WAITING_MAX && this.#failure === undefined
-      ? undefined
-      : this.#until(() => this.#queue.length < WAITING_MAX)
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#queue.length < WAITING_MAX) return undefined
+    return this.#until(() => this.#queue.length < WAITING_MAX)
   }
 
   /** Resolves when nothing waits. @throws {BackstayError} what stopped it; the signal's reason. */
@@ -122,23 +118,33 @@ export class HandOver implements AsyncDisposable {
 
   async #move(finished: FinishedSegment): Promise<void> {
     const { wal, segmentBytes, check } = this.#options
+    const name = formatSegmentName(finished.segment, segmentBytes)
     const content = await this.#read(finished)
+    // Found in the spool by a new session while the one before handed it over.
+    if (content === undefined && (await wal.hasSegment(name))) return
+    if (content === undefined)
+      throw new BackstayError('STORE', `Cannot hand over "${finished.path}": it is gone`)
     check(finished, content)
-    await wal.putSegment(formatSegmentName(finished.segment, segmentBytes), content)
+    await wal.putSegment(name, content)
     await rm(finished.path, { force: true })
   }
 
-  async #read(finished: FinishedSegment): Promise<Buffer> {
+  async #read(finished: FinishedSegment): Promise<Buffer | undefined> {
     const { segmentBytes } = this.#options
     this.#buffer ??= Buffer.allocUnsafeSlow(segmentBytes)
-    await using file = await open(finished.path, 'r')
-    let length = 0
-    while (length < segmentBytes) {
-      const { bytesRead } = await file.read(this.#buffer, length, segmentBytes - length, length)
-      if (bytesRead === 0) break
-      length += bytesRead
+    try {
+      await using file = await open(finished.path, 'r')
+      let length = 0
+      while (length < segmentBytes) {
+        const { bytesRead } = await file.read(this.#buffer, length, segmentBytes - length, length)
+        if (bytesRead === 0) break
+        length += bytesRead
+      }
+      return this.#buffer.subarray(0, length)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
     }
-    return this.#buffer.subarray(0, length)
   }
 
   #fail(error: BackstayError): void {

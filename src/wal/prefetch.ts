@@ -20,7 +20,7 @@ export const DEFAULT_AHEAD = 16
 const WAITING_BYTES_MAX = 512 * 1024 * 1024
 /** Segments fetched at a time. */
 const LANES = 3
-const POLL_MS = 5
+const POLL_MS = 20
 const IDLE_TIMEOUT_MS = 60_000
 
 /** What to prefetch, and where to. */
@@ -46,6 +46,8 @@ export async function prefetchSegments(
   const filler = new Filler(options, place)
   let lastChangeAt = clock.monotonic()
   for (let before = ''; !signal.aborted;) {
+    // Counted before the folder is read: what arrives in between is counted twice, never not at all.
+    const { coming } = filler
     const waiting = await waitingSegments(place)
     if (waiting === undefined || (await ownerOf(place)) !== token) return
     const now = waiting.join(' ')
@@ -53,7 +55,7 @@ export async function prefetchSegments(
     before = now
     if (filler.isExhausted && waiting.length === 0) break
     if (clock.monotonic() - lastChangeAt > (options.idleTimeoutMs ?? IDLE_TIMEOUT_MS)) break
-    filler.fill(waiting.length)
+    filler.fill(waiting.length + coming)
     await clock.sleep(POLL_MS, signal).catch(() => undefined)
   }
   await filler.settled()
@@ -81,13 +83,15 @@ class Filler {
     return this.#isExhausted && this.#running.size === 0
   }
 
-  /** Starts as many fetches as there is room for beside `waiting` segments. */
-  fill(waiting: number): void {
-    while (
-      !this.#isExhausted &&
-      this.#running.size < LANES &&
-      waiting + this.#running.size < this.#limit
-    ) {
+  /** Segments that are being fetched. */
+  get coming(): number {
+    return this.#running.size
+  }
+
+  /** Starts as many fetches as there is room for beside `taken` places. */
+  fill(taken: number): void {
+    for (let used = taken; used < this.#limit; used += 1) {
+      if (this.#isExhausted || this.#running.size >= LANES) return
       const fetch = this.#fetch(this.#next).finally(() => this.#running.delete(fetch))
       this.#running.add(fetch)
       this.#next = { ...this.#next, number: this.#next.number + 1n }

@@ -211,9 +211,13 @@ async function retireTails(attempt: Attempt, start: WalPosition): Promise<void> 
   for (const tail of attempt.spool.tails) {
     if (isContinued(tail, start, segmentBytes)) continue
     const name = formatSegmentName(tail.segment, segmentBytes)
-    const isEmpty = tail.endLsn === segmentStart(tail.segment, segmentBytes)
+    const content = await readFile(tail.path)
+    const validBytes = Number(tail.endLsn - segmentStart(tail.segment, segmentBytes))
+    // After its last record a file may hold a torn one. Where nothing could be proved, everything is kept as it is.
+    if (validBytes > 0) content.fill(0, validBytes)
+    const isEmpty = content.every((byte) => byte === 0)
     if (!isEmpty && !(await repository.wal.hasSegment(name))) {
-      await repository.wal.putPartial(name, await readFile(tail.path))
+      await repository.wal.putPartial(name, content)
     }
     await rm(tail.path, { force: true })
   }

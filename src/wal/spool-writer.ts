@@ -57,8 +57,10 @@ export class SpoolWriter implements AsyncDisposable {
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 })
       const writer = new SpoolWriter(options)
-      if (start.lsn > segmentFloor(start.lsn, segmentBytes)) {
-        const segment = segmentOf(start.lsn, { ...start, segmentBytes })
+      const segment = segmentOf(start.lsn, { ...start, segmentBytes })
+      const isInside = start.lsn > segmentFloor(start.lsn, segmentBytes)
+      // What is there may be all there is of it until the server has sent it again: it is written over, not replaced.
+      if (isInside || SpoolFile.isThere(options, segment)) {
         writer.#files.push(SpoolFile.reopen(options, segment))
       }
       return writer

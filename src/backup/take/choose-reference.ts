@@ -22,7 +22,7 @@ export interface ChangedPagesChoice {
   readonly type: 'changed-pages'
   readonly reference: BackupInfo
   /** To be tried in this order. */
-  readonly methods: readonly ('incremental' | 'page-lsn')[]
+  readonly methods: readonly ['incremental', 'page-lsn'] | readonly ['page-lsn']
   /** WAL that must be held without a gap, else a full is taken. */
   readonly wal: readonly WalRange[]
 }

@@ -43,7 +43,7 @@ export function overlayExtents(parts: OverlayParts): Extent[] {
 }
 
 /** Appends `extent`, lengthening the last one when it continues it. */
-export function pushJoined(extents: Extent[], extent: Extent): void {
+function pushJoined(extents: Extent[], extent: Extent): void {
   const last = extents.at(-1)
   const continues =
     last !== undefined &&

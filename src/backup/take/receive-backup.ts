@@ -4,12 +4,13 @@
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { BackupId, BackupInfo, BackupMethod } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { discardBackup } from '../../repository/garbage.ts'
 import { ManifestReader } from '../../repository/manifest-reader.ts'
 import { PackReader } from '../../repository/pack-reader.ts'
 import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
 import { ReplicationConnection } from '../../wire/replication-connection.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
-import type { BackupChoice, ChangedPagesChoice } from './choose-reference.ts'
+import type { BackupChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
 import { planEmptying } from './emptied-packs.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
@@ -31,6 +32,8 @@ export interface ReceiveContext {
 
 /** What came in, and how. */
 export interface ReceivedBy {
+  /** As planned, or a full where the reference turned out to be damaged. */
+  readonly choice: BackupChoice
   readonly method: BackupMethod
   readonly received: ReceivedBackup
 }
@@ -38,20 +41,38 @@ export interface ReceivedBy {
 /** Receives a backup; everything is durable when it resolves, nothing is published. */
 export async function receiveBackup(context: ReceiveContext): Promise<ReceivedBy> {
   const { choice } = context
-  if (choice.type === 'full')
-    return { method: 'stream', received: await receive(context, 'stream') }
-  await using reference = await openReference(context, choice)
-  for (const method of choice.methods) {
-    try {
-      return { method, received: await receive(context, method, reference) }
-    } catch (error) {
-      if (method !== 'incremental' || !isRefusal(error)) throw error
-      const why = error instanceof Error ? error.message : ''
-      const text = `${why}; changed pages are found by their LSN instead`
-      context.options.onEvent({ kind: 'warning', text })
-    }
+  if (choice.type === 'full') return await receiveFull(context, choice)
+  try {
+    return await receiveChanges(context, choice)
+  } catch (error) {
+    // A repository in which something is damaged needs a whole new backup more than ever.
+    if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
+    const because = `backup ${choice.reference.id} is damaged: ${error.message}`
+    context.options.onEvent({ kind: 'warning', text: `Taking a full, because ${because}` })
+    await discardBackup(context.cluster, context.id)
+    return await receiveFull(context, { type: 'full', because })
   }
-  throw new RangeError('no method was left')
+}
+
+async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise<ReceivedBy> {
+  return { choice, method: 'stream', received: await receive(context, 'stream') }
+}
+
+async function receiveChanges(
+  context: ReceiveContext,
+  choice: ChangedPagesChoice,
+): Promise<ReceivedBy> {
+  await using reference = await openReference(context, choice)
+  const [first, second] = choice.methods
+  try {
+    return { choice, method: first, received: await receive(context, first, reference) }
+  } catch (error) {
+    if (second === undefined || !isRefusal(error)) throw error
+    const text = `${error.message}; changed pages are found by their LSN instead`
+    context.options.onEvent({ kind: 'warning', text })
+    await discardBackup(context.cluster, context.id)
+    return { choice, method: second, received: await receive(context, second, reference) }
+  }
 }
 
 interface HeldReference extends OpenReference, AsyncDisposable {
@@ -65,6 +86,7 @@ async function openReference(
 ): Promise<HeldReference> {
   const { store, names } = context.cluster
   const info = choice.reference
+  await checkPacks(context.cluster, info)
   const manifest = await ManifestReader.open(store, names.manifest(info.id))
   try {
     const packs = new PackReader(store, names)
@@ -83,6 +105,19 @@ async function openReference(
   } catch (error) {
     await manifest[Symbol.asyncDispose]()
     throw error
+  }
+}
+
+/** What is pointed at must be there, else the new backup would be as damaged as the old one. */
+async function checkPacks({ store, names }: ClusterRepository, info: BackupInfo): Promise<void> {
+  for (const { name, storedBytes } of info.packs) {
+    const size = await store.size(names.pack(name))
+    if (size === storedBytes) continue
+    const found = size === undefined ? 'it is missing' : `it has ${size} bytes`
+    throw new BackstayError(
+      'REPOSITORY_DAMAGED',
+      `Cannot use pack "${name}": ${found} instead of ${storedBytes} bytes`,
+    )
   }
 }
 
@@ -152,6 +187,6 @@ function receiveOptions(
   }
 }
 
-function isRefusal(error: unknown): boolean {
+function isRefusal(error: unknown): error is BackstayError {
   return isBackstayError(error, 'POSTGRES_QUERY') && error.details['sqlstate'] === NOT_NOW
 }

@@ -35,17 +35,27 @@ export async function takeBackup(options: TakeBackupOptions): Promise<BackupInfo
   const server = await identify(options)
   const { store, clock, signal } = options
   const cluster = await claimCluster({ store, name: options.cluster, server, clock })
-  await using _lock = await takeLock(
-    { store, names: cluster.names, clock },
-    { name: 'catalogue', mode: 'exclusive', purpose: `a backup of "${options.cluster}"` },
-  )
+  await using _lock = await takeLock(cluster, {
+    name: 'catalogue',
+    mode: 'exclusive',
+    purpose: `a backup of "${options.cluster}"`,
+  })
   step(options, 'locked', `Holding the catalogue of "${options.cluster}"`)
   await cleanUp(options, cluster)
   step(options, 'cleaned', 'What died backups left is removed')
   await using wal = await options.wal(cluster, signal)
   const id = await chooseId(cluster, signal)
+  const info = await takeOrDiscard({ options, cluster, server, wal, id })
+  step(options, 'published', `Backup ${id} is listed`)
+  return info
+}
+
+async function takeOrDiscard(context: TakeContext): Promise<BackupInfo> {
+  const { cluster, id } = context
   try {
-    return await takeWithId({ options, cluster, server, wal, id })
+    const info = await takeWithId(context)
+    await publishBackup(cluster, info)
+    return info
   } catch (error) {
     // What cannot be removed now is removed by the next backup; the reason of the failure matters more.
     await discardBackup(cluster, id).catch(() => undefined)
@@ -74,20 +84,20 @@ interface TakeContext {
 async function takeWithId(context: TakeContext): Promise<BackupInfo> {
   const { options, cluster, server, id } = context
   const { clock } = options
-  const choice = await planBackup(context)
+  const planned = await planBackup(context)
   const startedAtMs = clock.now()
   step(options, 'receiving', 'Receiving')
-  const receivedBy = await receiveBackup({ options, cluster, server, id, choice })
+  const receivedBy = await receiveBackup({ options, cluster, server, id, choice: planned })
   const finishedAtMs = clock.now()
   step(options, 'stored', 'All pages and the manifest are durable')
   const received = await dismissTornPages(context, receivedBy)
   await holdWal(context, received)
   step(options, 'wal-held', 'The WAL it needs is durable')
-  const taken = { id, choice, method: receivedBy.method, server, received }
-  const info = describeBackup({ ...taken, startedAtMs, finishedAtMs }, options)
-  await publishBackup(cluster, info)
-  step(options, 'published', `Backup ${id} is listed`)
-  return info
+  const { choice, method } = receivedBy
+  return describeBackup(
+    { id, choice, method, server, received, startedAtMs, finishedAtMs },
+    options,
+  )
 }
 
 async function identify(options: TakeBackupOptions): Promise<BackedUpServer> {
@@ -161,13 +171,20 @@ async function dismissTornPages(
 ): Promise<ReceivedBackup> {
   const { badPages, start } = received
   if (badPages.count === 0 || options.probe === undefined) return received
-  await using looking = await openPageProbe({ ...options.probe, signal: options.signal })
-  const list = []
-  for (const page of badPages.list) {
-    if (!(await wasTorn(looking.probe, page, start.startLsn))) list.push(page)
+  try {
+    await using looking = await openPageProbe({ ...options.probe, signal: options.signal })
+    const list = []
+    for (const page of badPages.list) {
+      if (!(await wasTorn(looking.probe, page, start.startLsn))) list.push(page)
+    }
+    const count = badPages.count - (badPages.list.length - list.length)
+    return { ...received, badPages: { count, list } }
+  } catch (error) {
+    if (!(error instanceof BackstayError)) throw error
+    const text = `Could not look again at ${badPages.count} bad pages: ${error.message}`
+    options.onEvent({ kind: 'warning', text })
+    return received
   }
-  const dismissed = badPages.list.length - list.length
-  return { ...received, badPages: { count: badPages.count - dismissed, list } }
 }
 
 async function holdWal(context: TakeContext, received: ReceivedBackup): Promise<void> {

@@ -6,7 +6,12 @@
 import type { PageMemory } from '../../postgres/page-checker.ts'
 import { slotInput } from '../../repository/slots.ts'
 import type { UnitJob, UnitResult } from '../../repository/unit-job.ts'
+import { unitWork } from '../../repository/unit-work.ts'
 import type { WorkerPool } from '../../repository/worker-pool.ts'
+import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
+
+/** A window up to this size is examined at once: asking a worker takes longer. */
+const SMALL_BYTES = 64 * 1024
 
 /** A stretch of up to one unit in a slot. */
 export interface Window {
@@ -27,12 +32,14 @@ interface UnderWay {
 export class WindowQueue {
   readonly #memory: PageMemory
   readonly #workers: WorkerPool
+  readonly #work: (job: UnitJob) => UnitResult
   readonly #free: number[]
   readonly #underWay: UnderWay[] = []
 
   /** `slots`: slots of `memory` that nobody else uses. */
   constructor(memory: PageMemory, workers: WorkerPool, slots: readonly number[]) {
     this.#memory = memory
+    this.#work = unitWork({ memory, level: DEFAULT_LEVEL })
     this.#workers = workers
     this.#free = [...slots]
   }
@@ -47,7 +54,9 @@ export class WindowQueue {
 
   /** Sends a filled window to a worker; `settle` is called with the result by a later call of this queue. */
   submit(window: Window, job: Omit<UnitJob, 'slot' | 'compress'>, settle: SettleWindow): void {
-    const result = this.#workers.run({ ...job, slot: window.slot, compress: false })
+    const whole = { ...job, slot: window.slot, compress: false }
+    const isSmall = job.rawBytes <= SMALL_BYTES
+    const result = isSmall ? Promise.resolve(this.#work(whole)) : this.#workers.run(whole)
     // Rejections are met when the window's turn comes.
     result.catch(() => undefined)
     this.#underWay.push({ window, result, settle })

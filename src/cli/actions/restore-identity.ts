@@ -77,11 +77,14 @@ export async function becomeWriter(
   return { host: writer, owner: { uid, gid } }
 }
 
-/** @throws {BackstayError} HOST_PRIVILEGE when recovery could not read what it needs. */
-export function refuseUnreadable(problems: readonly string[]): void {
+/** A standby follows the archive for ever: a copy of the WAL would be its end. @throws {BackstayError} HOST_PRIVILEGE, USAGE */
+export function refuseStandby({ options }: RestoreContext, problems: readonly string[]): void {
+  if (!options.standbyMode) return
   const [first] = problems
-  if (first === undefined) return
-  throw new BackstayError('HOST_PRIVILEGE', `Cannot open the restored server: ${first}`, {
+  if (first === undefined) {
+    throw new BackstayError('USAGE', 'Cannot use --copy-wal with --standby-mode')
+  }
+  throw new BackstayError('HOST_PRIVILEGE', `Cannot make a standby: ${first}`, {
     hint: 'Give the repository to that user (chown -R), or name another with --os-user.',
   })
 }

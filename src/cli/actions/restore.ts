@@ -10,6 +10,7 @@ import { isSupportedMajor } from '../../postgres/version.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { useBackup } from '../../repository/use-backup.ts'
 import type { RestoreSources } from '../../restore/choose.ts'
+import { NO_RESTORE_COMMAND } from '../../restore/copy-wal.ts'
 import { loadSources } from '../../restore/load-sources.ts'
 import { planRestore, type RestorePlan } from '../../restore/plan.ts'
 import { type PreparedRestore, prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
@@ -23,7 +24,7 @@ import { packageFile } from '../version.ts'
 import {
   becomeWriter,
   osUserOf,
-  refuseUnreadable,
+  refuseStandby,
   whatRecoveryCannotRead,
   type Writer,
 } from './restore-identity.ts'
@@ -71,14 +72,18 @@ async function restoreInto(course: Course, destination: Destination): Promise<Co
   const prepared = await prepare(course, destination, host)
   const osUser = await osUserOf(context, host, location)
   const unreadable = await whatRecoveryCannotRead(host, osUser, location)
-  const warnings = [...prepared.warnings, ...unreadable]
+  const copiesWal = context.options.copyWal || unreadable.length > 0
+  if (copiesWal) refuseStandby(context, unreadable)
+  const warnings = [
+    ...prepared.warnings,
+    ...unreadable.map((problem) => `${problem}: the WAL is copied into the directory instead`),
+  ]
   if (context.options.plan) return planResult(course, destination, warnings)
-  if (context.options.start !== undefined) refuseUnreadable(unreadable)
   const binaries =
     context.options.start === undefined ? undefined : await binariesFor(course, osUser)
   context.output.write(`${planText(plan, destination)}${warningText(course, warnings)}`)
   const writer = await becomeWriter(osUser, prepared.layout, location)
-  const result = await write(course, destination, writer)
+  const result = await write(course, destination, { ...writer, copiesWal })
   const state =
     binaries === undefined
       ? undefined
@@ -100,7 +105,7 @@ async function prepare(
 async function write(
   course: Course,
   destination: Destination,
-  writer: Writer,
+  writer: Writer & { readonly copiesWal: boolean },
 ): Promise<RestoreResult> {
   const { context, repository, plan } = course
   const { id } = plan.backup
@@ -113,15 +118,18 @@ async function write(
       repository,
       clock: context.clock,
       recovery: {
-        restoreCommand: restoreCommand({
-          program: selfProgram(),
-          repository: repository.store.location,
-          cluster: repository.identity.cluster,
-          standby: standbyMode,
-        }),
+        restoreCommand: writer.copiesWal
+          ? NO_RESTORE_COMMAND
+          : restoreCommand({
+              program: selfProgram(),
+              repository: repository.store.location,
+              cluster: repository.identity.cluster,
+              standby: standbyMode,
+            }),
         keepArchiving,
         port: start,
       },
+      copiesWal: writer.copiesWal,
       standIns: start !== undefined,
       owner: writer.owner,
       workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),

@@ -61,6 +61,10 @@ export const OPTIONS = {
     min: 1000,
     help: 'Longest wait of --start',
   },
+  copyWal: {
+    type: 'flag',
+    help: 'Copy the WAL into the directory, so that recovery does not read the repository',
+  },
   keepArchiving: { type: 'flag', help: 'Leave archive_command as the origin had it' },
   osUser: {
     type: 'string',

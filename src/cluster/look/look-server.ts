@@ -1,8 +1,10 @@
 /**
  * Looks at one server: host, programs, directory, process, port, SQL, files. Whatever fails becomes a fact.
  */
-import { findPortOwners, describePortOwner } from '../../host/port-owner.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { describePortOwner, findPortOwners } from '../../host/port-owner.ts'
 import { findPostmaster } from '../../host/postmaster.ts'
+import type { ControlFile } from '../../postgres/control-file.ts'
 import { until } from '../../util/until.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import { type ClusterContext, factOf, type Machine } from '../context.ts'
@@ -82,7 +84,10 @@ async function lookMachine(
   const { server, asked } = place
   const directory = await lookDirectory(context, machine.host, server)
   const running = await lookRunning(context, machine, { server, directory, asked })
-  const answer = running === undefined ? {} : await askSql(context, server, { running, asked })
+  const answer =
+    running === undefined || directory.state !== 'data'
+      ? {}
+      : await askSql(context, server, { running, asked, control: directory.control })
   return {
     name: server.name,
     hostError: undefined,
@@ -152,7 +157,11 @@ async function lookPort(
 async function askSql(
   context: ClusterContext,
   server: ServerWanted,
-  place: { readonly running: RunningFound; readonly asked: ServerAsked },
+  place: {
+    readonly running: RunningFound
+    readonly asked: ServerAsked
+    readonly control: ControlFile
+  },
 ): Promise<{ sql?: SqlFound; sqlError?: FoundError }> {
   const connection = adminConnection(context, server, place.running)
   try {
@@ -160,7 +169,13 @@ async function askSql(
       ...connection,
       statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     })
-    return { sql: await lookSql(sql, place.asked.roles) }
+    const answer = await lookSql(sql, place.asked.roles)
+    const { systemIdentifier } = place.control
+    if (answer.systemIdentifier === systemIdentifier) return { sql: answer }
+    throw new BackstayError(
+      'POSTGRES_IDENTITY',
+      `Another server answers for "${server.name}" at ${connection.host}:${connection.port}: its system identifier is ${answer.systemIdentifier}, that of the data directory is ${systemIdentifier}`,
+    )
   } catch (error) {
     const { code, message, hint } = factOf(error)
     return { sqlError: { code, message, hint } }

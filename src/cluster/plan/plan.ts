@@ -12,6 +12,7 @@ import { blocker, type Problem, warning } from './problem.ts'
 import { rolesWanted } from './roles.ts'
 import { isError, serverProblems } from './server-problems.ts'
 import type { ServerPlan } from './server-plan.ts'
+import { slotProblems } from './slots.ts'
 import { planStandby } from './standby-plan.ts'
 import { planTidying } from './tidy-plan.ts'
 import { planRepository } from './repository-plan.ts'
@@ -28,7 +29,7 @@ export interface Plan {
 
 /** Plans. Two calls with the same arguments give the same plan. */
 export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
-  const early = inspectionProblems(wanted, found)
+  const early = [...slotProblems(wanted), ...inspectionProblems(wanted, found)]
   const leader = findLeader(wanted, found)
   if (leader.kind === 'undecided') {
     return { steps: [], problems: [...early, ...leader.problems], primary: undefined }

@@ -18,8 +18,28 @@ export interface RoleWanted {
 
 const UNLIMITED = -1
 
-/** Roles of the wish, in the order they are made. All of them can log in and replicate. */
+/** Roles of the wish, in the order they are made. All of them can log in and replicate. Each name once: a role may do two jobs. */
 export function rolesWanted(wanted: ClusterWanted): readonly RoleWanted[] {
+  const byName = new Map<string, RoleWanted>()
+  for (const role of jobs(wanted)) {
+    const other = byName.get(role.name)
+    byName.set(role.name, other === undefined ? role : both(other, role))
+  }
+  return [...byName.values()]
+}
+
+function both(one: RoleWanted, other: RoleWanted): RoleWanted {
+  const isLimited = one.connectionLimit !== UNLIMITED && other.connectionLimit !== UNLIMITED
+  return {
+    name: one.name,
+    purpose: `${one.purpose}, ${other.purpose}`,
+    connectionLimit: isLimited ? one.connectionLimit + other.connectionLimit : UNLIMITED,
+    memberOf: [...new Set([...one.memberOf, ...other.memberOf])],
+    execute: [...new Set([...one.execute, ...other.execute])],
+  }
+}
+
+function jobs(wanted: ClusterWanted): readonly RoleWanted[] {
   const { replication, backup } = wanted
   const roles: RoleWanted[] = [
     {

@@ -35,6 +35,8 @@ export function planStandby(
   const configuration = planConfiguration(wanted, found, settings)
   const following = planFollowing(wanted, server, place)
   const effect = strongest([configuration.effect, following.effect])
+  const silence = sqlProblems(found, { effect })
+  const isDisturbed = effect === 'restart' || following.steps.length > 0
   return {
     steps: [
       ...directorySteps(found),
@@ -46,11 +48,12 @@ export function planStandby(
         reason: configuration.reason || following.reason,
       }),
       ...leftSlotSteps(found),
-      ...attachSteps(found, primary, effect === 'restart' || following.steps.length > 0),
+      ...(silence.length > 0 ? [] : attachSteps(found, primary, isDisturbed)),
     ],
     problems: [
       ...configuration.problems,
-      ...sqlProblems(found, { effect }),
+      // One standby that does not answer (it may still recover) is no reason to leave the others alone.
+      ...silence.map((problem) => ({ ...problem, severity: 'warning' as const })),
       ...conninfoProblems(wanted, server, place),
     ],
   }

@@ -179,6 +179,7 @@ export function readingOf(world: World): WalReading {
       const transactions = records.filter((record) => record.kind === 'transaction')
       const times = transactions.map((record) => record.timeMs)
       const match = records.find((record) => {
+        if (question?.find === 'record') return true
         if (question?.find === 'transaction') {
           return record.kind === 'transaction' && record.xid === question.xid
         }
@@ -230,22 +231,26 @@ export function simulate(
   const { target } = wish
   if (target.type === 'immediate') return { stopsAt: stop }
   if (target.type === 'none') return goesOn(way, heldTo) ? undefined : { stopsAt: heldTo }
-  if (target.type === 'time' && target.timeUs < BigInt(Date.parse(backup.finishedAt)) * 1000n) {
-    return undefined
-  }
+  if (isBeforeEnd(target, backup)) return undefined
   const replayed = replay(way, { from: Number(backup.startLsn), heldTo, target })
   if (target.type === 'lsn') {
-    if (Number(target.lsn) < stop || Number(target.lsn) > heldTo) return undefined
-    return { stopsAt: replayed.stop?.end ?? replayed.last }
+    const isHeld = Number(target.lsn) >= stop && Number(target.lsn) <= heldTo
+    return isHeld ? { stopsAt: replayed.stop?.end ?? replayed.last } : undefined
   }
-  if (replayed.stop === undefined && target.type === 'time') {
-    // The moment of the last transaction held is the end of what is held.
-    const isLast =
-      replayed.lastTimeMs !== undefined && target.timeUs <= BigInt(replayed.lastTimeMs) * 1000n
-    return isLast ? { stopsAt: replayed.last } : undefined
+  if (replayed.stop !== undefined) {
+    return replayed.stop.start < stop ? undefined : { stopsAt: replayed.stop.end }
   }
-  if (replayed.stop === undefined || replayed.stop.start < stop) return undefined
-  return { stopsAt: replayed.stop.end }
+  return isMomentOfLast(target, replayed.lastTimeMs) ? { stopsAt: replayed.last } : undefined
+}
+
+function isBeforeEnd(target: RestoreTarget, backup: BackupInfo): boolean {
+  return target.type === 'time' && target.timeUs < BigInt(Date.parse(backup.finishedAt)) * 1000n
+}
+
+/** The moment of the last transaction held is the end of what is held. */
+function isMomentOfLast(target: RestoreTarget, lastTimeMs: number | undefined): boolean {
+  if (target.type !== 'time' || lastTimeMs === undefined) return false
+  return target.timeUs <= BigInt(lastTimeMs) * 1000n
 }
 
 /** The timelines from the backup's to the wanted one, if that descends from the backup. */

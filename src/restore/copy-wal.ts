@@ -1,0 +1,65 @@
+/**
+ * Puts the WAL that recovery will read into the restored directory's own pg_wal, so that the server needs nothing of Backstay
+ * and may not even be able to read the repository. It costs the room of that WAL; without it the server fetches WAL while it recovers.
+ */
+import { join } from 'node:path'
+import { replaceFile } from '../host/local-files.ts'
+import { formatHistoryName, formatSegmentName, segmentOf } from '../postgres/segment-name.ts'
+import { addBytes, type Lsn } from '../postgres/lsn.ts'
+import type { ClusterRepository } from '../repository/cluster-repository.ts'
+import { readWalFile } from '../wal/read-wal-file.ts'
+import type { Owner } from './file-job.ts'
+import type { RestorePlan } from './plan.ts'
+import type { PathPart } from './timeline-path.ts'
+
+/**
+ * The restore_command of a directory that holds its own WAL: nothing is ever there, so PostgreSQL looks into pg_wal.
+ * Recovery without any restore_command is refused by PostgreSQL.
+ */
+export const NO_RESTORE_COMMAND = 'false'
+
+/** Where the WAL goes. */
+export interface WalDestination {
+  readonly directory: string
+  readonly owner: Owner | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Copies it, one file at a time. Not durable before the directory is synced. @throws what reading the repository throws. */
+export async function copyWal(
+  repository: ClusterRepository,
+  plan: RestorePlan,
+  destination: WalDestination,
+): Promise<void> {
+  for (const name of walFilesOf(plan, repository.identity.segmentBytes)) {
+    destination.signal?.throwIfAborted()
+    const file = await readWalFile(repository, name)
+    // At a timeline switch the segment is often held under only one of its two names.
+    if (file === undefined) continue
+    const path = join(destination.directory, 'pg_wal', name)
+    await replaceFile(path, file.content, { mode: 0o600, owner: destination.owner })
+  }
+}
+
+/** Names of the history files and segments along the plan's path. Pure. */
+export function walFilesOf(
+  plan: Pick<RestorePlan, 'path' | 'wal'>,
+  segmentBytes: number,
+): readonly string[] {
+  return plan.path.flatMap((part) => [
+    ...(part.timeline > 1 ? [formatHistoryName(part.timeline)] : []),
+    ...segmentsOf(part, plan.wal.endLsn, segmentBytes),
+  ])
+}
+
+function segmentsOf(part: PathPart, walEnd: Lsn, segmentBytes: number): string[] {
+  const { timeline } = part
+  const end = part.to === undefined || walEnd < part.to ? walEnd : part.to
+  if (end < part.from) return []
+  const first = segmentOf(part.from, { timeline, segmentBytes }).number
+  const last = segmentOf(end > part.from ? addBytes(end, -1) : end, { timeline, segmentBytes })
+  const count = Number(last.number - first) + 1
+  return Array.from({ length: count }, (_, index) =>
+    formatSegmentName({ timeline, number: first + BigInt(index) }, segmentBytes),
+  )
+}
