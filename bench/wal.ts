@@ -15,12 +15,7 @@ import { listenForControl } from '../src/service/control-server.ts'
 import { WalServer } from '../src/service/serve-wal.ts'
 import { openStore } from '../src/store/open-store.ts'
 import { systemClock } from '../src/util/clock.ts'
-import {
-  debianBinaries,
-  openPostgres,
-  startPostgres,
-  type TestServer,
-} from '../test/harness/postgres.ts'
+import { debianBinaries, startPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { temporaryDirectory } from '../test/harness/temporary-directory.ts'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 import { until } from '../test/harness/until.ts'
@@ -58,7 +53,7 @@ function fail(reason: string): never {
 async function openServer(settings: Record<string, string | number> = {}): Promise<TestServer> {
   return await startPostgres({
     major: 15,
-    binaries: binaries as string,
+    binaries,
     settings: {
       fsync: 'on',
       shared_buffers: '256MB',
@@ -161,7 +156,7 @@ function startReceivewal(
 ): AsyncDisposable & { child: ChildProcess } {
   const { host, port, user, password } = pg.connection
   const conninfo = `host=${host} port=${port} user=${user} application_name=vault`
-  const program = join(binaries as string, 'pg_receivewal')
+  const program = join(binaries, 'pg_receivewal')
   const slot = ['--slot', 'theirs']
   const environment = { PATH: '/usr/bin:/bin', PGPASSWORD: password }
   execFileSync(program, ['-d', conninfo, ...slot, '--create-slot', '--if-not-exists'], {
@@ -190,7 +185,7 @@ async function pgbench(pg: TestServer, clients: number): Promise<Latency> {
   const { host, port, user, password } = pg.connection
   const options = ['-h', host, '-p', String(port), '-U', user, '-n', '-M', 'prepared', '-f', script]
   const load = ['-c', String(clients), '-j', '1', '-T', String(seconds), '-l', '--log-prefix=log']
-  const child = spawn(join(binaries as string, 'pgbench'), [...options, ...load, 'postgres'], {
+  const child = spawn(join(binaries, 'pgbench'), [...options, ...load, 'postgres'], {
     cwd: folder.path,
     env: { PATH: '/usr/bin:/bin', PGPASSWORD: password },
     stdio: ['ignore', 'ignore', 'ignore'],

@@ -119,15 +119,17 @@ function* manifestEntries(path, info) {
       else if (kind === 3) yield readFile(bytes, packs)
       else if (kind === 4)
         yield { kind: 'link', path: bytes.string(), mode: bytes.varint(), target: bytes.string() }
-      else if (kind === 0) {
-        for (let n = 0; n < 4; n += 1) bytes.varint()
-        const digest = hash.update(bytes.buffer.subarray(0, begin)).digest()
-        return digest.equals(bytes.take(32)) || fail('manifest: wrong checksum inside')
-      } else fail(`manifest: record of kind ${kind}`)
+      else if (kind === 0) return checkEnd(bytes, hash.update(bytes.buffer.subarray(0, begin)))
+      else fail(`manifest: record of kind ${kind}`)
     }
     hash.update(bytes.buffer)
   }
   return fail('manifest: no end')
+}
+
+function checkEnd(bytes, hash) {
+  for (let n = 0; n < 4; n += 1) bytes.varint()
+  if (!hash.digest().equals(bytes.take(32))) fail('manifest: wrong checksum inside')
 }
 
 function readFile(bytes, packs) {
@@ -282,6 +284,7 @@ function restore(repository, cluster, wanted, options) {
   fs.mkdirSync(target, { recursive: true, mode: 0o700 })
   fs.chmodSync(target, 0o700)
   for (const { oid, location } of info.tablespaces) {
+    if (!location.startsWith('/')) continue
     const place = options.tablespaces.get(String(oid)) ?? location
     fs.mkdirSync(place, { recursive: true, mode: 0o700 })
     if (fs.readdirSync(place).length > 0) fail(`tablespace ${oid}: ${place} is not empty`)

@@ -52,7 +52,7 @@ export class LocalHost implements Host {
     const words = user === this.#users.self ? command : asUser(user, command)
     const child = { directory, environment, timeoutMs, input, signal }
     const result = await runChild(words, child).catch((error: unknown) => {
-      throw signal?.aborted === true ? error : cannotStart(this.name, command, error)
+      throw signal?.aborted === true ? error : cannotStart(this.name, words, error)
     })
     if (result.timedOut) throw timedOut(this.name, command, { timeoutMs, result })
     const { exitCode } = result

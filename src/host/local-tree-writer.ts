@@ -150,8 +150,11 @@ export class LocalTreeWriter implements TreeWriter {
     if (owner !== undefined) lchownSync(path, owner.uid, owner.gid)
   }
 
+  /** Remembers what `sync` must make durable; the tree's own entry has been since it was opened. */
   #touch(path: string): void {
-    if (this.#unsynced.size <= SINGLE_SYNCS) this.#unsynced.add(path).add(dirname(path))
+    if (this.#unsynced.size > SINGLE_SYNCS) return
+    this.#unsynced.add(path)
+    if (path !== this.#directories.root) this.#unsynced.add(dirname(path))
   }
 
   async #guard(action: string, work: () => void | Promise<void>): Promise<void> {

@@ -33,7 +33,7 @@ export async function syncFileSystems(directories: readonly string[]): Promise<v
   const result = await runSync(directories)
   if (result?.exitCode === 0) return
   const said = result?.stderr.toString().trim() ?? ''
-  if (result === undefined || /option|usage|multi-call/i.test(said)) {
+  if (result === undefined || /(invalid|unrecognized) option|^usage:/im.test(said)) {
     for (const directory of directories) await syncTree(directory)
     return
   }

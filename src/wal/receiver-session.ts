@@ -97,7 +97,10 @@ interface Attempt {
 
 type Accepted = Extract<StartDecision, { kind: 'stream' }>
 
-/** Each position in turn until the server still has the WAL there; a slot that is missing or invalid is made anew once. */
+/**
+ * Each position in turn until the server still has the WAL there. At the first refusal the slot is made anew: it is missing, or
+ * invalidated (which only 18 says), or did not hold the WAL that we needed; in each case it is worth nothing.
+ */
 async function tryCandidates(attempt: Attempt, decision: Accepted): Promise<WalStreamEnd> {
   const { connection, surroundings } = attempt
   const { options } = surroundings
@@ -106,12 +109,11 @@ async function tryCandidates(attempt: Attempt, decision: Accepted): Promise<WalS
   for (let start = untried[0]; start !== undefined; start = untried[0]) {
     const end = await streamFrom(attempt, decision, start)
     if (end.reason !== 'refused') return end
-    if (isAboutSlot(end)) {
-      if (!mayMakeSlot) throw end.error
-      mayMakeSlot = false
-      await renewSlot(connection, surroundings, end)
-      continue
-    }
+    const isAboutSlot = saysSlot(end.error)
+    if (isAboutSlot && !mayMakeSlot) throw end.error
+    if (mayMakeSlot) await renewSlot(connection, surroundings, end)
+    mayMakeSlot = false
+    if (isAboutSlot) continue
     untried.shift()
     if (untried[0] === undefined) throw end.error
     untried[0] = await narrowGap(attempt, start, untried[0])
@@ -131,7 +133,7 @@ async function narrowGap(
   return { timeline, lsn: await findOldestWal(connection, search, surroundings.options) }
 }
 
-function isAboutSlot({ error }: StreamRefused): boolean {
+function saysSlot(error: BackstayError): boolean {
   return error.code === 'SLOT_MISSING' || error.details['sqlstate'] === OBJECT_NOT_IN_STATE
 }
 

@@ -55,7 +55,10 @@ async function keepHistory(
   return history
 }
 
-/** The slot's position where the server can tell it (15+); a missing slot is made. Before 15 `createSlot` follows SLOT_MISSING. */
+/**
+ * The slot's position where the server can tell it (15+). A missing slot is made, an invalidated one replaced: it has no position any
+ * more and holds nothing back. Before 15 the session finds that out when the server refuses to stream.
+ */
 async function prepareSlot(
   connection: ReplicationConnection,
   options: ReceiverOptions,
@@ -63,8 +66,9 @@ async function prepareSlot(
   const { slot } = options
   if (slot === undefined || connection.major < 15) return undefined
   const found = await connection.readReplicationSlot(slot)
-  if (found !== undefined || !options.createSlot) return found?.restartLsn
-  await createSlot(connection, options)
+  if (found?.restartLsn !== undefined || !options.createSlot) return found?.restartLsn
+  if (found === undefined) await createSlot(connection, options)
+  else await replaceSlot(connection, options)
   return (await connection.readReplicationSlot(slot))?.restartLsn
 }
 
@@ -83,7 +87,7 @@ export async function createSlot(
   }
 }
 
-/** Replaces a slot that the server has invalidated: it holds nothing back any more and cannot be used again. */
+/** Replaces a slot that is worth nothing any more. */
 export async function replaceSlot(
   connection: ReplicationConnection,
   options: ReceiverOptions,
@@ -91,5 +95,8 @@ export async function replaceSlot(
   const slot = options.slot as string
   await connection.dropSlot(slot)
   await connection.createPhysicalSlot(slot)
-  options.onEvent({ kind: 'slot-created', text: `Replaced slot "${slot}", which was invalidated` })
+  options.onEvent({
+    kind: 'slot-created',
+    text: `Replaced slot "${slot}", which did not hold the WAL needed`,
+  })
 }

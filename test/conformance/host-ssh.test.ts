@@ -51,11 +51,16 @@ describe('SshHost', { skip }, () => {
 
   describe('with sudo', { skip: noSudo }, () => {
     const password = "it's \\ a $ecret"
-    const user = temporaryUser(password)
-    const sudoers = temporarySudoers(`${user.name} ALL=(ALL) ALL`)
-    after(() => {
+    let user: ReturnType<typeof temporaryUser>
+    let sudoers: Disposable
+    before(() => {
+      user = temporaryUser(password)
+      sudoers = temporarySudoers(`${user.name} ALL=(ALL) ALL`)
+    })
+    after(async () => {
+      for (const host of open.splice(0)) await host.close()
       sudoers[Symbol.dispose]()
-      user[Symbol.dispose]()
+      await user[Symbol.asyncDispose]()
     })
 
     hostConformance('root by sudo with a password', async () =>

@@ -42,9 +42,9 @@ function counted<A extends unknown[], R>(
 
 const files: FileSystem = {
   ...nodeFileSystem,
-  createFile: counted(nodeFileSystem.createFile),
-  link: counted(nodeFileSystem.link),
-  unlink: counted(nodeFileSystem.unlink),
+  createFile: counted(async (path: string) => nodeFileSystem.createFile(path)),
+  link: counted(async (from: string, to: string) => nodeFileSystem.link(from, to)),
+  unlink: counted(async (path: string) => nodeFileSystem.unlink(path)),
 }
 
 const store = new DiskStore(wish.directory, files)

@@ -247,6 +247,26 @@ describe('taking a backup', () => {
     assert.ok((await verify(repository, backup.id)).isGood)
   })
 
+  for (const [what, path, damage] of [
+    ['a pack of the reference is missing', packOf, rm],
+    ['a pack of the reference is cut', packOf, async (file: string) => truncate(file, 5000)],
+    [
+      'the manifest of the reference is damaged',
+      (info: BackupInfo) => `test/backups/${info.id}/manifest.zst`,
+      flipAt(0.5),
+    ],
+  ] as const) {
+    it(`takes a full when ${what}, and says so`, async () => {
+      const reference = await backUp(pg, repository, { full: true })
+      await damaged(path(reference), damage, async () => {
+        const info = await backUp(pg, repository)
+        assert.equal(info.type, 'full')
+        assert.match(info.fullBecause ?? '', new RegExp(`backup ${reference.id} is damaged`))
+        assert.ok((await verify(repository, info.id)).isGood)
+      })
+    })
+  }
+
   for (const [errno, code] of [
     ['ENOSPC', 'DISK_SPACE'],
     ['EROFS', 'STORE'],

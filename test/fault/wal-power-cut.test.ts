@@ -19,7 +19,7 @@ import { spoolOf } from '../../src/wal/spool-place.ts'
 import { startPostgres, type TestServer } from '../harness/postgres.ts'
 import { temporaryDirectory } from '../harness/temporary-directory.ts'
 import { isRoot } from '../harness/unprivileged-user.ts'
-import { claimFor, SLOT, spawnReceiver } from '../integration/wal/support.ts'
+import { claimFor, SLOT, spawnReceiver, untilReceived } from '../integration/wal/support.ts'
 
 const IMAGE_BYTES = 400 * 1024 * 1024
 const canMount = isRoot && existsSync('/dev/loop-control') && existsSync('/usr/sbin/mkfs.ext4')
@@ -71,8 +71,9 @@ async function receiveAndCut(
   await claimFor(pg, before.path)
   await using receiver = spawnReceiver(pg, before.path)
   await pg.query('create table load(text text)')
-  const until = Date.now() + 500 + Math.random() * 1500
-  while (Date.now() < until) {
+  await untilReceived(pg)
+  const end = Date.now() + 500 + Math.random() * 1500
+  while (Date.now() < end) {
     await pg.query(
       `insert into load select repeat(md5(random()::text), 50) from generate_series(1, 200)`,
     )

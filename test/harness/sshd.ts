@@ -1,7 +1,7 @@
 /**
  * A real sshd for tests on 127.0.0.1, with keys, users' authorized_keys and client configuration of its own.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
@@ -60,6 +60,7 @@ export async function startSshd(settings: readonly string[] = []): Promise<TestS
       'KbdInteractiveAuthentication no',
       'PrintMotd no',
       'PermitRootLogin prohibit-password',
+      // Locked passwords do not lock out keys then.
       'UsePAM yes',
       'StrictModes no',
       'PidFile none',
@@ -98,7 +99,7 @@ export async function startSshd(settings: readonly string[] = []): Promise<TestS
 }
 
 /** A user of this machine for the time of a test, with a password for sudo. Only root can make one. */
-export function temporaryUser(password: string): Disposable & { readonly name: string } {
+export function temporaryUser(password: string): AsyncDisposable & { readonly name: string } {
   const name = `backstay-test-${process.pid}`
   execFileSync('useradd', [
     '--no-create-home',
@@ -111,7 +112,10 @@ export function temporaryUser(password: string): Disposable & { readonly name: s
   execFileSync('chpasswd', { input: `${name}:${password}\n` })
   return {
     name,
-    [Symbol.dispose]: () => void execFileSync('userdel', [name], { stdio: 'ignore' }),
+    async [Symbol.asyncDispose]() {
+      const remove = (): boolean => spawnSync('userdel', [name], { stdio: 'ignore' }).status === 0
+      await until(`the last process of ${name} to end`, remove)
+    },
   }
 }
 

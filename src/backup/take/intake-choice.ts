@@ -104,6 +104,7 @@ export class IntakeChoice {
       record: this.#record(file, true),
       reference: known,
       emptied: this.#emptied,
+      packs: reference.packs,
       changedSince: reference.startLsn,
       limitLsn: this.#tools.limitLsn(),
       firstBlock: parseRelationPath(file.path)?.firstBlock ?? 0,

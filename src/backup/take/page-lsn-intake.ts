@@ -1,10 +1,13 @@
 /**
  * A relation file of which only pages that changed since the reference backup are stored: those whose LSN is at or
- * after the reference's start, and those without LSN. The server sends all of it.
+ * after the reference's start, and those without LSN unless they are, byte for byte, as in the reference. The server sends all
+ * of it.
  */
 import type { Lsn } from '../../postgres/lsn.ts'
 import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
 import type { ManifestFile } from '../../repository/manifest-entry.ts'
+import type { PackReader } from '../../repository/pack-reader.ts'
+import { SliceReader } from '../../repository/slice-reader.ts'
 import type { UnitResult } from '../../repository/unit-job.ts'
 import type { UnitPacker } from '../../repository/unit-packer.ts'
 import type { FileIntake } from './file-intake.ts'
@@ -21,6 +24,8 @@ export interface PageLsnContext {
   readonly reference: ManifestFile
   /** Pages from there are stored anew, changed or not. */
   readonly emptied: EmptiedPacks
+  /** Reads pages of the reference. */
+  readonly packs: PackReader
   /** Start of the reference backup. */
   readonly changedSince: Lsn
   /** Pages changed at or after this backup's start are not judged. */
@@ -34,6 +39,8 @@ export interface PageLsnContext {
 /** Sends window after window to the workers. */
 export class PageLsnIntake implements FileIntake {
   readonly #context: PageLsnContext
+  /** The file as it is in the reference. */
+  readonly #before: SliceReader
   #window: Window | undefined
   #fill = 0
   /** Of the window's first byte in the file. */
@@ -41,6 +48,7 @@ export class PageLsnIntake implements FileIntake {
 
   constructor(context: PageLsnContext) {
     this.#context = context
+    this.#before = new SliceReader(context.reference, context.packs)
   }
 
   data(chunk: Uint8Array): void | Promise<void> {
@@ -95,7 +103,7 @@ export class PageLsnIntake implements FileIntake {
   }
 
   async #settle(bytes: Buffer, fileOffset: number, result: UnitResult): Promise<void> {
-    for (const { from, to } of this.#storedRuns(bytes.length, fileOffset, result)) {
+    for (const { from, to } of await this.#storedRuns(bytes, fileOffset, result)) {
       await this.#store(bytes.subarray(from, to), fileOffset + from)
     }
     this.#context.record.examined(
@@ -105,30 +113,44 @@ export class PageLsnIntake implements FileIntake {
   }
 
   /** Stretches of the window that must be stored, neighbours joined. */
-  #storedRuns(
-    length: number,
+  async #storedRuns(
+    bytes: Buffer,
     fileOffset: number,
     result: UnitResult,
-  ): { from: number; to: number }[] {
-    const { reference, emptied } = this.#context
-    const bad = new Set(result.badBlocks[0])
+  ): Promise<{ from: number; to: number }[]> {
     const firstBlock = this.#context.firstBlock + fileOffset / PAGE_BYTES
+    const bad = new Set(result.badBlocks[0]?.map((block) => block - firstBlock))
     const runs: { from: number; to: number }[] = []
-    for (let page = 0; page * PAGE_BYTES < length; page += 1) {
+    for (let page = 0; page * PAGE_BYTES < bytes.length; page += 1) {
       const from = page * PAGE_BYTES
-      const to = Math.min(length, from + PAGE_BYTES)
-      const isStored =
-        to - from < PAGE_BYTES ||
-        fileOffset + to > reference.sizeBytes ||
-        isMarked(result.changed, page) ||
-        bad.has(firstBlock + page) ||
-        emptied.takes(reference, fileOffset + from)
+      const content = bytes.subarray(from, from + PAGE_BYTES)
+      const isMarked = bad.has(page) || isBitSet(result.changed, page)
+      const isStored = isMarked
+        ? bad.has(page) || (await this.#differs(content, fileOffset + from))
+        : this.#mustMove(content, fileOffset + from)
       if (!isStored) continue
       const last = runs.at(-1)
-      if (last?.to === from) last.to = to
-      else runs.push({ from, to })
+      if (last?.to === from) last.to = from + content.length
+      else runs.push({ from, to: from + content.length })
     }
     return runs
+  }
+
+  /** Pages without LSN are marked as changed, but most were only never logged: the reference's bytes decide. */
+  async #differs(content: Buffer, fileOffset: number): Promise<boolean> {
+    const { reference } = this.#context
+    if (content.length < PAGE_BYTES || content.readBigUInt64LE(0) !== 0n) return true
+    if (fileOffset + PAGE_BYTES > reference.sizeBytes) return true
+    const before = await this.#before.read(fileOffset, PAGE_BYTES)
+    return !content.equals(before) || this.#mustMove(content, fileOffset)
+  }
+
+  /** What the reference does not have as a whole page, or has in a pack that is to be emptied. */
+  #mustMove(content: Buffer, fileOffset: number): boolean {
+    const { reference, emptied } = this.#context
+    const end = fileOffset + PAGE_BYTES
+    if (content.length < PAGE_BYTES || end > reference.sizeBytes) return true
+    return emptied.takes(reference, fileOffset)
   }
 
   async #store(bytes: Uint8Array, fileOffset: number): Promise<void> {
@@ -149,6 +171,6 @@ export class PageLsnIntake implements FileIntake {
   }
 }
 
-function isMarked(bitmap: Uint8Array | undefined, page: number): boolean {
+function isBitSet(bitmap: Uint8Array | undefined, page: number): boolean {
   return bitmap === undefined || ((bitmap[page >> 3] ?? 0) & (1 << (page & 7))) !== 0
 }

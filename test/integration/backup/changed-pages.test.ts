@@ -3,6 +3,12 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fetchedWal } from '../../../src/backup/fetched-wal.ts'
+import { parseLsn } from '../../../src/postgres/lsn.ts'
+import type { BackupInfo } from '../../../src/repository/backup-info.ts'
+import { openCluster } from '../../../src/repository/cluster-repository.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
+import { systemClock } from '../../../src/util/clock.ts'
 import {
   matrixMajors,
   startPostgres,
@@ -85,6 +91,18 @@ async function contents(directory: string): Promise<Map<string, string>> {
   return files
 }
 
+/** What a receiver would have done: all WAL from the backup's start to now into the repository. */
+async function fetchAllWal(pg: TestServer, repository: string, since: BackupInfo): Promise<void> {
+  const cluster = await openCluster(new DiskStore(repository), 'test', systemClock)
+  const signal = AbortSignal.timeout(60_000)
+  const [row] = await pg.query('select pg_current_wal_lsn()::text as lsn')
+  const endLsn = parseLsn(String(row?.['lsn']))
+  assert.ok(endLsn !== undefined)
+  await using wal = await fetchedWal(pg.connection)(cluster, signal)
+  const range = { timeline: 1, startLsn: since.startLsn, endLsn }
+  await wal.ensure(range, { timeoutMs: 60_000, signal, finishedOnly: false })
+}
+
 describe('changed-pages backup', () => {
   for (const major of matrixMajors()) {
     for (const summarize of major >= 17 ? [true, false] : [false]) {
@@ -149,5 +167,55 @@ describe('changed-pages backup', () => {
     for (const [sql, database] of CHECKS) {
       assert.deepEqual(await restored.query(sql, database), await pg.query(sql, database), sql)
     }
+  })
+
+  it('goes on by page LSN when the server has no summaries since the reference, and says so', async () => {
+    await using directory = temporaryDirectory()
+    const settings = { max_wal_size: '64MB', min_wal_size: '32MB', autovacuum: 'off' }
+    await using pg = await startPostgres({ major: 18, settings })
+    await pg.query(`create table t as select g as id from generate_series(1, 5000) g`)
+    const repository = join(directory.path, 'repository')
+    const first = await backUp(pg, repository)
+    await pg.query(`update t set id = -id where id % 50 = 0`)
+    for (let n = 0; n < 3; n += 1) {
+      await pg.query('create table x as select 1 as one; drop table x')
+      await pg.query('select pg_switch_wal()')
+      await fetchAllWal(pg, repository, first)
+    }
+    // Without the WAL the server cannot make up the summaries later.
+    await pg.query('checkpoint')
+    await pg.query('checkpoint')
+    await pg.query('alter system set summarize_wal = on')
+    await pg.query('select pg_reload_conf()')
+    const warnings: string[] = []
+    const info = await backUp(pg, repository, {
+      onEvent: (event) => void (event.kind === 'warning' && warnings.push(event.text)),
+    })
+    assert.equal(info.method, 'page-lsn', info.fullBecause ?? '')
+    assert.match(warnings.join(), /summaries .*changed pages are found by their LSN instead/)
+    assert.ok(info.bytes.changed < first.bytes.changed / 2)
+  })
+
+  it('becomes a full when WAL since the reference is gone, and says why', async () => {
+    await using directory = temporaryDirectory()
+    await using pg = await startPostgres({
+      major: 18,
+      settings: { max_wal_size: '32MB', min_wal_size: '32MB' },
+    })
+    const repository = join(directory.path, 'repository')
+    const first = await backUp(pg, repository)
+    for (let n = 0; n < 6; n += 1) {
+      await pg.query('create table x as select 1 as one; drop table x')
+      await pg.query('select pg_switch_wal()')
+      await pg.query('checkpoint')
+    }
+    const second = await backUp(pg, repository)
+    assert.equal(second.type, 'full')
+    assert.match(
+      second.fullBecause ?? '',
+      new RegExp(`the WAL since backup ${first.id} is not held without a gap`),
+    )
+    const third = await backUp(pg, repository)
+    assert.equal(third.type, 'changed-pages', third.fullBecause ?? '')
   })
 })

@@ -16,7 +16,7 @@ import {
   type TestServer,
 } from '../../harness/postgres.ts'
 import { until } from '../../harness/until.ts'
-import { backUp, giveToServer, readRepository, restoreAndOpen } from './support.ts'
+import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from './support.ts'
 
 const run = promisify(execFile)
 const KEEP = { wal_keep_size: '1GB' }
@@ -36,12 +36,12 @@ const BANK = `select (select sum(balance) from account) as money,
 
 /** Moves money as fast as it goes until it is disposed. */
 function busy(pg: TestServer): AsyncDisposable & { readonly transfers: () => number } {
-  let stopping = false
+  const stop = new AbortController()
   let transfers = 0
   const work = async (lane: number): Promise<void> => {
     const client = new Client({ ...pg.connection, database: 'postgres', password: pg.password })
     await client.connect()
-    while (!stopping) {
+    while (!stop.signal.aborted) {
       // Accounts of a lane are used once each, so that the transfers must tally with the balances.
       const giver = transfers * 2 + 1
       transfers += 1
@@ -61,7 +61,7 @@ function busy(pg: TestServer): AsyncDisposable & { readonly transfers: () => num
   return {
     transfers: () => transfers,
     [Symbol.asyncDispose]: async () => {
-      stopping = true
+      stop.abort()
       await Promise.all(lanes)
     },
   }
@@ -92,6 +92,7 @@ describe('backup of a busy server', () => {
         infos.push(await backUp(pg, repository, slow))
         infos.push(await backUp(pg, repository, slow))
       }
+      await verifyAll(repository)
       assert.deepEqual(
         infos.map((info) => info.method),
         ['stream', method],
@@ -175,6 +176,7 @@ describe('backup of a standby', () => {
         assert.deepEqual(await restored.query(rows), expected)
       }
 
+      await verifyAll(repository)
       await standby.query('select pg_promote()')
       await until(
         'the promotion',
@@ -182,6 +184,7 @@ describe('backup of a standby', () => {
       )
       await standby.query(`update t set text = 'promoted' where id % 10 = 0`)
       const after = await backUp(standby, repository)
+      await verifyAll(repository)
       assert.equal(after.timeline, 2)
       assert.equal(after.source.role, 'primary')
       assert.deepEqual(
@@ -246,6 +249,7 @@ describe('WAL segments of other sizes', () => {
       assert.equal(info.postgres.segmentBytes, megabytes * 1024 * 1024)
       await pg.query(`update t set text = 'x' where id % 10 = 0`)
       const second = await backUp(pg, repository)
+      await verifyAll(repository)
       assert.equal(second.type, 'changed-pages', second.fullBecause ?? '')
       await using restored = await restoreAndOpen(pg, {
         directory: repository,

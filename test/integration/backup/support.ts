@@ -1,6 +1,7 @@
 /**
  * Taking backups of test servers, and restoring them with the standalone reader.
  */
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chown, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +9,10 @@ import { promisify } from 'node:util'
 import { fetchedWal } from '../../../src/backup/fetched-wal.ts'
 import { takeBackup } from '../../../src/backup/take/take-backup.ts'
 import type { TakeBackupOptions } from '../../../src/backup/take/take-options.ts'
+import { verifyBackup } from '../../../src/backup/verify/verify-backup.ts'
 import type { BackupInfo } from '../../../src/repository/backup-info.ts'
+import { listBackups } from '../../../src/repository/catalogue.ts'
+import { openCluster } from '../../../src/repository/cluster-repository.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { openPostgres, type TestServer } from '../../harness/postgres.ts'
@@ -47,6 +51,21 @@ export function backUp(
   changes: Partial<TakeBackupOptions> = {},
 ): Promise<BackupInfo> {
   return takeBackup(backupOptions(pg, directory, changes))
+}
+
+/** Verifies every backup that is listed, all of it. */
+export async function verifyAll(directory: string): Promise<void> {
+  const cluster = await openCluster(new DiskStore(directory), 'test', systemClock)
+  for (const { info } of await listBackups(cluster)) {
+    const report = await verifyBackup(cluster, info.id, {
+      samplePercent: 100,
+      seed: 0,
+      sinceMs: undefined,
+      signal: AbortSignal.timeout(120_000),
+      onProgress: () => {},
+    })
+    assert.deepEqual(report.problems, [])
+  }
 }
 
 /** Restores with scripts/read-repository.mjs, as the OS user that servers run as. Returns what it printed. */

@@ -42,9 +42,11 @@ export async function startLoad(pg: TestServer, rounds = 0): Promise<Load> {
   client.on('error', () => undefined)
   await client.connect()
   const moments: Moment[] = []
-  let stopped = false
+  const stopping = new AbortController()
   const run = async (): Promise<void> => {
-    for (let round = rounds + 1; !stopped; round += 1) moments.push(await makeRound(client, round))
+    for (let round = rounds + 1; !stopping.signal.aborted; round += 1) {
+      moments.push(await makeRound(client, round))
+    }
   }
   const running = run()
   running.catch(() => {})
@@ -59,10 +61,12 @@ export async function startLoad(pg: TestServer, rounds = 0): Promise<Load> {
       return moments[goal - 1] as Moment
     },
     stop: async () => {
-      stopped = true
+      stopping.abort()
       await running
       await client.end()
-      return moments.at(-1) as Moment
+      const last = moments.at(-1)
+      if (last === undefined) throw new Error('the load was stopped before its first round')
+      return last
     },
   }
 }
@@ -89,12 +93,13 @@ export async function balancesIn(pg: TestServer): Promise<number[]> {
 async function makeRound(client: Client, round: number): Promise<Moment> {
   const from = firstOf(round) + 1
   const [mirrored, name] = [ACCOUNTS + 1 - from, `round-${round}`]
-  const results = (await client.query(`BEGIN;
+  const results: unknown = await client.query(`BEGIN;
     UPDATE accounts SET balance = balance - ${round} WHERE id BETWEEN ${from} AND ${from + TOUCHED - 1};
     UPDATE accounts SET balance = balance + ${round} WHERE id BETWEEN ${mirrored - TOUCHED + 1} AND ${mirrored};
     SELECT txid_current()::text AS xid;
-    COMMIT`)) as unknown as { rows: Record<string, string>[] }[]
-  const xid = Number(results.find((result) => result.rows[0]?.['xid'])?.rows[0]?.['xid'])
+    COMMIT`)
+  const answers = results as { rows: Record<string, string>[] }[]
+  const xid = Number(answers.find((result) => result.rows[0]?.['xid'])?.rows[0]?.['xid'])
   const { rows } = await client.query<Record<string, string>>(
     `SELECT clock_timestamp()::text AS time, pg_current_wal_insert_lsn()::text AS lsn,
       pg_create_restore_point('${name}')::text AS point`,

@@ -4,7 +4,18 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { BackstayError } from '../../../src/errors/backstay-error.ts'
@@ -45,17 +56,10 @@ async function fixture(): Promise<Fixture> {
   await server.query('CREATE DATABASE other')
   await server.stop()
   const made = await coldBackup(server, join(base.path, 'repository'), '20260101T000000')
-  const { startLsn, postgres, timeline } = made.backup
-  const floor = toLsn(startLsn - (startLsn % BigInt(postgres.segmentBytes)))
-  const range = { timeline, startLsn: floor, endLsn: toLsn(startLsn + 112n) }
   return {
     server,
     ...made,
-    map: {
-      segmentBytes: postgres.segmentBytes,
-      ranges: new Map([[timeline, [range]]]),
-      histories: new Map(),
-    },
+    map: mapOf(made.backup),
     base: base.path,
     restoreCommand: `cp ${server.directory}/pg_wal/%f %p`,
     async [Symbol.asyncDispose]() {
@@ -65,8 +69,15 @@ async function fixture(): Promise<Fixture> {
   }
 }
 
+/** As if the WAL of a stopped server were held: its segment up to the end of the shutdown checkpoint. */
+function mapOf({ startLsn, postgres, timeline }: BackupInfo): ContinuityMap {
+  const { segmentBytes } = postgres
+  const floor = toLsn(startLsn - (startLsn % BigInt(segmentBytes)))
+  const range = { timeline, startLsn: floor, endLsn: toLsn(startLsn + 112n) }
+  return { segmentBytes, ranges: new Map([[timeline, [range]]]), histories: new Map() }
+}
+
 async function takeOver(path: string): Promise<void> {
-  const { chown } = await import('node:fs/promises')
   if (isRoot) await chown(path, unprivilegedUser.uid, unprivilegedUser.gid)
 }
 
@@ -199,4 +210,41 @@ test('an aborted restore can be repeated over what it left', async () => {
   await cp(join(directory, 'PG_VERSION'), join(directory, 'left-over'))
   await restore(f.repository, wish)
   assert.deepEqual(await contentOf(directory), await contentOf(f.server.directory))
+})
+
+test('a file of several stretches is written, checked as a whole, and corrected page by page', async () => {
+  await using base = temporaryDirectory()
+  await using server = await startPostgres({ major: 18, stopped: true })
+  const large = 'base/1/99999'
+  const content = Buffer.alloc(150 * 1024 * 1024)
+  for (let at = 0; at < content.length; at += 4096) content.writeUInt32LE(at, at)
+  // Zeros are not stored; a stretch may begin in the middle of them.
+  content.fill(0, 20 * 1024 * 1024, 90 * 1024 * 1024)
+  await writeFile(join(server.directory, large), content, { mode: 0o600 })
+  const { repository, backup } = await coldBackup(
+    server,
+    join(base.path, 'repository'),
+    '20260101T000000',
+  )
+  const map = mapOf(backup)
+  const directory = join(base.path, 'data')
+  await restore(repository, { directory, map })
+  const path = join(directory, large)
+  assert.ok((await readFile(path)).equals(content))
+
+  const kept = await restore(repository, { directory, map, isDelta: true, allowDataLoss: true })
+  assert.equal(kept.writtenBytes, 0)
+  const damaged = Buffer.from(content)
+  for (const at of [5, 70 * 1024 * 1024, 149 * 1024 * 1024]) damaged[at] = 1
+  await writeFile(path, Buffer.concat([damaged, Buffer.from('more')]))
+  await chmod(path, 0o644)
+  const corrected = await restore(repository, {
+    directory,
+    map,
+    isDelta: true,
+    allowDataLoss: true,
+  })
+  assert.equal(corrected.writtenBytes, 3 * 8192)
+  assert.ok((await readFile(path)).equals(content))
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
 })

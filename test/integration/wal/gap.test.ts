@@ -74,5 +74,5 @@ async function assertGap(pg: TestServer, loseWal: () => Promise<void>): Promise<
   const [hole] = findGaps(await loadContinuity(repository))
   assert.equal(hole?.endLsn, gap.endLsn, 'the map sees the same hole')
   const kinds = receiver.events.map((event) => event.kind)
-  assert.ok(kinds.includes('gap') && kinds.includes('slot-created'))
+  assert.ok(kinds.includes('gap') && kinds.includes('slot-created'), kinds.join(' '))
 }

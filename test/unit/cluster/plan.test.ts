@@ -361,6 +361,16 @@ describe('drift', () => {
 })
 
 describe('standbys', () => {
+  test('one that runs but does not answer is told, and nothing waits for it', () => {
+    const found = bend(healthy(wish()), 'db2', () => ({
+      sql: undefined,
+      sqlError: { code: 'POSTGRES_UNREACHABLE', message: 'it recovers', hint: '' },
+    }))
+    const plan = planOf(found)
+    assert.deepEqual(codes(plan), ['warning POSTGRES_UNREACHABLE db2'])
+    assert.deepEqual(ids(plan), [])
+  })
+
   test('a new one in the file is cloned while the others stay as they are', () => {
     const wanted = wish({ servers: [...wish().servers, server('db3')] })
     const found = healthy(wish())
@@ -469,6 +479,14 @@ describe('bad input changes nothing', () => {
     assert.deepEqual(plan.steps, [])
     return codes(plan)
   }
+
+  test('a receiver that would share a standby’s slot', () => {
+    const backup = {
+      ...(wish().backup as NonNullable<ClusterWanted['backup']>),
+      slot: 'backstay_db2',
+    }
+    assert.deepEqual(refusal(nothing(wish()), wish({ backup })), ['error CONFIG_INVALID vault'])
+  })
 
   test('a port in use names who has it', () => {
     const found = bend(nothing(wish()), 'db1', () => ({ portTakenBy: 'nginx (pid 7)' }))

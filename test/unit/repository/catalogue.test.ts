@@ -13,6 +13,7 @@ import {
 } from '../../../src/repository/catalogue.ts'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
 import { collectGarbage, discardBackup } from '../../../src/repository/garbage.ts'
+import { measureUsage } from '../../../src/repository/usage.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { backup } from '../backup/fixtures.ts'
@@ -141,5 +142,16 @@ describe('garbage', () => {
       '20261101T000000-000001.pack',
     ])
     assert.equal((await cluster.store.listFolders(cluster.names.backups)).length, 1)
+  })
+})
+
+describe('usage', () => {
+  it('counts packs, descriptions and WAL apart', async () => {
+    const cluster = await open()
+    await publish(cluster, 1, ['20261101T000000-000001', '20261101T000000-000002'])
+    await cluster.wal.putHistory(2, Buffer.from('1\t0/3000000\tx\n'))
+    const usage = await measureUsage(cluster)
+    assert.deepEqual([usage.packs, usage.packBytes, usage.walObjects], [2, 8, 1])
+    assert.ok(usage.walBytes > 0 && usage.backupBytes > 500)
   })
 })

@@ -12,6 +12,7 @@ import { type FileSystem, nodeFileSystem } from '../../../src/store/file-system.
 import { thisProcess } from '../../../src/store/process-identity.ts'
 import { temporaryName } from '../../../src/store/temporary-name.ts'
 import { describeStore } from '../../conformance/store.ts'
+import { PowerCutFileSystem } from '../../fault/power-cut-file-system.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 
 describeStore('DiskStore', async () => {
@@ -21,6 +22,11 @@ describeStore('DiskStore', async () => {
     [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
   }
 })
+
+describeStore('DiskStore on a file system in memory', async () => ({
+  store: new DiskStore('/repository', new PowerCutFileSystem()),
+  [Symbol.asyncDispose]: async () => {},
+}))
 
 function failing(errno: string, method: 'createFile' | 'link' | 'syncFolder'): FileSystem {
   return {

@@ -1,0 +1,65 @@
+/**
+ * What ssh and sudo say, read.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { sshError, sudoError } from '../../../src/host/ssh-error.ts'
+
+const target = { host: 'db1', address: '192.0.2.1', began: false, shownHostKey: undefined }
+const TEXTS: readonly (readonly [string, string])[] = [
+  ['refused', 'ssh: connect to host 192.0.2.1 port 22: Connection refused'],
+  ['timeout', 'ssh: connect to host 192.0.2.1 port 22: Connection timed out'],
+  ['timeout', 'Connection timed out during banner exchange'],
+  ['timeout', 'Timeout, server 192.0.2.1 not responding.'],
+  ['no-route', 'ssh: connect to host 192.0.2.1 port 22: No route to host'],
+  ['no-route', 'ssh: connect to host 192.0.2.1 port 22: Network is unreachable'],
+  ['unknown-name', 'ssh: Could not resolve hostname db1: Name or service not known'],
+  ['permission-denied', 'op@192.0.2.1: Permission denied (publickey,password).'],
+  [
+    'permission-denied',
+    'Received disconnect from 192.0.2.1 port 22:2: Too many authentication failures',
+  ],
+  [
+    'host-key-unknown',
+    'No ED25519 host key is known for db1 and you have requested strict checking.\r\nHost key verification failed.',
+  ],
+  [
+    'host-key-changed',
+    '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nOffending ED25519 key in /home/op/.ssh/known_hosts:7\r\nHost key verification failed.',
+  ],
+  ['lost', 'Connection to 192.0.2.1 closed by remote host.'],
+  ['lost', 'mux_client_request_session: read from master failed: Broken pipe'],
+  ['other', 'Bad configuration option: foo'],
+]
+
+for (const [cause, text] of TEXTS) {
+  test(`«${text.split('\r')[0]}» is ${cause}`, () => {
+    const error = sshError(target, text)
+    assert.equal(error.code, 'HOST_UNREACHABLE')
+    assert.equal(error.details['cause'], cause)
+    assert.match(error.message, /^Cannot reach "db1" by ssh \(192\.0\.2\.1\): /)
+  })
+}
+
+test('once a command had begun, its end without an answer is a lost connection', () => {
+  const error = sshError({ ...target, began: true }, 'Permission denied')
+  assert.equal(error.details['cause'], 'lost')
+})
+
+test('a changed key comes with its fingerprint and the place of the known one', () => {
+  const shownHostKey = 'ssh-ed25519 SHA256:abc'
+  const text = 'REMOTE HOST IDENTIFICATION HAS CHANGED!\r\nOffending ED25519 key in /k:7\r\n'
+  const { message } = sshError({ ...target, shownHostKey }, text)
+  assert.match(message, /it shows ssh-ed25519 SHA256:abc, the known one is in \/k:7$/)
+})
+
+test('a refusing sudo is a matter of privilege, other texts are not', () => {
+  for (const text of [
+    'sudo: a password is required',
+    'op is not in the sudoers file.',
+    'sh: 1: exec: sudo: not found',
+  ]) {
+    assert.equal(sudoError('db1', `lecture\n${text}\n`)?.code, 'HOST_PRIVILEGE', text)
+  }
+  assert.equal(sudoError('db1', 'Connection closed by 192.0.2.1'), undefined)
+})
