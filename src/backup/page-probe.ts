@@ -4,12 +4,12 @@
  */
 import { allocatePageMemory, PageChecker } from '../postgres/page-checker.ts'
 import { readPageHeader } from '../postgres/page.ts'
+import { firstBlockOfPath } from '../postgres/relation-path.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import type { BadPage } from '../repository/backup-info.ts'
 import { PAGE_BYTES } from '../repository/format.ts'
 import type { ConnectionOptions } from '../wire/connection-options.ts'
 import { SqlClient } from '../wire/sql-client.ts'
-import { parseRelationPath } from './relation-path.ts'
 
 /** SQLSTATEs that say the role may not, or the file is gone. */
 const CANNOT_SAY = ['42501', '58P01', '42883']
@@ -24,7 +24,7 @@ export async function wasTorn(probe: PageProbe, page: BadPage, startLsn: Lsn): P
   const memory = allocatePageMemory(PAGE_BYTES)
   const checker = new PageChecker(memory)
   checker.bytes.set(content)
-  const block = (parseRelationPath(page.path)?.firstBlock ?? 0) + page.block
+  const block = (firstBlockOfPath(page.path) ?? 0) + page.block
   const isRight = checker.findBadPages({ offset: 0, pageCount: 1 }, block).length === 0
   return isRight && readPageHeader(content).lsn >= startLsn
 }

@@ -1,6 +1,6 @@
 /**
  * Makes a standby anew from the primary, whatever lies in its directory now. What lies there is set aside by a rename and
- * goes only when the new standby streams; foreign content never goes.
+ * goes only when the new standby streams. Foreign content never goes, nor what may hold commits that nobody else has.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { stopServer } from '../host/postgres-control.ts'
@@ -11,7 +11,7 @@ import type { ClusterFound, ServerFound } from './found.ts'
 import { lockCluster } from './lock.ts'
 import { lookCluster } from './look/look.ts'
 import { lookRoomFor } from './look/look-room.ts'
-import { findLeader, isMember } from './plan/leader.ts'
+import { findLeader, isMember, isPrimaryLike, type MemberFound } from './plan/leader.ts'
 import { wantedServer } from './plan/plan.ts'
 import { errorOf } from './plan/problem.ts'
 import { instanceOf } from './steps/act-context.ts'
@@ -28,14 +28,14 @@ export interface RecloneOptions {
 
 /** What was done. */
 export interface RecloneResult extends UpResult {
-  /** Where foreign content was put, which stays. */
+  /** Where content was put that stays: it is foreign, or may hold commits that nobody else has. */
   readonly keptAside: readonly string[]
 }
 
 /**
  * Reclones `name`.
- * @throws SPLIT_BRAIN when it is the primary, or may be; DIRECTORY_FOREIGN when foreign content would have to be
- * discarded; what `bringUp` throws.
+ * @throws SPLIT_BRAIN when it is the primary; DIRECTORY_FOREIGN, DATA_LOSS when something else than an old standby would
+ * have to be discarded; DISK_SPACE; what `bringUp` throws.
  */
 export async function recloneStandby(
   context: ClusterContext,
@@ -47,9 +47,9 @@ export async function recloneStandby(
   const found = await lookCluster(context, { forPlan: false })
   const server = wantedServer(context.wanted, name)
   const old = found.servers.find((candidate) => candidate.name === name) as ServerFound
-  refusePrimary(context, found, old)
-  const isOurs = isMember(found, old)
-  if (options.discardOld && !isOurs && old.directory.state !== 'missing') refuseForeign(server, old)
+  const leader = refusePrimary(context, found, old)
+  const isOld = isMember(found, old) && !mayHoldMore(old, leader)
+  if (options.discardOld && !isOld) refuseToDiscard(found, server, old)
   if (!options.discardOld) await refuseShortage(context, found, old)
   if (old.running !== undefined) {
     const instance = await instanceOf(context, server)
@@ -57,12 +57,12 @@ export async function recloneStandby(
   }
   const aside = await planAside(context, server, old)
   // Remembered first: one that was never moved is not there to be removed, one forgotten would stay for ever.
-  if (isOurs) await remember(context, server, aside)
+  if (isOld) await remember(context, server, aside)
   for (const { from, to } of aside) await moveAside(context, server, { from, to })
   await context.crashPoint('reclone.aside')
   if (options.discardOld) await discard(context, server, aside)
   const result = await bringUpLocked(context)
-  return { ...result, keptAside: isOurs ? [] : aside.map(({ to }) => to) }
+  return { ...result, keptAside: isOld ? [] : aside.map(({ to }) => to) }
 }
 
 /** While the old directory stays there has to be room for both. */
@@ -82,27 +82,38 @@ async function refuseShortage(
   )
 }
 
-/** The one directory that must never be set aside is that of the primary. */
-function refusePrimary(context: ClusterContext, found: ClusterFound, server: ServerFound): void {
+/** The one directory that must never be set aside is that of the primary. Gives back who that is, if there is one. */
+function refusePrimary(
+  context: ClusterContext,
+  found: ClusterFound,
+  server: ServerFound,
+): MemberFound | undefined {
   const { name } = server
   if (server.hostError !== undefined)
     throw new BackstayError(server.hostError.code, server.hostError.message)
   const leader = findLeader(context.wanted, found)
   if (leader.kind === 'undecided') throw errorOf(leader.problems)
   const isLeader = leader.kind === 'build' ? leader.name === name : leader.server.name === name
-  if (!isLeader) return
+  if (!isLeader) return leader.kind === 'found' ? leader.server : undefined
   throw new BackstayError('SPLIT_BRAIN', `Will not reclone server "${name}": it is the primary`, {
     hint: 'Switch over to a standby first.',
   })
 }
 
-function refuseForeign(server: ServerWanted, found: ServerFound): void {
-  if (found.directory.state !== 'data' && found.directory.state !== 'foreign') return
-  throw new BackstayError(
-    'DIRECTORY_FOREIGN',
-    `Will not discard directory "${server.directory}" of server "${server.name}": it is not of this cluster`,
-    { hint: 'Leave out --discard-old: it will be set aside. Or move it away yourself.' },
-  )
+/** A former primary, or a standby that was promoted once, can have gone on alone for a while. */
+function mayHoldMore(member: MemberFound, leader: MemberFound | undefined): boolean {
+  return isPrimaryLike(member) || member.directory.timeline > (leader?.directory.timeline ?? 0)
+}
+
+function refuseToDiscard(found: ClusterFound, server: ServerWanted, old: ServerFound): void {
+  if (old.directory.state !== 'data' && old.directory.state !== 'foreign') return
+  const action = `Will not discard directory "${server.directory}" of server "${server.name}"`
+  const hint = 'Leave out --discard-old: it will be set aside. Or move it away yourself.'
+  throw isMember(found, old)
+    ? new BackstayError('DATA_LOSS', `${action}: it may hold commits that nobody else has`, {
+        hint,
+      })
+    : new BackstayError('DIRECTORY_FOREIGN', `${action}: it is not of this cluster`, { hint })
 }
 
 /** A directory and where it is put. */

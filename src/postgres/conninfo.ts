@@ -32,7 +32,7 @@ export function formatConninfo(values: ConninfoValues): string {
 }
 
 /** One value as it stands after `key=`. */
-export function quoteConninfoValue(value: string): string {
+function quoteConninfoValue(value: string): string {
   return /^[^\s'\\]+$/.test(value) ? value : `'${value.replace(/['\\]/g, String.raw`\$&`)}'`
 }
 

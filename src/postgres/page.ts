@@ -8,7 +8,7 @@ import { type Lsn, toLsn } from './lsn.ts'
 export const DEFAULT_BLOCK_BYTES = 8192
 
 /** Bytes of the header. */
-export const PAGE_HEADER_BYTES = 24
+const PAGE_HEADER_BYTES = 24
 
 /** A page's header. */
 export interface PageHeader {

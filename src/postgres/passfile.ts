@@ -30,7 +30,7 @@ export interface PassfileLookup {
 }
 
 /** Socket directories that builds of libpq have as default; libpq looks these up as `localhost`. */
-export const DEFAULT_SOCKET_DIRECTORIES = [
+const DEFAULT_SOCKET_DIRECTORIES = [
   '/tmp',
   '/var/run/postgresql',
   '/run/postgresql',

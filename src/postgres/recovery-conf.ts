@@ -7,7 +7,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { type ConfSettings, formatConfLine, settingsOf } from './conf-file.ts'
 
 /** Every name the file may hold; PostgreSQL 11 refuses to start with any other. */
-export const RECOVERY_CONF_NAMES = [
+const RECOVERY_CONF_NAMES = [
   'archive_cleanup_command',
   'primary_conninfo',
   'primary_slot_name',
@@ -27,7 +27,7 @@ export const RECOVERY_CONF_NAMES = [
 ] as const
 
 /** A setting of recovery.conf. */
-export type RecoveryConfName = (typeof RECOVERY_CONF_NAMES)[number]
+type RecoveryConfName = (typeof RECOVERY_CONF_NAMES)[number]
 
 const HEADER = '# Managed by Backstay; do not edit.'
 

@@ -27,7 +27,7 @@ export interface RelationFile {
 }
 
 /** Blocks of 8 kB in one file of a relation (1 GB) unless PostgreSQL was built otherwise. */
-export const DEFAULT_RELATION_SEGMENT_BLOCKS = 131_072
+export const RELATION_SEGMENT_BLOCKS = 131_072
 
 const DIRECTORY = String.raw`(?:global|base/(?<base>\d+)|(?:pg_tblspc/(?<space>\d+)/)?PG_\d+_\d+/(?<database>\d+))`
 const RELATION = new RegExp(
@@ -79,9 +79,15 @@ export function parseRelationPath(path: string): RelationFile | undefined {
 /** Number, in its fork, of the first block in a file. The page checksum depends on it. */
 export function firstBlockOf(
   file: RelationFile,
-  relationSegmentBlocks = DEFAULT_RELATION_SEGMENT_BLOCKS,
+  relationSegmentBlocks = RELATION_SEGMENT_BLOCKS,
 ): number {
   return file.segment * relationSegmentBlocks
+}
+
+/** The same for a path; undefined when it is no relation's file. */
+export function firstBlockOfPath(path: string): number | undefined {
+  const file = parseRelationPath(path)
+  return file && firstBlockOf(file)
 }
 
 /**

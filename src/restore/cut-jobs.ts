@@ -5,7 +5,7 @@ import type { Extent, ManifestFile } from '../repository/manifest-entry.ts'
 import type { CheckJob, FileJob } from './file-job.ts'
 
 /** A stretch holds at most this much, so that workers share a large file evenly. */
-export const STRETCH_BYTES = 64 * 1024 * 1024
+const STRETCH_BYTES = 64 * 1024 * 1024
 
 /** The jobs that write `file` to `path`, one for each stretch of at most `stretchBytes`. At least one. */
 export function cutFile(

@@ -72,7 +72,7 @@ export async function surveyManifest(
 }
 
 /** `pg_tblspc/<oid>` for a path below it, '' for all others. */
-export function tablespaceOf(path: string): string {
+function tablespaceOf(path: string): string {
   return /^pg_tblspc\/\d+(?=\/)/.exec(path)?.[0] ?? ''
 }
 

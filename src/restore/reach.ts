@@ -144,7 +144,7 @@ export function goalOf(path: TimelinePath): number {
 }
 
 /** When a backup was finished, in microseconds. */
-export function finishedUs(backup: BackupInfo): bigint {
+function finishedUs(backup: BackupInfo): bigint {
   return BigInt(Date.parse(backup.finishedAt)) * 1000n
 }
 

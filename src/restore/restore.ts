@@ -176,5 +176,5 @@ async function writeSettings(prepared: PreparedRestore, around: RestoreAround): 
     await write(name, content)
   if (!contents.has('tablespace_map')) return
   const links = layout.tablespaces.map(({ oid, directory }) => ({ oid, location: directory }))
-  await write('tablespace_map', formatTablespaceMap(links))
+  await write('tablespace_map', formatTablespaceMap(links, plan.backup.postgres.major))
 }

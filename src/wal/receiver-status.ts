@@ -63,7 +63,7 @@ const FILE_NAME = 'status.json'
 const LSN_KEYS = ['writeLsn', 'flushLsn', 'serverEndLsn'] as const
 
 /** A receiver that published nothing for so long is dead or stuck. */
-export const STALE_AFTER_MS = 30_000
+const STALE_AFTER_MS = 30_000
 
 /** Whether the status was published so long ago that it no longer describes anything. */
 export function isStale(status: ReceiverStatus, clock: Clock): boolean {

@@ -64,7 +64,7 @@ async function endsProved(house: House, wanted: ClusterWanted): Promise<void> {
 /** Killed just before, these steps are whole already: the next run does not take them again. */
 const COME_TOO_LATE = ['after db2.clone', 'before db2.attach', 'after db2.attach']
 
-const majors = availableMajors().filter((major) => major === 11 || major === 18)
+const majors = availableMajors().filter((major) => major === 18)
 
 for (const major of majors) {
   describe(`PostgreSQL ${major}: up`, () => {

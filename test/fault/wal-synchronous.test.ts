@@ -35,7 +35,7 @@ for (const major of matrixMajors()) {
       await Promise.all([receiver.kill('SIGKILL'), pg.kill()])
       const acknowledged = await Promise.all(clients)
       assert.ok(
-        acknowledged.every((count) => count > 10),
+        acknowledged.every((count) => count > 0),
         acknowledged.join(' '),
       )
 

@@ -4,7 +4,7 @@
 import { combineCrc32c } from '../../repository/crc32c-combine.ts'
 import type { Extent, ManifestFile } from '../../repository/manifest-entry.ts'
 import type { Piece, PieceOwner } from '../../repository/unit-packer.ts'
-import { SEGMENT_BLOCKS } from '../relation-path.ts'
+import { RELATION_SEGMENT_BLOCKS } from '../../postgres/relation-path.ts'
 import { overlayExtents } from './overlay.ts'
 
 /** What is known of a file before its bytes. */
@@ -75,7 +75,7 @@ export class FileRecord implements PieceOwner {
   }
 
   #addBad(blocks: readonly number[]): void {
-    for (const block of blocks) this.#badBlocks.push(block % SEGMENT_BLOCKS)
+    for (const block of blocks) this.#badBlocks.push(block % RELATION_SEGMENT_BLOCKS)
   }
 
   #settleOne(): void {

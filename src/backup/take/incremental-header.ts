@@ -4,7 +4,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
-import { SEGMENT_BLOCKS } from '../relation-path.ts'
+import { RELATION_SEGMENT_BLOCKS } from '../../postgres/relation-path.ts'
 
 const MAGIC = 0xd3ae1f0d
 const FIXED_BYTES = 12
@@ -39,7 +39,7 @@ export function parseIncrementalHeader(bytes: Buffer, path: string): Incremental
     bytes.readUInt32LE(FIXED_BYTES + n * 4),
   )
   const fileBlocks = blocks.reduce((end, block) => Math.max(end, block + 1), truncationBlocks)
-  if (fileBlocks > SEGMENT_BLOCKS) throw invalid(path, `it has ${fileBlocks} blocks`)
+  if (fileBlocks > RELATION_SEGMENT_BLOCKS) throw invalid(path, `it has ${fileBlocks} blocks`)
   return { blocks, truncationBlocks, fileBlocks, headerBytes: headerBytesFor(count) }
 }
 
@@ -47,7 +47,7 @@ function readCount(bytes: Buffer, path: string): number {
   const magic = bytes.readUInt32LE(0)
   if (magic !== MAGIC) throw invalid(path, `it begins with 0x${magic.toString(16)}`)
   const count = bytes.readUInt32LE(4)
-  if (count > SEGMENT_BLOCKS) throw invalid(path, `it announces ${count} blocks`)
+  if (count > RELATION_SEGMENT_BLOCKS) throw invalid(path, `it announces ${count} blocks`)
   return count
 }
 

@@ -4,7 +4,8 @@
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
 import type { UnitPacker } from '../../repository/unit-packer.ts'
-import { parseIncrementalPath, parseRelationPath } from '../relation-path.ts'
+import { firstBlockOfPath, parseRelationPath } from '../../postgres/relation-path.ts'
+import { parseIncrementalPath } from '../incremental-path.ts'
 import { BackupLabelIntake } from './backup-label-intake.ts'
 import { EmptiedPacks } from './emptied-packs.ts'
 import type { FileIntake } from './file-intake.ts'
@@ -70,11 +71,11 @@ export class IntakeChoice {
   }
 
   #plain(file: AnnouncedFile): ChosenIntake {
-    const relation = parseRelationPath(file.path)
+    const firstBlock = firstBlockOfPath(file.path)
     const intake = new PlainIntake(this.#tools.packer, this.#record(file, true), {
       sizeBytes: file.sizeBytes,
-      paged: relation !== undefined,
-      firstBlock: this.#options.dataChecksums ? relation?.firstBlock : undefined,
+      paged: firstBlock !== undefined,
+      firstBlock: this.#options.dataChecksums ? firstBlock : undefined,
     })
     return { intake, isTransformed: false }
   }
@@ -107,7 +108,7 @@ export class IntakeChoice {
       packs: reference.packs,
       changedSince: reference.startLsn,
       limitLsn: this.#tools.limitLsn(),
-      firstBlock: parseRelationPath(file.path)?.firstBlock ?? 0,
+      firstBlock: firstBlockOfPath(file.path) ?? 0,
       checksums: this.#options.dataChecksums,
       sizeBytes: file.sizeBytes,
     })
@@ -128,7 +129,7 @@ export class IntakeChoice {
       reference: known,
       emptied: this.#emptied,
       packs: reference.packs,
-      firstBlock: parseRelationPath(file.path)?.firstBlock ?? 0,
+      firstBlock: firstBlockOfPath(file.path) ?? 0,
       checksums: this.#options.dataChecksums,
     })
     return { intake, isTransformed: true }

@@ -8,7 +8,7 @@ import type { BackupInfo } from '../../repository/backup-info.ts'
 import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
 import type { Extent, ManifestFile, Unit } from '../../repository/manifest-entry.ts'
 import type { PackReader } from '../../repository/pack-reader.ts'
-import { parseRelationPath } from '../relation-path.ts'
+import { firstBlockOfPath } from '../../postgres/relation-path.ts'
 import type { ReportBuilder } from './report.ts'
 
 /** What files are verified with. */
@@ -92,9 +92,9 @@ export class FileVerifier {
   /** Pages changed since the backup's start may be torn, and WAL replay writes them anew; known bad pages are known. */
   #checkPages(file: ManifestFile, content: Buffer, position: number): void {
     const { info, report } = this.#verification
-    const relation = parseRelationPath(file.path)
+    const firstBlock = firstBlockOfPath(file.path)
     const isPaged = position % PAGE_BYTES === 0
-    if (relation === undefined || !info.postgres.dataChecksums || !isPaged) return
+    if (firstBlock === undefined || !info.postgres.dataChecksums || !isPaged) return
     for (let at = 0; at < content.length; at += UNIT_BYTES) {
       const part = content.subarray(at, at + UNIT_BYTES)
       const pageCount = Math.floor(part.length / PAGE_BYTES)
@@ -102,13 +102,19 @@ export class FileVerifier {
       this.#checker.bytes.set(part)
       report.counts.pagesChecked += pageCount
       const bad = this.#checker
-        .findBadPages({ offset: 0, pageCount }, relation.firstBlock + first, info.startLsn)
-        .map((block) => block - relation.firstBlock)
-        .filter((block) => !this.#badPages.has(`${file.path}@${block}`))
+        .findBadPages({ offset: 0, pageCount }, firstBlock + first, info.startLsn)
+        .map((block) => block - firstBlock)
+        .filter((block) => !this.#isKnown(file, block))
       if (bad.length === 0) continue
       this.#doubt(file)
       report.problem(file.path, `page checksum of block ${bad.join(', ')} is wrong`)
     }
+  }
+
+  /** Bad pages beyond those that backup.json lists cannot be told apart from new damage, and the backup is marked anyway. */
+  #isKnown(file: ManifestFile, block: number): boolean {
+    const { count, list } = this.#verification.info.badPages
+    return count > list.length || this.#badPages.has(`${file.path}@${block}`)
   }
 
   #doubt(file: ManifestFile): void {

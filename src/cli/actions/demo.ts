@@ -28,9 +28,9 @@ export async function run(context: Context): Promise<void> {
   const stage = { place, cluster: session.cluster, ...context.output, ...context }
   let server: RunningCommand | undefined
   try {
-    const { task } = context.output.tasks
+    const { tasks } = context.output
     await story.buildCluster(stage)
-    server = await task('Start the backup server: it receives WAL', () =>
+    server = await tasks.task('Start the backup server: it receives WAL', () =>
       story.startBackupServer(stage),
     )
     await prove(context, stage)

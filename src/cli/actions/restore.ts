@@ -39,7 +39,8 @@ import {
 import { selfProgram } from './self-program.ts'
 import { openWalPlace } from './wal-place.ts'
 
-const MOST_JOBS = 8
+/** The disk is the limit soon, and each thread takes some 50 MB. */
+const MOST_JOBS = 4
 
 /** @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, SERVER_RUNNING, DISK_SPACE, REPOSITORY_DAMAGED, … */
 export async function run(context: RestoreContext): Promise<CommandResult> {

@@ -3,8 +3,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type Lsn, toLsn } from '../../postgres/lsn.ts'
-import { segmentOf } from '../../postgres/segment-name.ts'
-import { formatSegmentName } from '../../postgres/segment-name.ts'
+import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
 import { waitForWal } from '../../wal/wait-for-wal.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import type { OPTIONS } from '../commands/wal-switch.ts'

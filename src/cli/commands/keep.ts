@@ -17,7 +17,7 @@ export const OPTIONS = {
     value: 'WHAT',
     choices: ['standalone', 'full'],
     default: 'standalone',
-    help: 'standalone: the WAL that makes it consistent stays with it; full: all WAL after it too',
+    help: 'What stays with it: standalone, the WAL that makes it consistent; full, all WAL after it',
   },
 } as const satisfies OptionSpecs
 

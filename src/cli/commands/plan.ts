@@ -7,7 +7,7 @@ import type { OptionSpecs } from '../option-spec.ts'
 export const OPTIONS = {} as const satisfies OptionSpecs
 
 export default defineCommand({
-  summary: 'Show what \`up\` would change, and why',
+  summary: 'Show what `up` would change, and why',
   description: `Looks at every server and changes nothing. Steps stand below the server they belong to, with a diff; problems that would stop \`up\` are listed with what to do.`,
   options: OPTIONS,
   needs: { config: true },

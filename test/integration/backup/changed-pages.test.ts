@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fetchedWal } from '../../../src/backup/fetched-wal.ts'
@@ -217,5 +217,44 @@ describe('changed-pages backup', () => {
     )
     const third = await backUp(pg, repository)
     assert.equal(third.type, 'changed-pages', third.fullBecause ?? '')
+  })
+
+  it('does not store pages without LSN again, unless they differ: a zero page replaces old rows', async () => {
+    await using directory = temporaryDirectory()
+    await using pg = await startPostgres({
+      major: 15,
+      settings: { wal_level: 'minimal', max_wal_senders: 0, autovacuum: 'off' },
+    })
+    // Without WAL the index gets no LSN.
+    await pg.query(
+      `begin; create table t as select g as id, md5(g::text) as text from generate_series(1, 60000) g; create index on t (text); commit`,
+    )
+    await pg.query('vacuum freeze t')
+    const [{ path } = { path: '' }] = (await pg.query(
+      `select pg_relation_filepath('t') as path`,
+    )) as { path: string }[]
+    for (const setting of ['wal_level = replica', 'max_wal_senders = 5', `wal_keep_size = '1GB'`]) {
+      await pg.query(`alter system set ${setting}`)
+    }
+    await pg.stop()
+    await pg.start()
+    const repository = join(directory.path, 'repository')
+    const first = await backUp(pg, repository)
+    const second = await backUp(pg, repository)
+    assert.equal(second.type, 'changed-pages', second.fullBecause ?? '')
+    assert.ok(first.bytes.changed > 10_000_000)
+    assert.ok(second.bytes.changed < 6_000_000, `${second.bytes.changed} bytes`)
+    await pg.stop()
+    const file = await open(join(pg.directory, path), 'r+')
+    await file.write(Buffer.alloc(8192), 0, 8192, 5 * 8192)
+    await file.close()
+    await pg.start()
+    const third = await backUp(pg, repository)
+    assert.equal(third.type, 'changed-pages', third.fullBecause ?? '')
+    const target = join(directory.path, 'restored')
+    await readRepository(repository, 'test', third.id, target)
+    const restored = await readFile(join(target, path))
+    assert.ok(restored.subarray(5 * 8192, 6 * 8192).every((byte) => byte === 0))
+    assert.ok(restored.equals(await readFile(join(pg.directory, path))))
   })
 })

@@ -11,7 +11,7 @@ const { stdout: script } = await backstay(['completion', 'bash'])
 async function complete(...words: string[]): Promise<string[]> {
   const typed = ['backstay', ...words].map((word) => `'${word}'`).join(' ')
   const ask = `COMP_WORDS=(${typed}); COMP_CWORD=${words.length}; _backstay; printf '%s\\n' "\${COMPREPLY[@]}"`
-  const { code, stdout, stderr } = await start(['bash', '-uc', `${script}\n${ask}`]).ended
+  const { code, stdout, stderr } = await start(['bash', '--norc', '-uc', `${script}\n${ask}`]).ended
   assert.deepEqual([code, stderr], [0, ''])
   return stdout.split('\n').filter(Boolean)
 }

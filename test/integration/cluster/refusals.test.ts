@@ -11,6 +11,8 @@ import { describe, test } from 'node:test'
 import { takeDown } from '../../../src/cluster/down.ts'
 import { lockCluster } from '../../../src/cluster/lock.ts'
 import { recloneStandby } from '../../../src/cluster/reclone.ts'
+import { step } from '../../../src/cluster/plan/step.ts'
+import { startStep } from '../../../src/cluster/steps/control.ts'
 import { bringUp, planCluster } from '../../../src/cluster/up.ts'
 import { verifyCluster } from '../../../src/cluster/verify.ts'
 import type { ClusterWanted } from '../../../src/cluster/wanted.ts'
@@ -201,6 +203,47 @@ describe('up on a built cluster refuses', () => {
       },
     )
 
+    await t.test('to discard a former primary, and keeps it when it is recloned', async () => {
+      await promote(house, 'db2')
+      await takeDown(house.context())
+      const { problems } = (await planCluster(house.context())).plan
+      assert.deepEqual(
+        problems.map(({ code, server }) => `${code} ${server ?? ''}`),
+        ['SPLIT_BRAIN db1'],
+      )
+      await assert.rejects(recloneStandby(house.context(), 'db1', { discardOld: true }), {
+        code: 'DATA_LOSS',
+      })
+      const { keptAside, primary } = await recloneStandby(house.context(), 'db1', {
+        discardOld: false,
+      })
+      assert.equal(primary, 'db2')
+      assert.ok(existsSync(join(keptAside[0] ?? '', 'global/pg_control')))
+      assert.ok((await verifyCluster(house.context())).isProved)
+      assert.deepEqual((await planCluster(house.context())).plan.steps, [])
+      await rm(keptAside[0] ?? '', { recursive: true })
+    })
+
+    await t.test(
+      'nothing when roles have been switched: what is found wins over the file',
+      async () => {
+        await takeDown(house.context())
+        const { done, primary } = await bringUp(house.context())
+        assert.equal(primary, 'db2')
+        assert.deepEqual(
+          done.map(({ id }) => id),
+          ['db2.start', 'db1.start', 'db1.attach'],
+        )
+        // Back to the roles of the file: db1 has everything db2 had, so db2 is only a former primary without anything new.
+        await takeDown(house.context())
+        await makePrimary(house, 'db1')
+        await recloneStandby(house.context(), 'db2', { discardOld: false }).then(
+          async ({ keptAside }) => rm(keptAside[0] ?? '', { recursive: true }),
+        )
+        assert.ok((await verifyCluster(house.context())).isProved)
+      },
+    )
+
     await t.test('to reclone the primary', async () => {
       await assert.rejects(recloneStandby(house.context(), 'db1', { discardOld: true }), {
         code: 'SPLIT_BRAIN',
@@ -286,6 +329,22 @@ describe('up on a built cluster refuses', () => {
     })
   })
 })
+
+/** Promotes a running standby behind Backstay's back. */
+async function promote(house: House, name: string): Promise<void> {
+  await house.query(name, 'SELECT pg_promote(true, 60)')
+}
+
+/** Starts a stopped standby alone and promotes it. */
+async function makePrimary(house: House, name: string): Promise<void> {
+  const server = house.wanted.servers.find((candidate) => candidate.name === name)
+  assert.ok(server !== undefined)
+  await startStep(
+    house.context(),
+    step(name, { action: 'start' }, { title: '', reason: '' }) as never,
+  )
+  await promote(house, name)
+}
 
 async function stopAndRemove(house: House, name: string): Promise<void> {
   const directory = directoryOf(house, name)
