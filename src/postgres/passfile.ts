@@ -30,11 +30,7 @@ export interface PassfileLookup {
 }
 
 /** Socket directories that builds of libpq have as default; libpq looks these up as `localhost`. */
-const DEFAULT_SOCKET_DIRECTORIES = [
-  '/tmp',
-  '/var/run/postgresql',
-  '/run/postgresql',
-] as const
+const DEFAULT_SOCKET_DIRECTORIES = ['/tmp', '/var/run/postgresql', '/run/postgresql'] as const
 
 const KEY_FIELDS = 4
 

@@ -26,9 +26,6 @@ const RECOVERY_CONF_NAMES = [
   'trigger_file',
 ] as const
 
-/** A setting of recovery.conf. */
-type RecoveryConfName = (typeof RECOVERY_CONF_NAMES)[number]
-
 const HEADER = '# Managed by Backstay; do not edit.'
 
 /** Reads the file. @throws {BackstayError} POSTGRES_FILE_INVALID at the first line PostgreSQL would refuse. */
