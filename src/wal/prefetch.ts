@@ -56,7 +56,7 @@ export async function prefetchSegments(
     if (filler.isExhausted && waiting.length === 0) break
     if (clock.monotonic() - lastChangeAt > (options.idleTimeoutMs ?? IDLE_TIMEOUT_MS)) break
     filler.fill(waiting.length + coming)
-    await Promise.race([filler.oneDone(), clock.sleep(POLL_MS, signal).catch(() => undefined)])
+    await clock.sleep(POLL_MS, signal).catch(() => undefined)
   }
   await filler.settled()
   await removeFolder(place)
@@ -96,11 +96,6 @@ class Filler {
       this.#running.add(fetch)
       this.#next = { ...this.#next, number: this.#next.number + 1n }
     }
-  }
-
-  /** Resolves when the next fetch ends; never while none runs. */
-  async oneDone(): Promise<void> {
-    await Promise.race(this.#running)
   }
 
   async settled(): Promise<void> {

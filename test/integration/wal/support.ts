@@ -247,10 +247,6 @@ export async function recover(
     const [row] = await pg.query('select not pg_is_in_recovery() as open')
     return row?.['open'] === true
   }
-  try {
-    await until('recovery to end', isOpen, 120_000)
-  } catch (error) {
-    throw new Error(`${String(error)}\n${(await pg.log()).slice(-4000)}`, { cause: error })
-  }
+  await until('recovery to end', isOpen, 120_000)
   return pg
 }
