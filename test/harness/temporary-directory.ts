@@ -2,6 +2,7 @@
  * Temporary directories of tests: removed on dispose, at process exit, and by the next run when this one was killed.
  * The next run also ends PostgreSQL servers left in them, each found by its working directory, never by name.
  */
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -56,9 +57,24 @@ function reapDeadRuns(): void {
     const match = name.startsWith(PREFIX) ? /^(\d+)-(\d+)-/.exec(name.slice(PREFIX.length)) : null
     if (match === null || startTime(Number(match[1])) === match[2]) continue
     const path = join(tmpdir(), name)
-    killServersUnder(path)
-    rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+    try {
+      killServersUnder(path)
+      unmountUnder(path)
+      rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+    } catch (error) {
+      // What another run left must not fail this one.
+      process.emitWarning(`Cannot remove ${path}: ${String(error)}`)
+    }
   }
+}
+
+/** Detaches file systems that a test of full disks or power cuts mounted there. */
+function unmountUnder(path: string): void {
+  const mounted = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((point) => point.startsWith(`${path}/`))
+  for (const point of mounted.toReversed()) execFileSync('umount', ['--lazy', point])
 }
 
 /** Kills PostgreSQL processes whose working directory (their data directory) lies under `path`. */

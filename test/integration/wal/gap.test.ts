@@ -65,6 +65,8 @@ async function assertGap(pg: TestServer, loseWal: () => Promise<void>): Promise<
 
   await using receiver = startReceiver(pg, repository)
   await until('receiving to go on', async () => (await receiver.status())?.newGaps === 1)
+  // A checkpoint that runs while the slot is made may remove the WAL that the slot reserves: none may begin before.
+  await untilReceived(pg)
   await pg.query(LOAD)
   await assertSameAsPrimary(pg, repository, await switchWal(pg), 1)
   const [gap, ...more] = await listGaps(repository)
