@@ -6,7 +6,8 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openCluster } from '../src/repository/cluster-repository.ts'
@@ -310,6 +311,27 @@ async function copySlot(pg: TestServer, slot: string): Promise<void> {
 // --- get ---
 
 async function benchGet(): Promise<void> {
+  console.log('full segments:')
+  await benchGetOf(async (pg) => {
+    for (let chunk = 0; chunk < 16; chunk += 1) {
+      await pg.query(
+        `insert into t select repeat(md5((i * ${chunk + 1})::text), 25) from generate_series(1, 110000) i`,
+      )
+    }
+    return await switchWal(pg)
+  })
+  console.log('nearly empty segments, as archive_timeout leaves them:')
+  await benchGetOf(async (pg) => {
+    let last = ''
+    for (let number = 0; number < 200; number += 1) {
+      await pg.query(`insert into t select 'some row' from generate_series(1, 100)`)
+      last = await switchWal(pg)
+    }
+    return last
+  })
+}
+
+async function benchGetOf(fill: (pg: TestServer) => Promise<string>): Promise<void> {
   await using folder = temporaryDirectory()
   await using copy = temporaryDirectory()
   await using pg = await openServer({ fsync: 'off' })
@@ -319,12 +341,7 @@ async function benchGet(): Promise<void> {
   await pg.start()
   const repository = await claimFor(pg, folder.path)
   const receiver = startReceiver(pg, repository)
-  for (let chunk = 0; chunk < 16; chunk += 1) {
-    await pg.query(
-      `insert into t select repeat(md5((i * ${chunk + 1})::text), 25) from generate_series(1, 110000) i`,
-    )
-  }
-  const last = await switchWal(pg)
+  const last = await fill(pg)
   await untilReceived(pg)
   await until('the last segment to be stored', async () => repository.wal.hasSegment(last), 60_000)
   await receiver.stop()
@@ -333,7 +350,7 @@ async function benchGet(): Promise<void> {
   const names: string[] = []
   for await (const name of repository.wal.listSegments('00000001')) names.push(name)
   await timeService(folder.path, names)
-  await timeCold(folder.path, names.slice(0, 40))
+  await timeCold(folder.path, names.slice(0, 20))
   await timeRecovery(copy.path, restoreCommandFor(folder.path), 'wal get', names.length)
   await timeRecoveryByCopy(folder.path, copy.path, names)
 }
@@ -352,7 +369,7 @@ async function timeService(directory: string, names: readonly string[]): Promise
   const startedAt = performance.now()
   for (const name of names) {
     await callService(socket, { call: 'get-wal', cluster: 'shop', name, target }, 60_000)
-    rmSync(target)
+    await rm(target)
   }
   report('get through the service, loop', names.length, startedAt)
 }

@@ -24,30 +24,38 @@ export interface RecoveryWish {
   /** `%p`, absolute. */
   readonly target: string
   readonly clock: Clock
-  /** Starts a prefetch that outlives this process. */
-  readonly startPrefetch: (directory: string, from: Segment & { segmentBytes: number }) => void
+  /** Starts a prefetch that outlives this process; returns its pid. */
+  readonly startPrefetch: (
+    directory: string,
+    from: Segment & { readonly segmentBytes: number },
+  ) => number | undefined
 }
 
 /** Puts the file at its target. @throws {BackstayError} WAL_MISSING when it is not held; REPOSITORY_DAMAGED, STORE, … */
 export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
   if (await askService(wish)) return
-  const [{ openStore }, { openCluster }, { getWalFile }, { prefetchDirectoryFor }] =
-    await Promise.all([
-      import('../store/open-store.ts'),
-      import('../repository/cluster-repository.ts'),
-      import('../wal/get.ts'),
-      import('../wal/prefetch-folder.ts'),
-    ])
+  const [{ openStore }, { openCluster }, { getWalFile }, folder] = await Promise.all([
+    import('../store/open-store.ts'),
+    import('../repository/cluster-repository.ts'),
+    import('../wal/get.ts'),
+    import('../wal/prefetch-folder.ts'),
+  ])
+  const { fillerToken, ownFolder, prefetchDirectoryFor } = folder
   const store = openStore({ kind: 'disk', directory: wish.repositoryDirectory })
   const repository = await openCluster(store, wish.cluster, wish.clock)
   const { segmentBytes } = repository.identity
   const isFollowed = basename(wish.target) === RECOVERY_SEGMENT
-  const prefetchDirectory = isFollowed ? await prefetchDirectoryFor(wish.target) : undefined
+  if (!isFollowed) return void (await getWalFile(repository, wish))
+  const directory = await prefetchDirectoryFor(wish.target)
   await getWalFile(repository, wish, {
-    prefetchDirectory,
-    ...(prefetchDirectory !== undefined && {
-      prefetchFrom: (from) => wish.startPrefetch(prefetchDirectory, { ...from, segmentBytes }),
-    }),
+    prefetchDirectory: directory,
+    prefetchFrom: async (from) => {
+      const pid = wish.startPrefetch(directory, { ...from, segmentBytes })
+      if (pid === undefined) return
+      // At once, before the next call comes: it shall wait for this prefetch instead of starting another.
+      const token = fillerToken(pid)
+      await ownFolder({ directory, segmentBytes, clock: wish.clock }, { token, next: from })
+    },
   })
 }
 

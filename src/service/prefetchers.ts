@@ -3,6 +3,7 @@
  */
 import type { Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
+import { fillerToken, ownFolder } from '../wal/prefetch-folder.ts'
 import { DEFAULT_AHEAD, prefetchSegments } from '../wal/prefetch.ts'
 
 /** Recoveries served at a time; more of them fetch segment by segment. */
@@ -12,11 +13,19 @@ const FOLDERS_MAX = 8
 export class Prefetchers implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #running = new Map<string, Promise<void>>()
+  #started = 0
 
-  /** Keeps `directory` filled from `from` on. Returns at once. */
-  start(repository: ClusterRepository, directory: string, from: Segment): void {
+  /** Keeps `directory` filled from `from` on. Resolves when the folder says so, before anything was fetched. */
+  async start(repository: ClusterRepository, directory: string, from: Segment): Promise<void> {
     if (this.#running.size >= FOLDERS_MAX && !this.#running.has(directory)) return
-    const options = { repository, directory, from, ahead: DEFAULT_AHEAD }
+    this.#started += 1
+    const token = fillerToken(process.pid, this.#started)
+    const { clock, identity } = repository
+    await ownFolder(
+      { directory, segmentBytes: identity.segmentBytes, clock },
+      { token, next: from },
+    )
+    const options = { repository, directory, from, token, ahead: DEFAULT_AHEAD }
     const run = prefetchSegments(options, this.#stop.signal)
       .catch(() => undefined)
       .finally(() => {

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
-import { takePrefetched } from './prefetch-folder.ts'
+import { isCovered, takePrefetched } from './prefetch-folder.ts'
 import { type FoundWalFile, readWalFile } from './read-wal-file.ts'
 import { writeWhole } from './write-whole.ts'
 
@@ -31,19 +31,22 @@ export async function getWalFile(
   options: GetOptions = {},
 ): Promise<GotFrom> {
   const { name, target } = wanted
-  const segment = parseSegmentName(name, repository.identity.segmentBytes)
-  const { prefetchDirectory, prefetchFrom } = options
-  if (segment !== undefined && prefetchDirectory !== undefined) {
-    const place = { directory: prefetchDirectory, clock: repository.clock }
-    if (await takePrefetched(place, name, target)) return 'prefetched'
+  const { segmentBytes } = repository.identity
+  const segment = parseSegmentName(name, segmentBytes)
+  const { prefetchDirectory: directory, prefetchFrom } = options
+  const folder =
+    directory === undefined ? undefined : { directory, segmentBytes, clock: repository.clock }
+  if (segment !== undefined && folder !== undefined) {
+    if (await takePrefetched(folder, segment, target)) return 'prefetched'
   }
   const file = await readWalFile(repository, name)
   if (file === undefined) {
     throw new BackstayError('WAL_MISSING', `Cannot get WAL file "${name}": it is not held`)
   }
   await place(file.content, target)
-  if (segment !== undefined && file.from === 'repository') {
-    await prefetchFrom?.({ ...segment, number: segment.number + 1n })
+  if (segment !== undefined && folder !== undefined && file.from === 'repository') {
+    const next = { ...segment, number: segment.number + 1n }
+    if (!(await isCovered(folder, next))) await prefetchFrom?.(next)
   }
   return file.from
 }

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { formatSegmentName, parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { Clock } from '../util/clock.ts'
 import { until } from '../util/until.ts'
 import { writeWhole } from './write-whole.ts'
@@ -16,12 +17,15 @@ export const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
 
 const OWNER_NAME = '.owner'
 const SEGMENT_NAME = /^[0-9A-F]{24}$/
-/** How long a segment that is being fetched is waited for before it is fetched anew. */
-const IN_PROGRESS_TIMEOUT_MS = 5000
+/** How long a segment that is on its way is waited for before it is fetched anew. */
+const COMING_TIMEOUT_MS = 5000
+/** What a filler is about to fetch: recovery asks for one after the other. */
+const SOON_SEGMENTS = 16n
 
 /** A prefetch folder. */
 export interface PrefetchPlace {
   readonly directory: string
+  readonly segmentBytes: number
   readonly clock: Clock
 }
 
@@ -31,18 +35,64 @@ export async function prefetchDirectoryFor(target: string): Promise<string> {
   return join(dirname(target), PREFETCH_FOLDER, bootId)
 }
 
-/** Moves a prefetched segment to `target`; waits a little for one that is just being fetched. False when there is none. */
+/** Who fills a folder. */
+export interface FolderOwner {
+  /** Begins with the pid. */
+  readonly token: string
+  /** The segment that will be fetched next: everything before it waits, is being fetched, or was taken. Undefined at the end of WAL. */
+  readonly next: Segment | undefined
+}
+
+/** Names a filler by its process; `number` tells several of one process apart. */
+export function fillerToken(pid: number, number = 0): string {
+  return `${pid}-${number}`
+}
+
+/** Declares the only filler of the folder; another one notices and ends. Makes the folder. */
+export async function ownFolder(place: PrefetchPlace, owner: FolderOwner): Promise<void> {
+  await mkdir(place.directory, { recursive: true, mode: 0o700 })
+  const { token, next } = owner
+  const path = join(place.directory, OWNER_NAME)
+  const name = next === undefined ? '-' : formatSegmentName(next, place.segmentBytes)
+  await writeFile(`${path}.${token}`, `${token} ${name}`)
+  await rename(`${path}.${token}`, path)
+}
+
+/** Who fills the folder, dead or alive; undefined when nobody does or the folder is gone. */
+export async function ownerOf(place: PrefetchPlace): Promise<FolderOwner | undefined> {
+  const path = join(place.directory, OWNER_NAME)
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  const [token, name] = text?.split(' ') ?? []
+  if (token === undefined || name === undefined) return undefined
+  return { token, next: parseSegmentName(name, place.segmentBytes) }
+}
+
+/** Whether a segment waits, is being fetched, or will be soon by a filler that lives. */
+export async function isCovered(place: PrefetchPlace, segment: Segment): Promise<boolean> {
+  const name = formatSegmentName(segment, place.segmentBytes)
+  if (existsSync(join(place.directory, name))) return true
+  const owner = await ownerOf(place)
+  if (owner === undefined || !isAlive(owner)) return false
+  if (existsSync(temporaryPath(place, name))) return true
+  const { next } = owner
+  if (next?.timeline !== segment.timeline) return false
+  return next.number <= segment.number && segment.number < next.number + SOON_SEGMENTS
+}
+
+function isAlive({ token }: FolderOwner): boolean {
+  return existsSync(`/proc/${Number.parseInt(token, 10)}`)
+}
+
+/** Moves a prefetched segment to `target`; waits for one that is on its way. False when there is none. */
 export async function takePrefetched(
   place: PrefetchPlace,
-  name: string,
+  segment: Segment,
   target: string,
 ): Promise<boolean> {
-  const path = join(place.directory, name)
-  const isComing = (): boolean => existsSync(temporaryPath(place, name))
-  if (!existsSync(path) && isComing() && (await isOwned(place))) {
-    const options = { clock: place.clock, timeoutMs: IN_PROGRESS_TIMEOUT_MS, intervalMs: 2 }
-    await until(() => existsSync(path) || !isComing(), options)
-  }
+  const path = join(place.directory, formatSegmentName(segment, place.segmentBytes))
+  const isHere = async (): Promise<boolean> =>
+    existsSync(path) || !(await isCovered(place, segment))
+  await until(isHere, { clock: place.clock, timeoutMs: COMING_TIMEOUT_MS, intervalMs: 2 })
   try {
     await rename(path, target)
     return true
@@ -50,25 +100,6 @@ export async function takePrefetched(
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
   }
-}
-
-/** Makes the folder and declares `token` its only filler; the one before notices and ends. */
-export async function ownFolder(place: PrefetchPlace, token: string): Promise<void> {
-  await mkdir(place.directory, { recursive: true, mode: 0o700 })
-  const path = join(place.directory, OWNER_NAME)
-  await writeFile(`${path}.${token}`, token)
-  await rename(`${path}.${token}`, path)
-}
-
-/** Whose folder it is; undefined when it has no owner or is gone. */
-export async function ownerOf(place: PrefetchPlace): Promise<string | undefined> {
-  return await readFile(join(place.directory, OWNER_NAME), 'utf8').catch(() => undefined)
-}
-
-/** Tokens begin with the pid of the filler. */
-async function isOwned(place: PrefetchPlace): Promise<boolean> {
-  const pid = Number.parseInt((await ownerOf(place)) ?? '', 10)
-  return Number.isInteger(pid) && existsSync(`/proc/${pid}`)
 }
 
 /** Names of the segments that wait, ascending; undefined when the folder is gone. */

@@ -28,6 +28,8 @@ export interface PrefetchOptions {
   readonly repository: ClusterRepository
   readonly directory: string
   readonly from: Segment
+  /** Who is at work: `fillerToken` of this process. */
+  readonly token: string
   /** Segments that may wait. */
   readonly ahead: number
   /** Ends when nothing was taken for so long. Default 60 s. */
@@ -39,24 +41,25 @@ export async function prefetchSegments(
   options: PrefetchOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock } = options.repository
-  const place: PrefetchPlace = { directory: options.directory, clock }
-  const token = `${process.pid}-${clock.monotonic()}`
-  await ownFolder(place, token)
+  const { clock, identity } = options.repository
+  const { segmentBytes } = identity
+  const place: PrefetchPlace = { directory: options.directory, segmentBytes, clock }
+  const { token } = options
+  await ownFolder(place, { token, next: options.from })
   const filler = new Filler(options, place)
   let lastChangeAt = clock.monotonic()
   for (let before = ''; !signal.aborted;) {
     // Counted before the folder is read: what arrives in between is counted twice, never not at all.
     const { coming } = filler
     const waiting = await waitingSegments(place)
-    if (waiting === undefined || (await ownerOf(place)) !== token) return
+    if (waiting === undefined || (await ownerOf(place))?.token !== token) return
     const now = waiting.join(' ')
     if (now !== before) lastChangeAt = clock.monotonic()
     before = now
     if (filler.isExhausted && waiting.length === 0) break
     if (clock.monotonic() - lastChangeAt > (options.idleTimeoutMs ?? IDLE_TIMEOUT_MS)) break
-    filler.fill(waiting.length + coming)
-    await clock.sleep(POLL_MS, signal).catch(() => undefined)
+    if (filler.fill(waiting.length + coming)) await ownFolder(place, { token, next: filler.next })
+    await Promise.race([filler.oneDone(), clock.sleep(POLL_MS, signal).catch(() => undefined)])
   }
   await filler.settled()
   await removeFolder(place)
@@ -88,14 +91,26 @@ class Filler {
     return this.#running.size
   }
 
-  /** Starts as many fetches as there is room for beside `taken` places. */
-  fill(taken: number): void {
+  /** What will be fetched next; undefined at the end of WAL. */
+  get next(): Segment | undefined {
+    return this.#isExhausted ? undefined : this.#next
+  }
+
+  /** Starts as many fetches as there is room for beside `taken` places. Returns whether it started any. */
+  fill(taken: number): boolean {
+    const first = this.#next
     for (let used = taken; used < this.#limit; used += 1) {
-      if (this.#isExhausted || this.#running.size >= LANES) return
+      if (this.#isExhausted || this.#running.size >= LANES) break
       const fetch = this.#fetch(this.#next).finally(() => this.#running.delete(fetch))
       this.#running.add(fetch)
       this.#next = { ...this.#next, number: this.#next.number + 1n }
     }
+    return this.#next !== first
+  }
+
+  /** Resolves when the next fetch ends; never while none runs. */
+  async oneDone(): Promise<void> {
+    await Promise.race(this.#running)
   }
 
   async settled(): Promise<void> {

@@ -54,6 +54,7 @@ export async function receiveStream(
   const receiving = new Receiving(start, surroundings, failure)
   await using writer = await SpoolWriter.open({
     ...spoolOf(options.repository),
+    clock: options.clock,
     start: start.joint.start,
     onDurable: () => receiving.acknowledge(),
     onFinished: (finished) => surroundings.handOver.add(finished),

@@ -92,6 +92,8 @@ async function endOfSession(surroundings: StreamSurroundings): Promise<BackstayE
     return undefined
   } catch (error) {
     if (error instanceof BackstayError) return error
+    // The reason of the signal, which may be anything.
+    if (surroundings.signal.aborted) return undefined
     if (isErrno(error)) return spoolError('receive WAL', error)
     throw error
   }

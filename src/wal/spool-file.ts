@@ -10,6 +10,7 @@ import {
   constants,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   openSync,
   rename,
   renameSync,
@@ -87,6 +88,11 @@ export class SpoolFile {
     })
   }
 
+  /** Whether it has its name in the spool. */
+  get isNamed(): boolean {
+    return this.#isNamed
+  }
+
   get path(): string {
     return this.#path
   }
@@ -114,6 +120,11 @@ export class SpoolFile {
     await syncFile(this.#descriptor)
   }
 
+  /** `sync` in the calling thread. */
+  syncNow(): void {
+    fdatasyncSync(this.#descriptor)
+  }
+
   async close(): Promise<void> {
     await closeFile(this.#descriptor)
   }
@@ -129,14 +140,20 @@ function pathOf(place: SpoolPlace, segment: Segment): string {
   return join(place.directory, spoolFileName(segment, place.segmentBytes))
 }
 
-/** Makes the spare file: zeros, synced. Leaves nothing when it fails. */
+/**
+ * Makes the spare file: zeros, synced block by block, so that no commit's sync has to wait for more than one of them. Leaves nothing
+ * when it fails.
+ */
 export async function prepareSpare(place: SpoolPlace): Promise<void> {
   const path = join(place.directory, SPARE_NAME)
   const zeros = Buffer.alloc(ZERO_BLOCK_BYTES)
   try {
     await using file = await open(path, 'w', 0o600)
     const end = Math.min(place.segmentBytes, ZEROED_BYTES_MAX)
-    for (let at = 0; at < end; at += zeros.length) await file.write(zeros, 0, zeros.length, at)
+    for (let at = 0; at < end; at += zeros.length) {
+      await file.write(zeros, 0, zeros.length, at)
+      await file.datasync()
+    }
     await file.sync()
   } catch (error) {
     await rm(path, { force: true })

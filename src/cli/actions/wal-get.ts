@@ -43,11 +43,13 @@ async function fetch(context: Context, place: WalPlace): Promise<void> {
       const { repositoryDirectory, cluster } = place
       const name = formatSegmentName(from, from.segmentBytes)
       const options = ['--repository', repositoryDirectory, '--cluster', cluster]
-      spawn(command, [...words, 'wal', 'prefetch', ...options, directory, name], {
+      const child = spawn(command, [...words, 'wal', 'prefetch', ...options, directory, name], {
         detached: true,
         stdio: 'ignore',
         cwd: '/',
-      }).unref()
+      })
+      child.unref()
+      return child.pid
     },
   })
 }

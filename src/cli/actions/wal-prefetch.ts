@@ -3,6 +3,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { parseSegmentName } from '../../postgres/segment-name.ts'
+import { fillerToken } from '../../wal/prefetch-folder.ts'
 import { DEFAULT_AHEAD, prefetchSegments } from '../../wal/prefetch.ts'
 import type { ARGUMENTS } from '../commands/wal-prefetch.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
@@ -19,5 +20,9 @@ export async function run(
   if (from === undefined) {
     throw new BackstayError('USAGE', `Cannot prefetch from "${segment}": that names no WAL segment`)
   }
-  await prefetchSegments({ repository, directory, from, ahead: DEFAULT_AHEAD }, context.signal)
+  const token = fillerToken(process.pid)
+  await prefetchSegments(
+    { repository, directory, from, token, ahead: DEFAULT_AHEAD },
+    context.signal,
+  )
 }

@@ -29,6 +29,7 @@ async function buildHouse(): Promise<House> {
   const pg = await startPostgres({ major: 18 })
   const config = join(folder.path, 'backstay.yaml')
   const repository = join(folder.path, 'vault')
+  mkdirSync(repository, { mode: 0o700 })
   writeFileSync(
     config,
     `cluster: shop
@@ -40,11 +41,15 @@ backup: { server: vault, host: 127.0.0.1, repository: vault }
 `,
   )
   const explained = await backstay(['config', 'check', '-c', config, '--json'])
-  const { backup } = JSON.parse(explained.stdout) as { backup: { streamRole: string } }
-  await pg.query(`create role ${backup.streamRole} login replication password 'streams'`)
-  mkdirSync(join(folder.path, 'state'), { mode: 0o700 })
-  const passwords = `*:*:*:${backup.streamRole}:streams\n*:*:*:postgres:${pg.password}\n`
-  writeFileSync(join(folder.path, 'state/passwords'), passwords, { mode: 0o600 })
+  const { backup } = JSON.parse(explained.stdout) as {
+    backup: { streamRole: string; backupRole: string }
+  }
+  await pg.query(`create role ${backup.streamRole} login replication password 'streams';
+    create role ${backup.backupRole} login password 'backs up';
+    grant execute on function pg_switch_wal() to ${backup.backupRole}`)
+  // What `up` leaves for the owner of the repository.
+  const passwords = `*:*:*:${backup.streamRole}:streams\n*:*:*:${backup.backupRole}:backs up\n`
+  writeFileSync(join(repository, '.pgpass'), passwords, { mode: 0o600 })
   return {
     pg,
     config,

@@ -15,6 +15,7 @@ import { claimCluster, type ClusterRepository } from '../../../src/repository/cl
 import { openStore } from '../../../src/store/open-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { getWalFile } from '../../../src/wal/get.ts'
+import { fillerToken } from '../../../src/wal/prefetch-folder.ts'
 import { prefetchSegments } from '../../../src/wal/prefetch.ts'
 import { spoolFileName } from '../../../src/wal/spool-names.ts'
 import { spoolOf } from '../../../src/wal/spool-place.ts'
@@ -143,13 +144,14 @@ describe('prefetchSegments', () => {
   const waitingIn = (directory: string): string[] =>
     existsSync(directory) ? readdirSync(directory).filter((name) => !name.startsWith('.')) : []
   const from = { timeline: 1, number: 1n }
+  const token = fillerToken(process.pid)
 
   it('keeps no more waiting than it may, and goes on as they are taken', async () => {
     await using stage = await setStage([1, 2, 3, 4, 5, 6, 7, 8])
     const directory = join(stage.folder, 'prefetch')
     const { repository } = stage
     const stop = new AbortController()
-    const running = prefetchSegments({ repository, directory, from, ahead: 3 }, stop.signal)
+    const running = prefetchSegments({ repository, directory, from, token, ahead: 3 }, stop.signal)
     for (let number = 1; number <= 8; number += 1) {
       const path = join(directory, nameOf(number))
       await until(`segment ${number}`, () => existsSync(path))
@@ -166,11 +168,14 @@ describe('prefetchSegments', () => {
     const directory = join(stage.folder, 'prefetch')
     const { repository } = stage
     const { signal } = new AbortController()
-    const first = prefetchSegments({ repository, directory, from, ahead: 1 }, signal)
+    const first = prefetchSegments({ repository, directory, from, token, ahead: 1 }, signal)
     await until('the first to work', () => waitingIn(directory).length > 0)
     const later = { timeline: 1, number: 3n }
     const stop = new AbortController()
-    const second = prefetchSegments({ repository, directory, from: later, ahead: 9 }, stop.signal)
+    const second = prefetchSegments(
+      { repository, directory, from: later, token: fillerToken(process.pid, 2), ahead: 9 },
+      stop.signal,
+    )
     await first
     await until('the second to work', () => waitingIn(directory).includes(nameOf(4)))
     stop.abort()
@@ -182,7 +187,10 @@ describe('prefetchSegments', () => {
     const directory = join(stage.folder, 'prefetch')
     const { repository } = stage
     const { signal } = new AbortController()
-    await prefetchSegments({ repository, directory, from, ahead: 9, idleTimeoutMs: 100 }, signal)
+    await prefetchSegments(
+      { repository, directory, from, token, ahead: 9, idleTimeoutMs: 100 },
+      signal,
+    )
     assert.ok(!existsSync(directory))
   })
 })

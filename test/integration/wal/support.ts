@@ -247,6 +247,10 @@ export async function recover(
     const [row] = await pg.query('select not pg_is_in_recovery() as open')
     return row?.['open'] === true
   }
-  await until('recovery to end', isOpen, 120_000)
+  try {
+    await until('recovery to end', isOpen, 120_000)
+  } catch (error) {
+    throw new Error(`${String(error)}\n${(await pg.log()).slice(-4000)}`, { cause: error })
+  }
   return pg
 }

@@ -11,6 +11,7 @@ import { segmentOf, segmentStart } from '../../../src/postgres/segment-name.ts'
 import { prepareSpare, SpoolFile } from '../../../src/wal/spool-file.ts'
 import { spoolFileName } from '../../../src/wal/spool-names.ts'
 import { type FinishedSegment, SpoolWriter } from '../../../src/wal/spool-writer.ts'
+import { systemClock } from '../../../src/util/clock.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { until } from '../../harness/until.ts'
 
@@ -29,6 +30,7 @@ async function openSpool(directory: string, lsn: Lsn = START): Promise<Opened> {
   const writer = await SpoolWriter.open({
     directory,
     segmentBytes: SEGMENT_BYTES,
+    clock: systemClock,
     start: { timeline: 1, lsn },
     onDurable: (lsn) => durable.push(lsn),
     onFinished: (segment) => finished.push(segment),
