@@ -4,7 +4,7 @@
 import type { Extent, ManifestFile } from './manifest-entry.ts'
 import type { PackReader } from './pack-reader.ts'
 
-/** A file's content by position. One call at a time; positions must not go back. */
+/** A file's content by position. One call at a time, each beginning at or after the end of the one before. */
 export class SliceReader {
   readonly #extents: readonly Extent[]
   readonly #packs: PackReader
@@ -18,25 +18,30 @@ export class SliceReader {
   }
 
   /**
-   * `length` bytes from `position`, which must be inside the file.
+   * `length` bytes from `position`, which must be inside the file. Read only: may be a view into a buffer that others read.
    * @throws {BackstayError} REPOSITORY_DAMAGED
    */
   async read(position: number, length: number): Promise<Buffer> {
-    const content = Buffer.allocUnsafe(length)
-    let done = 0
-    while (done < length) {
-      const extent = this.#extentAt(position + done)
-      const skip = position + done - this.#start
-      const part = Math.min(extent.length - skip, length - done)
-      const bytes = await this.#packs.extent({
-        unit: extent.unit,
-        unitOffset: extent.unitOffset + (extent.unit === undefined ? 0 : skip),
-        length: part,
-      })
-      bytes.copy(content, done)
-      done += part
+    const first = await this.#part(position, length)
+    if (first.length === length) return first
+    const parts = [first]
+    for (let done = first.length; done < length;) {
+      const part = await this.#part(position + done, length - done)
+      parts.push(part)
+      done += part.length
     }
-    return content
+    return Buffer.concat(parts)
+  }
+
+  /** As much of it as one extent holds. */
+  #part(position: number, length: number): Promise<Buffer> {
+    const extent = this.#extentAt(position)
+    const skip = position - this.#start
+    return this.#packs.extent({
+      unit: extent.unit,
+      unitOffset: extent.unit === undefined ? 0 : extent.unitOffset + skip,
+      length: Math.min(extent.length - skip, length),
+    })
   }
 
   #extentAt(position: number): Extent {

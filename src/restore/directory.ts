@@ -7,6 +7,7 @@ import type { Host } from '../host/host.ts'
 import { findPostmaster, type Postmaster } from '../host/postmaster.ts'
 import { CONTROL_FILE_PATH, parseControlFile } from '../postgres/control-file.ts'
 import type { RestoreLayout } from './layout.ts'
+import { serversUsing } from './tablespace-users.ts'
 import { checkHolder, isMarkerLeftover, readMarker, type RestoreMarker } from './marker.ts'
 
 /** What stands where the data directory is to be. */
@@ -69,7 +70,7 @@ export function decideFill(
 /**
  * Checks the directories of the tablespaces: empty, or begun by this very restore, or with `delta` used by the data directory
  * already. Returns those that are not empty.
- * @throws {BackstayError} DIRECTORY_FOREIGN
+ * @throws {BackstayError} DIRECTORY_FOREIGN, SERVER_RUNNING when a server uses one, wherever its data directory is.
  */
 export async function checkTablespaces(
   host: Host,
@@ -81,6 +82,8 @@ export async function checkTablespaces(
     const names = await namesIn(host, directory)
     if (names.length === 0) continue
     filled.push(directory)
+    const [server] = await serversUsing(directory)
+    if (server !== undefined) throw inUse(oid, directory, server)
     if (names.every(isMarkerLeftover)) continue
     if ((await readMarker(directory))?.directory === layout.directory) continue
     const link = await host.inspect(join(layout.directory, `pg_tblspc/${oid}`))
@@ -120,6 +123,17 @@ function running(directory: string, postmaster: Postmaster): BackstayError {
     'SERVER_RUNNING',
     `Cannot restore into "${directory}": a server (pid ${pid}) runs there${where}`,
     { details: { directory, pid } },
+  )
+}
+
+function inUse(oid: number, directory: string, server: string): BackstayError {
+  return new BackstayError(
+    'SERVER_RUNNING',
+    `Cannot restore tablespace ${oid} into "${directory}": the server that runs on "${server}" uses it`,
+    {
+      hint: `Name an empty directory with --tablespace ${oid}:DIR.`,
+      details: { directory, server },
+    },
   )
 }
 

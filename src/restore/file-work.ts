@@ -18,8 +18,9 @@ import {
 import { crc32c } from '@node-rs/crc32'
 import { PAGE_BYTES } from '../repository/format.ts'
 import type { Extent } from '../repository/manifest-entry.ts'
-import type { PackReader } from '../repository/pack-reader.ts'
+import { BackstayError } from '../errors/backstay-error.ts'
 import type { CheckJob, FileJob, JobResult, Owner } from './file-job.ts'
+import type { UnitSource } from './unit-source.ts'
 
 /** Pieces gathered for one write, and their bytes: enough to keep the number of calls small. */
 const GATHERED_PIECES = 64
@@ -31,7 +32,7 @@ const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 
 /** Writes one stretch of a file. @throws {BackstayError} REPOSITORY_DAMAGED; Node's error when the file cannot be written. */
 export async function writeStretch(
-  packs: PackReader,
+  units: UnitSource,
   job: FileJob,
   owner: Owner | undefined,
 ): Promise<JobResult> {
@@ -39,7 +40,7 @@ export async function writeStretch(
   try {
     const result = isRightAlready(file, job)
       ? { crc32c: job.expectedCrc32c ?? 0, writtenBytes: 0 }
-      : await fill(file, packs, job)
+      : await fill(file, units, job)
     giveAttributes(file, job, owner)
     return result
   } finally {
@@ -57,10 +58,10 @@ export function checkStretch(job: CheckJob): JobResult {
   }
 }
 
-async function fill(file: number, packs: PackReader, job: FileJob): Promise<JobResult> {
+async function fill(file: number, units: UnitSource, job: FileJob): Promise<JobResult> {
   const output = job.how === 'correct' ? new Corrector(file, job) : new Gatherer(file, job)
   let crc = 0
-  for await (const piece of piecesOf(packs, job.extents)) {
+  for await (const piece of piecesOf(units, job.extents, output)) {
     crc = crc32c(piece, crc)
     output.add(piece)
   }
@@ -99,14 +100,22 @@ function flagsOf(job: FileJob): number {
   return O_RDWR | O_CREAT | O_NOFOLLOW
 }
 
-/** The content of the extents in order; a piece is a view into a unit, valid until the writing of it. */
-async function* piecesOf(packs: PackReader, extents: readonly Extent[]): AsyncGenerator<Buffer> {
+/** The content of the extents in order; a piece is valid until `output` has to be flushed for a later one. */
+async function* piecesOf(
+  units: UnitSource,
+  extents: readonly Extent[],
+  output: PieceOutput,
+): AsyncGenerator<Buffer> {
   for (const [index, extent] of extents.entries()) {
+    if (extent.unit === undefined) {
+      yield* zeros(extent.length)
+      continue
+    }
+    const content = await units.unit(extent.unit, () => output.flush())
     const next = extents[index + 1]?.unit
-    // The next unit is read while this one is written. Its failure is met when its turn comes.
-    if (next !== undefined && next !== extent.unit) packs.unit(next).catch(() => {})
-    if (extent.unit !== undefined) yield await packs.extent(extent)
-    else yield* zeros(extent.length)
+    // The next unit is read while this one is written.
+    if (next !== undefined && next !== extent.unit) units.readAhead(next)
+    yield content.subarray(extent.unitOffset, extent.unitOffset + extent.length)
   }
 }
 
@@ -148,11 +157,17 @@ class Gatherer implements PieceOutput {
     if (this.#bytes === 0) return
     const position = this.#position + this.writtenBytes
     const written = writevSync(this.#file, this.#pieces, position)
-    if (written < this.#bytes)
-      writeRest(this.#file, Buffer.concat(this.#pieces), { written, position })
+    if (written < this.#bytes) this.#writeRest(position, written)
     this.writtenBytes += this.#bytes
     this.#pieces = []
     this.#bytes = 0
+  }
+
+  #writeRest(position: number, written: number): void {
+    const whole = Buffer.concat(this.#pieces)
+    if (whole.length !== this.#bytes)
+      throw new BackstayError('BUG', 'A piece was released too early')
+    writeRest(this.#file, whole, { written, position })
   }
 }
 

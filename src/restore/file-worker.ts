@@ -5,7 +5,6 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { fileError } from '../host/file-error.ts'
 import { clusterNames } from '../repository/format.ts'
-import { PackReader } from '../repository/pack-reader.ts'
 import { openStore } from '../store/open-store.ts'
 import type {
   BatchAnswer,
@@ -16,9 +15,10 @@ import type {
   WorkerJob,
 } from './file-job.ts'
 import { checkStretch, writeStretch } from './file-work.ts'
+import { UnitSource } from './unit-source.ts'
 
 const { store, cluster, owner } = workerData as FileWorkSettings
-const packs = new PackReader(openStore(store), clusterNames(cluster))
+const units = new UnitSource(openStore(store), clusterNames(cluster))
 let earlier: Promise<void> = Promise.resolve()
 
 parentPort?.on('message', (batch: JobBatch) => {
@@ -43,7 +43,7 @@ async function answerOf(batch: JobBatch): Promise<BatchAnswer> {
 }
 
 async function work(job: WorkerJob): Promise<JobResult> {
-  return job.how === 'check' ? checkStretch(job) : writeStretch(packs, job, owner)
+  return job.how === 'check' ? checkStretch(job) : writeStretch(units, job, owner)
 }
 
 function failureOf(job: WorkerJob, error: unknown): WorkerFailure {

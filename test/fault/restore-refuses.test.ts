@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chown, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type BackstayError, isBackstayError } from '../../src/errors/backstay-error.ts'
@@ -16,7 +16,7 @@ import { MARKER_NAME } from '../../src/restore/marker.ts'
 import { runRestore } from '../../src/restore/restore.ts'
 import { systemClock } from '../../src/util/clock.ts'
 import { startPostgres, temporaryDirectory, type TestServer } from '../harness/postgres.ts'
-import { isRoot } from '../harness/unprivileged-user.ts'
+import { isRoot, unprivilegedUser } from '../harness/unprivileged-user.ts'
 import { makeAccounts, startLoad } from '../integration/restore/load.ts'
 import { plan, prepare, restore } from '../integration/restore/restore-files.ts'
 import { startVault, type Vault } from '../integration/restore/vault.ts'
@@ -182,6 +182,21 @@ test('directories that hold something else, run, or lie in the wrong place are r
     const wish = { directory: other.directory, isDelta: true }
     await refused(restore(repository, wish), 'POSTGRES_IDENTITY')
     await other.start()
+  })
+  await t.test('a copy whose tablespace is that of a running server, with delta', async () => {
+    const space = join(base, 'space')
+    await mkdir(space)
+    if (isRoot) await chown(space, unprivilegedUser.uid, unprivilegedUser.gid)
+    await pg.query(`CREATE TABLESPACE space LOCATION '${space}'`)
+    await pg.query('CREATE TABLE s TABLESPACE space AS SELECT 1')
+    await vault.backup()
+    const copy = join(base, 'copy-with-links')
+    await cp(pg.directory, copy, { recursive: true, verbatimSymlinks: true })
+    await rm(join(copy, 'postmaster.pid'))
+    const wish = { directory: copy, isDelta: true, allowDataLoss: true }
+    const error = await refused(restore(repository, wish), 'SERVER_RUNNING')
+    assert.match(error.message, /the server that runs on .* uses it/)
+    await refused(restore(repository, { directory: join(base, 'fresh') }), 'SERVER_RUNNING')
   })
   await t.test('one in the repository, the root directory, a relative one', async () => {
     const inside = join(repository.store.location, 'x')

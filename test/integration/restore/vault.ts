@@ -39,6 +39,15 @@ export async function startVault(server: TestServer): Promise<Vault> {
   let source = server
   let receiver = startReceiver(server, repository)
   let layouts = 0
+  const caughtUp = async (): Promise<void> => {
+    const lsn = await untilReceived(source)
+    await until('the receiver to publish what it holds', async () => {
+      const status = await receiver.status()
+      return status?.flushLsn !== undefined && status.flushLsn >= lsn
+    })
+  }
+  // A checkpoint that runs while the slot is made can remove the WAL it reserves.
+  await caughtUp()
   return {
     repository,
     base: base.path,
@@ -63,14 +72,9 @@ export async function startVault(server: TestServer): Promise<Vault> {
       await receiver.stop()
       source = other
       receiver = startReceiver(other, repository)
+      await caughtUp()
     },
-    caughtUp: async () => {
-      const lsn = await untilReceived(source)
-      await until('the receiver to publish what it holds', async () => {
-        const status = await receiver.status()
-        return status?.flushLsn !== undefined && status.flushLsn >= lsn
-      })
-    },
+    caughtUp,
     stop: async () => receiver.stop(),
     layOutWal: async () => {
       layouts += 1
