@@ -86,6 +86,7 @@ export const REGISTRY: Registry = {
       title: 'Shell',
       commands: {
         completion: () => import('./completion.ts'),
+        'install-names': () => import('./install-names.ts'),
       },
     },
   ],

@@ -1,0 +1,24 @@
+/**
+ * Says whether a new server may archive here: nothing of its timelines must be held.
+ */
+import type { BarmanContext } from '../context.ts'
+import { oneServer } from '../server/choose.ts'
+import { openServer } from '../server/place.ts'
+
+/** @throws {BackstayError} STORE */
+export async function run(context: BarmanContext): Promise<void> {
+  const { output, options } = context
+  const server = oneServer(context)
+  if (server === undefined) return
+  const from = Number(options['timeline'] ?? 1)
+  if (!Number.isInteger(from) || from < 1) return output.error('--timeline must be 1 or more')
+  output.lines(`Server ${server.name}:`)
+  const repository = await openServer(context, server)
+  const held = repository === undefined ? [] : await repository.wal.listTimelines()
+  if (held.some((name) => Number.parseInt(name, 16) >= from)) {
+    return output.error(
+      `WAL archive check failed for server ${server.name}: Expected empty archive`,
+    )
+  }
+  output.lines(` - WAL archive check for server ${server.name} passed`)
+}

@@ -1,0 +1,75 @@
+/**
+ * Gives a WAL file: its bytes and nothing else on standard output, or into a directory.
+ */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { replaceFile } from '../../host/local-files.ts'
+import { parseWalFileName } from '../../postgres/segment-name.ts'
+import type { BarmanContext } from '../context.ts'
+import { oneServer } from '../server/choose.ts'
+import { openServer } from '../server/place.ts'
+import { pipeThrough } from '../wal/decompress.ts'
+import { findWal, peekWal } from '../wal/find-wal.ts'
+import { sshSuffix } from '../wal/remote-words.ts'
+
+const INVALID_EXIT_CODE = 3
+
+/** @throws {BackstayError} REPOSITORY_DAMAGED, STORE */
+export async function run(context: BarmanContext): Promise<void> {
+  const { output, options } = context
+  const server = oneServer(context, { inactive: true })
+  if (server === undefined) return
+  if (options['test'] === true) {
+    output.info(`Ready to retrieve WAL files from the server ${server.name}`)
+    return
+  }
+  const name = context.words[1] ?? ''
+  const suffix = sshSuffix(context.environment)
+  if (parseWalFileName(name) === undefined) {
+    return invalid(context, `'${name}' is not a valid wal file name${suffix}`)
+  }
+  const repository = await openServer(context, server)
+  if (options['peek'] !== undefined) {
+    const most = Number(options['peek'])
+    if (!Number.isInteger(most) || most < 1) return invalid(context, 'SIZE must be 1 or more')
+    output.lines(...(repository === undefined ? [] : await peekWal(repository, name, most)))
+    return
+  }
+  const content =
+    repository === undefined
+      ? undefined
+      : await findWal(repository, name, options['partial'] === true)
+  if (content === undefined) {
+    return output.error(`WAL file '${name}' not found in server '${server.name}'${suffix}`)
+  }
+  await give(context, name, await compressed(context, content))
+}
+
+function invalid({ output }: BarmanContext, text: string): void {
+  output.exitCode = INVALID_EXIT_CODE
+  output.error(text)
+}
+
+async function compressed({ options }: BarmanContext, content: Buffer): Promise<Buffer> {
+  if (options['gzip'] === true || options['x'] === true) return await promisify(gzip)(content)
+  return options['bzip2'] === true ? await pipeThrough(['bzip2', '-c'], content) : content
+}
+
+async function give(context: BarmanContext, name: string, content: Buffer): Promise<void> {
+  const directory = context.options['outputDirectory']
+  if (directory === undefined) return await write(context.stdout, content)
+  const isDirectory = await stat(String(directory)).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!isDirectory) return invalid(context, `'${String(directory)}' is not a directory`)
+  await replaceFile(join(String(directory), name), content, { mode: 0o600, owner: undefined })
+}
+
+async function write(stream: NodeJS.WritableStream, content: Buffer): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  stream.write(content, (error) => (error == null ? resolve() : reject(error)))
+  await promise
+}

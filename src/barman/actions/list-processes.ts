@@ -1,0 +1,27 @@
+/**
+ * Lists what works for a server at the moment.
+ */
+import type { BarmanContext } from '../context.ts'
+import { oneServer } from '../server/choose.ts'
+import { pidOfTask, TASK_LOCKS } from '../server/receiver-process.ts'
+
+/** @throws {BackstayError} STORE */
+export async function run(context: BarmanContext): Promise<void> {
+  const { output } = context
+  const server = oneServer(context, { inactive: true })
+  if (server === undefined) return
+  const running: { name: string; pid: number }[] = []
+  for (const name of Object.keys(TASK_LOCKS)) {
+    const pid = await pidOfTask(context, server, name)
+    if (pid !== undefined) running.push({ name, pid })
+  }
+  output.data(server.name, running)
+  if (running.length === 0) {
+    output.lines(`No active subprocesses found for server ${server.name}.`)
+  } else {
+    output.lines(
+      `Active subprocesses for server ${server.name}:`,
+      ...running.map(({ name, pid }) => `${pid} ${name}`),
+    )
+  }
+}

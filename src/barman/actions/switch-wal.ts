@@ -1,0 +1,93 @@
+/**
+ * Has the server finish its WAL segment and, with --archive, waits until it is stored here.
+ */
+import type { BarmanServer } from '../../config/barman/model.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { type Lsn, toLsn } from '../../postgres/lsn.ts'
+import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
+import { until } from '../../util/until.ts'
+import { SqlClient } from '../../wire/sql-client.ts'
+import type { BarmanContext } from '../context.ts'
+import { openOrClaim } from '../server/claim.ts'
+import { sqlConnection } from '../server/connections.ts'
+import { severalServers } from '../server/choose.ts'
+import { takeIncoming } from '../wal/incoming.ts'
+
+const DEFAULT_TIMEOUT_SECONDS = 30
+
+interface Switched {
+  readonly segment: string
+  readonly wasNeeded: boolean
+}
+
+/** @throws {BackstayError} POSTGRES_UNREACHABLE, STORE, … */
+export async function run(context: BarmanContext): Promise<void> {
+  for (const server of severalServers(context, { skipPassive: true })) {
+    const switched = await switchWal(context, server)
+    if (switched === undefined || context.options['archive'] !== true) continue
+    await waitFor(context, server, switched.segment)
+  }
+}
+
+async function switchWal(
+  context: BarmanContext,
+  server: BarmanServer,
+): Promise<Switched | undefined> {
+  const { output, options, environment, signal } = context
+  await using sql = await SqlClient.connect({ ...sqlConnection(server, environment), signal })
+  const { recovering, bytes } = await sql.one<{ recovering: boolean; bytes: string }>(
+    "SELECT pg_is_in_recovery() AS recovering, setting AS bytes FROM pg_settings WHERE name = 'wal_segment_size'",
+  )
+  if (recovering) {
+    output.info(`No switch performed because server '${server.name}' is a standby.`)
+    return undefined
+  }
+  if (options['force'] === true && !(await checkpoint(context, sql))) return undefined
+  const { lsn, name } = await sql.one<{ lsn: Lsn; name: string }>(
+    'SELECT lsn, pg_walfile_name(lsn) AS name FROM pg_switch_wal() AS lsn',
+  )
+  const segmentBytes = Number(bytes)
+  const timeline = Number.parseInt(name.slice(0, 8), 16)
+  const last = segmentOf(toLsn(lsn - 1n), { timeline, segmentBytes })
+  const segment = formatSegmentName(last, segmentBytes)
+  const wasNeeded = lsn % BigInt(segmentBytes) !== 0n
+  if (wasNeeded) output.info(`The WAL file ${segment} has been closed on server '${server.name}'`)
+  else output.info(`No switch required for server '${server.name}'`)
+  return { segment, wasNeeded }
+}
+
+async function checkpoint({ output }: BarmanContext, sql: SqlClient): Promise<boolean> {
+  try {
+    await sql.query('CHECKPOINT')
+    return true
+  } catch (error) {
+    const isRefused = error instanceof BackstayError && error.details['sqlstate'] === '42501'
+    if (!isRefused) throw error
+    output.error("Barman switch-wal --force requires superuser rights or the 'pg_checkpoint' role")
+    return false
+  }
+}
+
+async function waitFor(
+  context: BarmanContext,
+  server: BarmanServer,
+  segment: string,
+): Promise<void> {
+  const { output, options, clock, signal } = context
+  const seconds = Number(options['archiveTimeout'] ?? DEFAULT_TIMEOUT_SECONDS)
+  if (!Number.isFinite(seconds)) return output.error('--archive-timeout must be a number')
+  output.info(
+    `Waiting for the WAL file ${segment} from server '${server.name}' (max: ${seconds} seconds)`,
+  )
+  const repository = await openOrClaim(context, server)
+  const isStored = async (): Promise<boolean> => {
+    if (server.archiver) await takeIncoming(context, server)
+    return await repository.wal.hasSegment(segment)
+  }
+  if ((await until(isStored, { clock, timeoutMs: seconds * 1000, signal })) === undefined) {
+    return output.error(`The WAL file ${segment} has not been received in ${seconds} seconds`)
+  }
+  const from = server.streamingArchiver ? 'streaming' : 'file archival'
+  output.info(`Processing xlog segments from ${from} for ${server.name}`)
+  output.info(`\t${segment}`)
+}

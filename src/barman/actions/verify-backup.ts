@@ -1,0 +1,32 @@
+/**
+ * Reads a whole backup and compares every checksum, and the WAL that makes it consistent.
+ */
+import { verifyBackup } from '../../backup/verify/verify-backup.ts'
+import type { BarmanContext } from '../context.ts'
+import { findServerBackup } from '../server/backups.ts'
+import { oneServer } from '../server/choose.ts'
+
+const SHOWN = 20
+
+/** @throws {BackstayError} STORE */
+export async function run(context: BarmanContext): Promise<void> {
+  const { output, words, signal } = context
+  const server = oneServer(context, { inactive: true, disabled: true })
+  if (server === undefined) return
+  const found = await findServerBackup(context, server, words[1] ?? '')
+  if (found === undefined) return
+  const { id } = found.backup.info
+  output.info(`Verifying backup '${id}' on server '${server.name}'`)
+  const report = await verifyBackup(found.repository, id, {
+    samplePercent: 100,
+    seed: 0,
+    sinceMs: undefined,
+    signal,
+    onProgress: () => {},
+  })
+  if (report.isGood) return output.info('backup successfully verified')
+  for (const { subject, problem } of report.problems.slice(0, SHOWN)) {
+    output.warning(`"${subject}": ${problem}`)
+  }
+  output.error(`verify backup failure on '${id}': ${report.problemCount} problems`)
+}

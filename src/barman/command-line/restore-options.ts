@@ -1,0 +1,50 @@
+/**
+ * The options of restore.
+ */
+import type { OptionSpec } from './spec.ts'
+
+/** Taken by backup and restore alike. */
+export const COPY_OPTIONS: readonly OptionSpec[] = [
+  { flags: '-j, --jobs <NJOBS>', help: 'so many threads' },
+  { flags: '--jobs-start-batch-period <SECONDS>', help: 'accepted, has no effect' },
+  { flags: '--jobs-start-batch-size <NJOBS>', help: 'accepted, has no effect' },
+  { flags: '--bwlimit <KBPS>', help: 'most kilobytes a second, for backups' },
+  { flags: '--retry-times <TIMES>', help: 'accepted, has no effect' },
+  { flags: '--retry-sleep <SECONDS>', help: 'accepted, has no effect' },
+  { flags: '--no-retry', help: 'accepted, has no effect' },
+]
+
+/** All of them. */
+export const RESTORE_OPTIONS: readonly OptionSpec[] = [
+  { flags: '--target-tli <TLI>', help: 'timeline: a number, latest or current (default: latest)' },
+  { flags: '--target-time <TIME>', help: 'to this time' },
+  { flags: '--target-xid <XID>', help: 'to this transaction' },
+  { flags: '--target-lsn <LSN>', help: 'to this position of the WAL' },
+  { flags: '--target-name <NAME>', help: 'to this restore point' },
+  { flags: '--target-immediate', help: 'only to where the backup is consistent' },
+  { flags: '--exclusive', help: 'leave the target itself out' },
+  { flags: '--target-action <ACTION>', help: 'at the target: pause, promote or shutdown' },
+  { flags: '--tablespace <NAME:LOCATION>', help: 'put a tablespace elsewhere', isList: true },
+  { flags: '--remote-ssh-command <COMMAND>', help: 'restore on another host: "ssh postgres@db2"' },
+  { flags: '--staging-wal-directory <DIR>', help: 'where WAL waits for recovery' },
+  ...COPY_OPTIONS,
+  { flags: '--get-wal', help: 'have recovery fetch WAL with barman get-wal' },
+  { flags: '--no-get-wal', help: 'copy the WAL that is needed' },
+  { flags: '--network-compression', help: 'accepted, has no effect' },
+  { flags: '--no-network-compression', help: 'accepted, has no effect' },
+  { flags: '--standby-mode', help: 'the restored server stays a standby' },
+  { flags: '--recovery-staging-path <DIR>', help: 'accepted: nothing is staged' },
+  { flags: '--local-staging-path <DIR>', help: 'accepted: nothing is staged' },
+  { flags: '--staging-path <DIR>', help: 'accepted: nothing is staged' },
+  { flags: '--staging-location <PLACE>', help: 'accepted: nothing is staged' },
+  { flags: '--combine-mode <MODE>', help: 'accepted: nothing is combined' },
+  { flags: '--recovery-conf-filename <FILE>', help: 'only postgresql.auto.conf' },
+  { flags: '--recovery-option-port <PORT>', help: 'ssh port for barman-wal-restore' },
+  { flags: '--delta-restore', help: 'keep what is right in the directory' },
+  { flags: '--no-delta-restore', help: 'into an empty directory only' },
+  { flags: '--snapshot-recovery-instance <NAME>', help: 'not supported' },
+  { flags: '--snapshot-recovery-zone <ZONE>', help: 'not supported' },
+  { flags: '--gcp-zone <ZONE>', help: 'not supported' },
+  { flags: '--azure-resource-group <GROUP>', help: 'not supported' },
+  { flags: '--aws-region <REGION>', help: 'not supported' },
+]

@@ -1,0 +1,27 @@
+/**
+ * Barman's commands as data.
+ */
+import type { BarmanAction } from '../context.ts'
+
+/** One option: commander's flags (`-t, --test`, `--peek <SIZE>`) and a sentence for --help. */
+export interface OptionSpec {
+  readonly flags: string
+  readonly help: string
+  /** The only words it may be given. */
+  readonly choices?: readonly string[]
+  /** May be given several times. */
+  readonly isList?: true
+}
+
+/** One command. */
+export interface CommandSpec {
+  readonly name: string
+  readonly aliases?: readonly string[]
+  readonly help: string
+  /** In commander's words: `<server_name>`, `[last_wal]`, `<server_name...>`. */
+  readonly arguments?: readonly string[]
+  readonly options?: readonly OptionSpec[]
+  /** Heeds a signal by itself and ends in order; the others end at once. */
+  readonly stopsInOrder?: true
+  readonly load: () => Promise<{ readonly run: BarmanAction }>
+}

@@ -1,0 +1,58 @@
+/**
+ * Commands about WAL.
+ */
+import type { CommandSpec } from './spec.ts'
+
+const SERVER = '<server_name>'
+const PASSIVE = 'Back the server up from here as well, or copy the repository.'
+
+export const WAL_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'archive-wal',
+    help: 'Store the WAL files that wait in the incoming directory',
+    arguments: [SERVER],
+    load: () => import('../actions/archive-wal.ts'),
+  },
+  {
+    name: 'get-wal',
+    help: 'Write a WAL file to standard output, or into a directory',
+    arguments: [SERVER, '<wal_name>'],
+    options: [
+      { flags: '-o, --output-directory <DIR>', help: 'put the file into this directory' },
+      { flags: '-P, --partial', help: 'give unfinished segments as well' },
+      { flags: '-z, --gzip', help: 'compress with gzip' },
+      { flags: '-x', help: 'the same as --gzip' },
+      { flags: '-j, --bzip2', help: 'compress with bzip2' },
+      { flags: '--keep-compression', help: 'accepted: what is sent is never compressed then' },
+      { flags: '-p, --peek <SIZE>', help: 'list up to SIZE names that are held from here on' },
+      { flags: '-t, --test', help: 'only say whether WAL can be fetched' },
+    ],
+    load: () => import('../actions/get-wal.ts'),
+  },
+  {
+    name: 'put-wal',
+    help: 'Store the WAL files that come as a tar stream on standard input',
+    arguments: [SERVER],
+    options: [{ flags: '-t, --test', help: 'only say whether WAL would be taken' }],
+    load: () => import('../actions/put-wal.ts'),
+  },
+  {
+    name: 'rebuild-xlogdb',
+    help: 'Nothing to do here: says why',
+    arguments: ['<server_name...>'],
+    load: async () => (await import('../actions/nothing-to-do.ts')).rebuildXlogdb,
+  },
+  {
+    name: 'sync-info',
+    help: 'Not supported yet',
+    arguments: [SERVER, '[last_wal]', '[last_position]'],
+    options: [{ flags: '--primary', help: 'not supported yet' }],
+    load: async () => (await import('../actions/not-yet.ts')).notYet('sync-info', PASSIVE),
+  },
+  {
+    name: 'sync-wals',
+    help: 'Not supported yet',
+    arguments: [SERVER],
+    load: async () => (await import('../actions/not-yet.ts')).notYet('sync-wals', PASSIVE),
+  },
+]

@@ -1,0 +1,149 @@
+/**
+ * Restores into a directory of this machine, with the WAL recovery needs beside the data unless it is to be fetched later.
+ *
+ * The WAL is copied first, outside of the directory, and moved into it before the engine names pg_control: whatever the process
+ * dies at, no directory can be started that lacks its WAL.
+ */
+import { appendFileSync, cpSync, renameSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { BarmanServer } from '../../config/barman/model.ts'
+import { LocalHost } from '../../host/local-host.ts'
+import { formatConfLine } from '../../postgres/conf-file.ts'
+import { versionFacts } from '../../postgres/version.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { useBackup } from '../../repository/use-backup.ts'
+import type { RestoreSources } from '../../restore/choose.ts'
+import type { RestorePlan } from '../../restore/plan.ts'
+import { prepareRestore } from '../../restore/prepare.ts'
+import { runRestore } from '../../restore/restore.ts'
+import type { BarmanContext } from '../context.ts'
+import type { RestoreOrder } from './order.ts'
+import { tablespaceMapping } from './tablespaces.ts'
+import { copyWal } from './wal-copy.ts'
+
+/** A planned restore and where it comes from. */
+export interface PlannedRestore {
+  readonly context: BarmanContext
+  readonly server: BarmanServer
+  readonly repository: ClusterRepository
+  readonly sources: RestoreSources
+  readonly plan: RestorePlan
+  readonly order: RestoreOrder
+  /** Where files are written now; the order's destination is where they are when recovery runs. */
+  readonly directory: string
+}
+
+const MOST_WORKERS = 8
+const WAL_FOLDER = 'barman_wal'
+
+/** Restores; returns what the operator ought to look at, as sentences. */
+export async function restoreLocally(planned: PlannedRestore): Promise<readonly string[]> {
+  const { context, server, repository, plan, order, sources } = planned
+  const { id } = plan.backup
+  const purpose = `restoring backup ${id} into "${order.destination}"`
+  await using _lock = await useBackup(repository, id, purpose)
+  const mapping = { rules: order.tablespaces, info: plan.backup }
+  const prepared = await prepareRestore(
+    {
+      plan,
+      directory: planned.directory,
+      tablespaces: await tablespaceMapping(context, server, mapping),
+      isDelta: order.isDelta,
+      allowDataLoss: false,
+    },
+    { repository, host: new LocalHost('localhost'), map: sources.map },
+  )
+  await using wal = await stageWal(planned)
+  context.output.info('Copying the base backup.')
+  await runRestore(prepared, {
+    repository,
+    clock: context.clock,
+    recovery: {
+      restoreCommand: restoreCommandOf(planned),
+      keepArchiving: false,
+      port: undefined,
+    },
+    owner: undefined,
+    workers: order.jobs ?? Math.min(MOST_WORKERS, availableParallelism()),
+    signal: context.signal,
+    onPhase: (phase) => {
+      // The settings are written and not yet synced.
+      if (phase === 'sync') wal.moveIn()
+    },
+  })
+  return prepared.warnings
+}
+
+/** The command recovery gets its WAL with. */
+function restoreCommandOf({ server, order }: PlannedRestore): string {
+  const { getWal, remote, standbyMode, portOption } = order
+  if (!getWal) return `cp ${shellWord(`${walDirectoryOf(order)}/%f`)} "%p"`
+  const partial = standbyMode ? '' : ' -P'
+  if (remote === undefined) return `barman get-wal${partial} ${shellWord(server.name)} %f > %p`
+  const parallel = server.parallelJobs > 1 ? ` -p ${server.parallelJobs}` : ''
+  const port = portOption === undefined ? '' : ` --port ${portOption}`
+  return `barman-wal-restore${partial}${port} -U barman ${hostname()} ${shellWord(server.name)} %f %p${parallel}`
+}
+
+function walDirectoryOf({ destination, stagingWalDirectory }: RestoreOrder): string {
+  return stagingWalDirectory ?? join(destination, WAL_FOLDER)
+}
+
+interface StagedWal extends AsyncDisposable {
+  /** Puts the WAL at its place and has recovery remove it when it ends. */
+  moveIn(): void
+}
+
+async function stageWal(planned: PlannedRestore): Promise<StagedWal> {
+  const { context, repository, plan, order } = planned
+  if (order.getWal) return { moveIn: () => {}, [Symbol.asyncDispose]: async () => {} }
+  context.output.info('Copying required WAL segments.')
+  const directory = order.stagingWalDirectory ?? (await stagingBeside(planned))
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await copyWal(repository, plan, { directory, signal: context.signal })
+  const isStaged = order.stagingWalDirectory === undefined
+  return {
+    moveIn: () => {
+      if (isStaged) move(directory, join(planned.directory, WAL_FOLDER))
+      removeAtEnd(planned)
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (isStaged) await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Beside the destination, so that moving is renaming; where that is not allowed, in the server's own directory. */
+async function stagingBeside({ server, directory }: PlannedRestore): Promise<string> {
+  try {
+    return await mkdtemp(join(dirname(directory), '.barman_wal-'))
+  } catch {
+    await mkdir(server.backupDirectory, { recursive: true, mode: 0o700 })
+    return await mkdtemp(join(server.backupDirectory, '.barman_wal-'))
+  }
+}
+
+function move(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    cpSync(from, to, { recursive: true })
+  }
+}
+
+/** A standby never ends its recovery by itself, and a promotion ends it too: the WAL is not needed after that. */
+function removeAtEnd({ plan, order, directory }: PlannedRestore): void {
+  const isOld = versionFacts(plan.backup.postgres.major).recoveryConf
+  const file = join(directory, isOld ? 'recovery.conf' : 'postgresql.auto.conf')
+  const command = `rm -fr ${shellWord(walDirectoryOf(order))}`
+  appendFileSync(file, `${formatConfLine('recovery_end_command', command)}\n`)
+}
+
+/** One shell word; PostgreSQL's %f is replaced inside the quotes. */
+function shellWord(word: string): string {
+  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`
+}

@@ -1,0 +1,104 @@
+/**
+ * Restores onto another host through its ssh command: the directory is made here, beside the server's own files, and sent as a tar
+ * stream; pg_control goes last, so that a copy that broke off cannot be started. The other host needs tar and a shell only.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createReadStream } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts'
+import { type PlannedRestore, restoreLocally } from './local-restore.ts'
+
+/** Why an order cannot be carried out on another host; undefined when it can. */
+export function whyNotRemote({
+  plan,
+  order,
+}: Pick<PlannedRestore, 'plan' | 'order'>): string | undefined {
+  if (plan.backup.tablespaces.length > 0) {
+    return 'A backup with tablespaces cannot be restored through --remote-ssh-command yet'
+  }
+  if (order.isDelta) return '--delta-restore does not go with --remote-ssh-command'
+  if (order.stagingWalDirectory !== undefined) {
+    return '--staging-wal-directory does not go with --remote-ssh-command yet'
+  }
+  return undefined
+}
+
+/** @throws {BackstayError} DIRECTORY_FOREIGN when the destination is not empty, HOST_COMMAND; what a local restore throws. */
+export async function restoreRemotely(
+  planned: Omit<PlannedRestore, 'directory'>,
+): Promise<readonly string[]> {
+  const { server, order, context } = planned
+  const remote = { command: order.remote ?? '', signal: context.signal }
+  const target = quote(order.destination)
+  await runRemote(
+    remote,
+    `mkdir -p ${target} && chmod 700 ${target} && test -z "$(ls -A ${target})"`,
+  )
+  await mkdir(server.backupDirectory, { recursive: true, mode: 0o700 })
+  const staging = await mkdtemp(join(server.backupDirectory, '.restore-'))
+  try {
+    const warnings = await restoreLocally({ ...planned, directory: join(staging, 'data') })
+    await send(remote, join(staging, 'data'), order.destination)
+    return warnings
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+interface Remote {
+  /** As typed: `ssh postgres@db2`. A shell splits it. */
+  readonly command: string
+  readonly signal: AbortSignal
+}
+
+async function send(remote: Remote, from: string, destination: string): Promise<void> {
+  const target = quote(destination)
+  const words = ['-C', from, `--exclude=./${CONTROL_FILE_PATH}`, '-cf', '-', '.']
+  const tar = spawn('tar', words, { stdio: ['ignore', 'pipe', 'inherit'], signal: remote.signal })
+  const packed = ended(tar, 'tar')
+  const receiver = startRemote(remote, `tar -C ${target} -xpf -`)
+  const copied = pipeline(tar.stdout, receiver.stdin as NodeJS.WritableStream)
+  await settle([packed, ended(receiver, remote.command), copied])
+  const control = quote(join(destination, CONTROL_FILE_PATH))
+  const naming = `sync; cat > ${control}.tmp && chmod 600 ${control}.tmp && sync && mv ${control}.tmp ${control} && sync`
+  const last = startRemote(remote, naming)
+  const bytes = createReadStream(join(from, CONTROL_FILE_PATH))
+  await settle([ended(last, remote.command), pipeline(bytes, last.stdin as NodeJS.WritableStream)])
+}
+
+/** Waits for all; the first failure is thrown, a command's before a stream's. */
+async function settle(works: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(works)
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure !== undefined) throw failure.reason as Error
+}
+
+async function runRemote(remote: Remote, script: string): Promise<void> {
+  const child = startRemote(remote, script)
+  child.stdin?.end()
+  await ended(child, remote.command)
+}
+
+function startRemote({ command, signal }: Remote, script: string): ChildProcess {
+  const words = ['-c', `${command} ${quote(script)}`]
+  return spawn('sh', words, { stdio: ['pipe', 'ignore', 'inherit'], signal })
+}
+
+async function ended(child: ChildProcess, what: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  child.on('error', reject)
+  child.on('close', (code, signal) => {
+    if (code === 0) return resolve()
+    const text = `Cannot restore through "${what}": it ended with ${signal ?? code}`
+    const hint = 'Is the destination empty, and may the user write there?'
+    reject(new BackstayError('HOST_COMMAND', text, { hint }))
+  })
+  await promise
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`
+}

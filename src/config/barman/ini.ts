@@ -1,0 +1,63 @@
+/**
+ * Reads INI text as Barman's configuration is written: sections, `key = value` or `key: value`, lines that go on when they are
+ * indented, comments with `#` or `;` at a line's start. A section or key that comes again adds to or replaces the earlier one.
+ * Knows the syntax only. Source: Python documentation, "configparser" (the format Barman documents).
+ */
+import { BackstayError } from '../../errors/backstay-error.ts'
+
+/** A value as written and where. */
+export interface IniValue {
+  /** Trimmed; lines joined with a newline. */
+  readonly text: string
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+}
+
+/** Section name → key in lower case → value. */
+export type IniSections = Map<string, Map<string, IniValue>>
+
+interface Reading {
+  readonly file: string
+  readonly sections: IniSections
+  section: Map<string, IniValue> | undefined
+  key: string | undefined
+}
+
+/**
+ * Adds what `text` says to `sections`. `file` is for messages and sources.
+ * @throws {BackstayError} CONFIG_INVALID with file and line.
+ */
+export function readIni(text: string, file: string, sections: IniSections): void {
+  const reading: Reading = { file, sections, section: undefined, key: undefined }
+  for (const [index, line] of text.split(/\r?\n/).entries()) readLine(reading, line, index + 1)
+}
+
+function readLine(reading: Reading, line: string, number: number): void {
+  const content = line.trim()
+  if (content === '' || content.startsWith('#') || content.startsWith(';')) return
+  if (/^\s/.test(line) && reading.key !== undefined) return continueValue(reading, content)
+  const header = /^\[([^\]]+)\]/.exec(content)
+  if (header !== null) {
+    const name = header[1] ?? ''
+    reading.section = reading.sections.get(name) ?? new Map<string, IniValue>()
+    reading.sections.set(name, reading.section)
+    reading.key = undefined
+    return
+  }
+  const pair = /^(.*?)\s*[=:]\s*(.*)$/s.exec(content)
+  if (reading.section === undefined) throw problem(reading, number, 'it stands in no section')
+  if (pair === null || pair[1] === '') throw problem(reading, number, 'it is no "key = value"')
+  reading.key = (pair[1] ?? '').toLowerCase()
+  reading.section.set(reading.key, { text: pair[2] ?? '', file: reading.file, line: number })
+}
+
+function continueValue({ section, key }: Reading, content: string): void {
+  const before = section?.get(key ?? '')
+  if (before === undefined) return
+  section?.set(key ?? '', { ...before, text: `${before.text}\n${content}` })
+}
+
+function problem({ file }: Reading, line: number, why: string): BackstayError {
+  return new BackstayError('CONFIG_INVALID', `Cannot read "${file}" line ${line}: ${why}`)
+}

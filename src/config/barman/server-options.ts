@@ -1,0 +1,111 @@
+/**
+ * The options of one server's section: inherited, with defaults, references replaced, each checked by its kind.
+ */
+import { interpolate } from './interpolate.ts'
+import type { IniValue } from './ini.ts'
+import { type BarmanOption, type OptionKind, SECTION_OPTIONS, SERVER_OPTIONS } from './options.ts'
+import {
+  parseAmount,
+  parseBoolean,
+  parseInterval,
+  parseRetention,
+  parseWhole,
+  unquote,
+} from './values.ts'
+
+/** What a section is resolved with. */
+export interface SectionAround {
+  readonly global: ReadonlyMap<string, IniValue>
+  readonly section: ReadonlyMap<string, IniValue>
+  /** What `%(…)s` may also name: `name`, `barman_home`, … */
+  readonly extra: ReadonlyMap<string, string>
+  readonly warn: (text: string) => void
+}
+
+/** What is meant by an option: its text, and whether somebody wrote it. */
+export interface ResolvedOption {
+  readonly text: string | undefined
+  readonly isSet: boolean
+}
+
+/** All options of the section called `name`. @throws {BackstayError} CONFIG_INVALID for a reference that cannot be replaced. */
+export function resolveOptions(
+  name: string,
+  around: SectionAround,
+): ReadonlyMap<string, ResolvedOption> {
+  warnUnknown(name, around)
+  const resolved = new Map<string, ResolvedOption>()
+  for (const option of SERVER_OPTIONS.values()) {
+    resolved.set(option.name, resolveOption(name, option, around))
+  }
+  return resolved
+}
+
+function warnUnknown(name: string, { section, warn }: SectionAround): void {
+  for (const key of section.keys()) {
+    if (SERVER_OPTIONS.has(key) || SECTION_OPTIONS.has(key)) continue
+    warn(`Invalid configuration option "${key}" in [${name}] section.`)
+  }
+}
+
+function resolveOption(name: string, option: BarmanOption, around: SectionAround): ResolvedOption {
+  const standard = standardOf(option, name, around)
+  const written = writtenOf(option, around)
+  if (written === undefined) return { text: standard, isSet: false }
+  const text = unquote(interpolate(written.text, lookupOf(around), placeOf(option, written)))
+  if (text === '' || text === 'None') return { text: undefined, isSet: false }
+  const why = whyInvalid(option, text)
+  if (why === undefined) return { text, isSet: true }
+  // Barman prints the value; a connection string never comes here, so it is no secret.
+  around.warn(
+    `Ignoring invalid configuration value '${text}' for key ${option.name} in [${name}] section: ${why}`,
+  )
+  return { text: standard, isSet: false }
+}
+
+/** What the server's section says, else what it inherits. */
+function writtenOf(option: BarmanOption, around: SectionAround): IniValue | undefined {
+  const own = around.section.get(option.name)
+  if (own !== undefined) return own
+  return option.scope.startsWith('G') ? around.global.get(option.name) : undefined
+}
+
+function standardOf(option: BarmanOption, name: string, around: SectionAround): string | undefined {
+  const { standard } = option
+  if (standard === undefined) return undefined
+  return interpolate(standard, lookupOf(around), `the default of "${option.name}" in [${name}]`)
+}
+
+function lookupOf(around: SectionAround): (name: string) => string | undefined {
+  return (name) => {
+    const known = around.extra.get(name)
+    if (known !== undefined) return known
+    const option = SERVER_OPTIONS.get(name)
+    const written = option === undefined ? undefined : writtenOf(option, around)
+    if (written !== undefined) return unquote(written.text)
+    // A connection that is not configured is no error where another one defaults to it.
+    return option === undefined ? undefined : (option.standard ?? '')
+  }
+}
+
+function placeOf({ name }: BarmanOption, { file, line }: IniValue): string {
+  return `"${name}" in "${file}" line ${line}`
+}
+
+/** For each kind what a value that does not fit is not. */
+const CHECKS: Readonly<
+  Record<OptionKind, readonly [isValid: (text: string) => boolean, not: string]>
+> = {
+  text: [() => true, ''],
+  boolean: [(text) => parseBoolean(text) !== undefined, 'boolean'],
+  whole: [(text) => parseWhole(text) !== undefined, 'whole number'],
+  interval: [(text) => parseInterval(text) !== undefined, 'interval such as 4 DAYS'],
+  amount: [(text) => parseAmount(text) !== undefined, 'size such as 10Gi'],
+  retention: [(text) => parseRetention(text) !== undefined, 'retention policy'],
+  slot: [(text) => /^[0-9a-z_]+$/.test(text), 'name of a replication slot'],
+}
+
+function whyInvalid(option: BarmanOption, text: string): string | undefined {
+  const [isValid, not] = CHECKS[option.kind]
+  return isValid(text) ? undefined : `it is no ${not}`
+}
