@@ -11,7 +11,7 @@ export const OPTIONS = {
     value: 'TIME',
     default: 2000,
     min: 200,
-    help: 'Time between two looks of --watch (default: 2s)',
+    help: 'Time between two looks of --watch',
   },
 } as const satisfies OptionSpecs
 

@@ -10,7 +10,7 @@ export const OPTIONS = {
     value: 'TIME',
     default: 30_000,
     min: 100,
-    help: 'How long to wait for the row (default: 30s)',
+    help: 'How long to wait for the row',
   },
 } as const satisfies OptionSpecs
 
