@@ -1,10 +1,9 @@
 /**
  * How this program starts itself again.
  */
-import { realpathSync } from 'node:fs'
+import { packageFile } from '../version.ts'
 
-/** Absolute paths of Node.js and of our launcher. */
+/** Absolute paths of Node.js and of our launcher, whoever loaded this file. */
 export function selfProgram(): readonly [string, ...string[]] {
-  const launcher = process.argv[1]
-  return launcher === undefined ? [process.execPath] : [process.execPath, realpathSync(launcher)]
+  return [process.execPath, packageFile('bin/backstay.js')]
 }
