@@ -135,6 +135,11 @@ export async function removeFolder(place: PrefetchPlace): Promise<void> {
   await rm(place.directory, { recursive: true, force: true })
 }
 
+/** The file that is there while segment `name` is being fetched. */
+export function announcementName(name: string): string {
+  return `.${name}.tmp`
+}
+
 function temporaryPath(place: PrefetchPlace, name: string): string {
-  return join(place.directory, `.${name}.tmp`)
+  return join(place.directory, announcementName(name))
 }

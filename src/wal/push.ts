@@ -16,7 +16,6 @@ import { inspectSegment } from '../postgres/wal-page.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import type { WalPutOutcome } from '../repository/wal-objects.ts'
 import { segmentSource } from './held-wal.ts'
-import { findWalEnd } from './wal-end.ts'
 
 /** First words of a backup-history file. */
 const BACKUP_HISTORY_HEAD = 'START WAL LOCATION: '
@@ -72,6 +71,8 @@ async function pushPartial(
   if (segment === undefined) throw invalid(name, 'its name is impossible for the segment size')
   const previous = formatSegmentName({ ...segment, number: segment.number - 1n }, segmentBytes)
   const before = segment.number === 0n ? undefined : await segmentSource(repository)(previous)
+  // Loaded when it is needed: an archive_command starts for every segment.
+  const { findWalEnd } = await import('./wal-end.ts')
   const end = findWalEnd({ segment, segmentBytes, content, before })
   if (end.lastRecordLsn !== undefined) {
     content.fill(0, Number(end.endLsn - segmentStart(segment, segmentBytes)))

@@ -1,8 +1,12 @@
 /**
  * The text of `restore_command`. The shell looks into the prefetch folder itself: starting Node for every segment would limit recovery
- * to some twenty segments a second, `mv` does several hundred.
+ * to some twenty segments a second, `mv` does several hundred. For a segment that is being fetched it waits a little: starting Node
+ * then would take the processor from the very prefetch that is about to deliver.
  */
-import { BOOT_ID_FILE, PREFETCH_FOLDER } from './prefetch-folder.ts'
+import { announcementName, BOOT_ID_FILE, PREFETCH_FOLDER } from './prefetch-folder.ts'
+
+/** Longest wait for an announced segment, which may be that of a prefetch that died: 200 looks, 10 ms apart. */
+const LOOKS_MAX = 200
 
 /** What the command has to know. */
 export interface RestoreCommandOptions {
@@ -23,8 +27,15 @@ export function restoreCommand(options: RestoreCommandOptions): string {
   const { program, repository, cluster, standby } = options
   const fixed = [...program, 'wal', 'get', '--repository', repository, '--cluster', cluster]
   const words = [...fixed, ...(standby ? ['--standby'] : [])].map(quote)
-  const prefetched = `"pg_wal/${PREFETCH_FOLDER}/$boot/%f"`
-  return `read -r boot <${BOOT_ID_FILE}; mv -f ${prefetched} "%p" 2>/dev/null || exec ${words.join(' ')} "%f" "%p"`
+  return [
+    `read -r boot <${BOOT_ID_FILE}`,
+    `d="pg_wal/${PREFETCH_FOLDER}/$boot"`,
+    `n=0`,
+    `until mv -f "$d/%f" "%p" 2>/dev/null`,
+    `do n=$((n+1))`,
+    `[ $n -le ${LOOKS_MAX} ] && [ -e "$d/${announcementName('%f')}" ] && sleep 0.01 || exec ${words.join(' ')} "%f" "%p"`,
+    'done',
+  ].join('; ')
 }
 
 /** The exit code that makes PostgreSQL stop recovery instead of ending it: above 125. Source: RestoreArchivedFile(). */
