@@ -18,11 +18,11 @@ import { embeddedBinaries } from '../test/harness/binaries.ts'
 import { openPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 import { ensureDataset } from './dataset.ts'
+import { findPgBackRest } from './pgbackrest.ts'
 
 const SIZE_GB = 3
 const WORK = join(tmpdir(), `backstay-bench-backup-${process.getuid?.() ?? 0}`)
 const WISH = 'BACKSTAY_BENCH_WISH'
-const PGBACKREST = '/usr/bin/pgbackrest'
 
 interface Wish {
   readonly connection: ConnectionOptions
@@ -36,7 +36,9 @@ interface Measured {
   readonly note: string
 }
 
-if (process.argv[2] === 'ours') await ours()
+const isChild = process.argv[2] === 'ours'
+const peer = isChild ? undefined : findPgBackRest()
+if (isChild) await ours()
 else await compare(Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 15) as PostgresMajor)
 
 async function compare(rounds: number, major: PostgresMajor): Promise<void> {
@@ -72,7 +74,7 @@ async function full(server: TestServer, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     await empty('ours', 'pgbackrest')
     results.ours.push(await measureOurs(server))
-    if (existsSync(PGBACKREST)) {
+    if (peer !== undefined) {
       await pgBackRest(server, ['stanza-create'])
       results.pgBackRest.push(await pgBackRest(server, ['backup', '--type=full']))
     }
@@ -92,7 +94,7 @@ async function changed(server: TestServer, rounds: number): Promise<void> {
     await server.query(onePercent(round))
     await server.query('checkpoint')
     results.ours.push(await measureOurs(server))
-    if (existsSync(PGBACKREST))
+    if (peer !== undefined)
       results.pgBackRest.push(await pgBackRest(server, ['backup', '--type=incr']))
   }
   report('1 % of the rows of the largest table updated', results)
@@ -151,6 +153,7 @@ async function pgBackRest(server: TestServer, command: readonly string[]): Promi
     'pg1-user': server.superuser,
     'repo1-path': repository,
     'repo1-bundle': 'y',
+    ...(peer?.hasBlocks === true ? { 'repo1-block': 'y' } : {}),
     ...(command[0] === 'backup'
       ? {
           'start-fast': 'y',
@@ -179,7 +182,7 @@ async function pgBackRest(server: TestServer, command: readonly string[]): Promi
       ]
     : []
   const { seconds } = await run(
-    [...asUser, PGBACKREST, `--config=${file}`, `--stanza=${stanza}`, ...command],
+    [...asUser, peer?.program ?? '', `--config=${file}`, `--stanza=${stanza}`, ...command],
     environment,
   )
   return {

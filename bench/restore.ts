@@ -1,7 +1,9 @@
 /**
  * Restoring 3 GB: a full and a fifth changed-pages backup of ours, against `cp -r` + `sync -f` of the same data and, where it
  * is installed, pgBackRest (process-max 2, zst 1). Alternately, each as a process of its own, everything synced.
- * Run: node bench/restore.ts [rounds]
+ * Between the backups 1 % of the rows of the largest table are updated: neighbours, or with `scattered` one in a hundred all over it,
+ * so that nearly every page has changed in one of the five.
+ * Run: node bench/restore.ts [rounds] [neighbours|scattered]
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -18,10 +20,17 @@ import { openPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { claimFor, startReceiver } from '../test/integration/wal/support.ts'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 import { ensureDataset } from './dataset.ts'
+import { findPgBackRest } from './pgbackrest.ts'
 
 const SIZE_GB = 3
 const CHANGED_BACKUPS = 5
 const PROGRAM = join(import.meta.dirname, '../bin/backstay.js')
+
+const ROWS: Readonly<Record<string, (round: number) => string>> = {
+  neighbours: (round) =>
+    `aid > ${round} * (select max(aid) from accounts) / 100 and aid <= ${round + 1} * (select max(aid) from accounts) / 100`,
+  scattered: (round) => `aid % 100 = ${round}`,
+}
 
 interface Contender {
   readonly name: string
@@ -29,6 +38,8 @@ interface Contender {
   run(directory: string): void
 }
 
+const rows = ROWS[process.argv[3] ?? 'neighbours']
+if (rows === undefined) throw new Error('The second word is neighbours or scattered')
 await bench(Number(process.argv[2] ?? 5))
 
 async function bench(rounds: number): Promise<void> {
@@ -69,7 +80,7 @@ async function prepare(base: string): Promise<Contender[]> {
     backups.push(await backUp(server, repository))
     for (let number = 0; number < CHANGED_BACKUPS; number += 1) {
       await server.query(
-        `UPDATE accounts SET abalance = abalance + 1 WHERE aid % 100 = ${number}; CHECKPOINT`,
+        `UPDATE accounts SET abalance = abalance + 1 WHERE ${rows?.(number) ?? ''}; CHECKPOINT`,
       )
       backups.push(await backUp(server, repository))
     }
@@ -130,10 +141,8 @@ function copy(data: string, directory: string): void {
 
 /** Its backup is taken from the stopped server. */
 async function pgBackRest(base: string, data: string): Promise<Contender[]> {
-  if (!existsSync('/usr/bin/pgbackrest')) {
-    console.log('pgBackRest is not installed: left out')
-    return []
-  }
+  const found = findPgBackRest()
+  if (found === undefined) return []
   const config = join(base, 'pgbackrest.conf')
   const folders = ['repository-peer', 'peer-log', 'peer-lock', 'peer-spool'].map((name) =>
     join(base, name),
@@ -159,7 +168,7 @@ async function pgBackRest(base: string, data: string): Promise<Contender[]> {
     for (const path of folders) await chown(path, unprivilegedUser.uid, unprivilegedUser.gid)
   }
   const peer = (...words: string[]): void =>
-    runAsUser('pgbackrest', [`--config=${config}`, '--stanza=bench', ...words])
+    runAsUser(found.program, [`--config=${config}`, '--stanza=bench', ...words])
   peer('--no-online', 'stanza-create')
   peer('--no-online', '--type=full', 'backup')
   const restoreWith = (directory: string): void => {
