@@ -1,7 +1,7 @@
 /**
  * Receives a base backup into packs and a manifest. Nothing of it is listed until backup.json is written.
  *
- *   stream → intake of the file's kind → windows (examined) → units (compressed) → packs
+ *   stream → intake of the file's kind → window (examined) → units (compressed) → packs
  *                                      ↘ file record → manifest
  */
 import { crc32c } from '@node-rs/crc32'
@@ -73,9 +73,9 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
     this.#machinery = buildMachinery(options, limitLsn)
     this.#writer = writer
     this.#feed = new ManifestFeed(writer)
-    const { packer, windows } = this.#machinery
+    const { packer, window } = this.#machinery
     const recorded = (file: RecordedFile, asSent: boolean) => this.#recorded(file, asSent)
-    this.#choice = new IntakeChoice(options, { packer, windows, limitLsn, recorded })
+    this.#choice = new IntakeChoice(options, { packer, window, limitLsn, recorded })
   }
 
   /** Begins packs and manifest of a backup; the caller holds the catalogue's lock. */
@@ -143,12 +143,11 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
    * @throws {BackstayError} POSTGRES_PROTOCOL when it is not what the server's manifest says; DISK_SPACE, STORE.
    */
   async finish(): Promise<ReceivedBackup> {
-    const { windows, packer, packs } = this.#machinery
+    const { packer, packs } = this.#machinery
     const start = this.#start
     const end = this.#end
     if (start === undefined || end === undefined) throw new BackstayError('BUG', 'No stream ended')
     await this.#serverManifest?.end()
-    await windows.drain()
     await packer.flush()
     const written = await packs.finish()
     if (this.#hasServerManifest) this.#check.finish()

@@ -12,9 +12,9 @@ import type { FileIntake } from './file-intake.ts'
 import { type FileFacts, FileRecord, type RecordedFile } from './file-record.ts'
 import { IncrementalIntake } from './incremental-intake.ts'
 import { PageLsnIntake } from './page-lsn-intake.ts'
+import type { PageWindow } from './page-window.ts'
 import { PlainIntake } from './plain-intake.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
-import type { WindowQueue } from './window-queue.ts'
 
 /** A file of the stream before its bytes. */
 export interface AnnouncedFile extends FileFacts {
@@ -32,7 +32,7 @@ export interface ChosenIntake {
 /** What all intakes of one backup share. */
 export interface IntakeTools {
   readonly packer: UnitPacker
-  readonly windows: WindowQueue
+  readonly window: PageWindow
   readonly limitLsn: () => Lsn
   /** `asSent`: the recorded bytes are those the server sent. */
   readonly recorded: (recorded: RecordedFile, asSent: boolean) => void
@@ -100,7 +100,7 @@ export class IntakeChoice {
     const known = await reference.index.find(file.path)
     if (known === undefined) return this.#plain(file)
     const intake = new PageLsnIntake({
-      windows: this.#tools.windows,
+      window: this.#tools.window,
       packer: this.#tools.packer,
       record: this.#record(file, true),
       reference: known,

@@ -13,11 +13,11 @@ import type { UnitPacker } from '../../repository/unit-packer.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { FileRecord } from './file-record.ts'
 import type { EmptiedPacks } from './emptied-packs.ts'
-import type { Window, WindowQueue } from './window-queue.ts'
+import type { PageWindow } from './page-window.ts'
 
 /** What the file is compared with, and where its bytes go. */
 export interface PageLsnContext {
-  readonly windows: WindowQueue
+  readonly window: PageWindow
   readonly packer: UnitPacker
   readonly record: FileRecord
   /** The same file in the reference backup. */
@@ -36,12 +36,25 @@ export interface PageLsnContext {
   readonly sizeBytes: number
 }
 
-/** Sends window after window to the workers. */
+interface ExaminedWindow {
+  readonly bytes: Buffer
+  /** Of the window's first byte in the file. */
+  readonly fileOffset: number
+  readonly result: UnitResult
+}
+
+/** A page that is stored, surely or unless it is as in the reference. */
+interface Suspect {
+  /** From the window's start. */
+  readonly from: number
+  readonly isSure: boolean
+}
+
+/** Examines window after window. */
 export class PageLsnIntake implements FileIntake {
   readonly #context: PageLsnContext
   /** The file as it is in the reference. */
   readonly #before: SliceReader
-  #window: Window | undefined
   #fill = 0
   /** Of the window's first byte in the file. */
   #position = 0
@@ -52,83 +65,109 @@ export class PageLsnIntake implements FileIntake {
   }
 
   data(chunk: Uint8Array): void | Promise<void> {
+    const { bytes } = this.#context.window
     let rest = chunk
     while (rest.byteLength > 0) {
-      if (this.#window === undefined) return this.#continue(rest)
       const part = rest.subarray(0, UNIT_BYTES - this.#fill)
-      this.#window.bytes.set(part, this.#fill)
+      bytes.set(part, this.#fill)
       this.#fill += part.byteLength
       rest = rest.subarray(part.byteLength)
-      if (this.#fill === UNIT_BYTES) this.#submit()
+      if (this.#fill < UNIT_BYTES) return
+      const settled = this.#settle()
+      if (settled !== undefined) return this.#continue(settled, rest)
     }
   }
 
-  end(): void {
+  end(): void | Promise<void> {
+    const settled = this.#settle()
+    if (settled !== undefined) return this.#endAfter(settled)
+    this.#recordEnd()
+  }
+
+  async #endAfter(settled: Promise<void>): Promise<void> {
+    await settled
+    this.#recordEnd()
+  }
+
+  #recordEnd(): void {
     const { record, reference, sizeBytes } = this.#context
-    this.#submit()
     record.end({
       sizeBytes,
       reference: { extents: reference.extents, endBytes: reference.sizeBytes },
     })
   }
 
-  async #continue(rest: Uint8Array): Promise<void> {
-    this.#window = await this.#context.windows.take()
+  async #continue(settled: Promise<void>, rest: Uint8Array): Promise<void> {
+    await settled
     await this.data(rest)
   }
 
-  #submit(): void {
-    const window = this.#window
+  /** Stores what must be stored of the window and empties it. A promise only when something is stored or read. */
+  #settle(): void | Promise<void> {
     const length = this.#fill
-    if (window === undefined) return
-    const { windows, record, firstBlock, checksums, changedSince, limitLsn } = this.#context
+    if (length === 0) return
+    const result = this.#examine(length)
+    const bytes = this.#context.window.bytes.subarray(0, length)
     const fileOffset = this.#position
-    const pageCount = Math.floor(length / PAGE_BYTES)
-    const run = { offset: 0, pageCount, firstBlock: firstBlock + fileOffset / PAGE_BYTES }
-    this.#window = undefined
     this.#fill = 0
     this.#position += length
-    record.expect()
-    windows.submit(
-      window,
-      {
-        rawBytes: length,
-        pages: checksums ? [run] : [],
-        limitLsn,
-        crcs: [{ offset: 0, length }],
-        changedSince,
-      },
-      (examined, result) => this.#settle(examined.bytes.subarray(0, length), fileOffset, result),
-    )
+    this.#context.record.expect()
+    const pages = this.#suspects(bytes, fileOffset, result)
+    if (pages.length === 0) return this.#examined(fileOffset, length, result)
+    return this.#settlePages({ bytes, fileOffset, result }, pages)
   }
 
-  async #settle(bytes: Buffer, fileOffset: number, result: UnitResult): Promise<void> {
-    for (const { from, to } of await this.#storedRuns(bytes, fileOffset, result)) {
+  #examine(length: number): UnitResult {
+    const { window, firstBlock, checksums, changedSince, limitLsn } = this.#context
+    const pageCount = Math.floor(length / PAGE_BYTES)
+    const run = { offset: 0, pageCount, firstBlock: firstBlock + this.#position / PAGE_BYTES }
+    return window.examine({
+      rawBytes: length,
+      pages: checksums ? [run] : [],
+      limitLsn,
+      crcs: [{ offset: 0, length }],
+      changedSince,
+    })
+  }
+
+  #examined(fileOffset: number, length: number, result: UnitResult): void {
+    const stretch = { fileOffset, length, crc32c: result.crcs[0] ?? 0 }
+    this.#context.record.examined(stretch, result.badBlocks[0] ?? [])
+  }
+
+  async #settlePages(examined: ExaminedWindow, pages: readonly Suspect[]): Promise<void> {
+    const { bytes, fileOffset, result } = examined
+    for (const { from, to } of await this.#storedRuns(bytes, fileOffset, pages)) {
       await this.#store(bytes.subarray(from, to), fileOffset + from)
     }
-    this.#context.record.examined(
-      { fileOffset, length: bytes.length, crc32c: result.crcs[0] ?? 0 },
-      result.badBlocks[0] ?? [],
-    )
+    this.#examined(fileOffset, bytes.length, result)
+  }
+
+  /** Pages that are stored, or may be. */
+  #suspects(bytes: Buffer, fileOffset: number, result: UnitResult): Suspect[] {
+    const firstBlock = this.#context.firstBlock + fileOffset / PAGE_BYTES
+    const bad = new Set(result.badBlocks[0]?.map((block) => block - firstBlock))
+    const suspects: Suspect[] = []
+    for (let page = 0; page * PAGE_BYTES < bytes.length; page += 1) {
+      const from = page * PAGE_BYTES
+      const content = bytes.subarray(from, from + PAGE_BYTES)
+      if (bad.has(page)) suspects.push({ from, isSure: true })
+      else if (isBitSet(result.changed, page)) suspects.push({ from, isSure: false })
+      else if (this.#mustMove(content, fileOffset + from)) suspects.push({ from, isSure: true })
+    }
+    return suspects
   }
 
   /** Stretches of the window that must be stored, neighbours joined. */
   async #storedRuns(
     bytes: Buffer,
     fileOffset: number,
-    result: UnitResult,
+    suspects: readonly Suspect[],
   ): Promise<{ from: number; to: number }[]> {
-    const firstBlock = this.#context.firstBlock + fileOffset / PAGE_BYTES
-    const bad = new Set(result.badBlocks[0]?.map((block) => block - firstBlock))
     const runs: { from: number; to: number }[] = []
-    for (let page = 0; page * PAGE_BYTES < bytes.length; page += 1) {
-      const from = page * PAGE_BYTES
+    for (const { from, isSure } of suspects) {
       const content = bytes.subarray(from, from + PAGE_BYTES)
-      const isMarked = bad.has(page) || isBitSet(result.changed, page)
-      const isStored = isMarked
-        ? bad.has(page) || (await this.#differs(content, fileOffset + from))
-        : this.#mustMove(content, fileOffset + from)
-      if (!isStored) continue
+      if (!isSure && !(await this.#differs(content, fileOffset + from))) continue
       const last = runs.at(-1)
       if (last?.to === from) last.to = from + content.length
       else runs.push({ from, to: from + content.length })
