@@ -8,7 +8,7 @@ import {
   livenessOf,
   type ProcessIdentity,
   thisProcess,
-} from '../store/process-identity.ts'
+} from '../util/process-identity.ts'
 import type { Store } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
 import type { ClusterNames } from './format.ts'

@@ -7,7 +7,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { errnoOf, translateDiskError, translating } from './disk-error.ts'
 import { DiskWriter } from './disk-writer.ts'
 import { type FileSystem, nodeFileSystem, type OpenFile } from './file-system.ts'
-import { type ProcessIdentity, thisProcess } from './process-identity.ts'
+import { type ProcessIdentity, thisProcess } from '../util/process-identity.ts'
 import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
 import { temporaryName, writerLiveness } from './temporary-name.ts'
 

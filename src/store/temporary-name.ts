@@ -2,7 +2,7 @@
  * Names of unfinished files: they begin with a dot and say which process writes them.
  */
 import { createHash } from 'node:crypto'
-import { livenessOf, type Liveness, type ProcessIdentity } from './process-identity.ts'
+import { livenessOf, type Liveness, type ProcessIdentity } from '../util/process-identity.ts'
 
 const PATTERN = /^\..+\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-\d+\.tmp$/
 

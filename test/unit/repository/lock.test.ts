@@ -5,7 +5,7 @@ import { clusterNames } from '../../../src/repository/format.ts'
 import { findLocks, type LockMode, takeLock } from '../../../src/repository/lock.ts'
 import { putSealed } from '../../../src/repository/sealed-object.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
-import { type ProcessIdentity, thisProcess } from '../../../src/store/process-identity.ts'
+import { type ProcessIdentity, thisProcess } from '../../../src/util/process-identity.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 
 const names = clusterNames('shop')
