@@ -3,6 +3,7 @@
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatDuration } from '../util/duration.ts'
+import type { Fence } from './boot-guard.ts'
 import type { CommandResult } from './host.ts'
 import { describePortOwner, findPortOwners } from './port-owner.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
@@ -22,12 +23,12 @@ export interface FailedStart {
 
 /**
  * Whether the server met what a crashed one left: children that hold its shared memory until they notice, or a pid in
- * postmaster.pid that is not free yet (a zombie counts for PostgreSQL).
+ * postmaster.pid or the socket's lock file that is not free yet (a zombie counts for PostgreSQL).
  */
 export function meetsLeftovers(log: string): boolean {
   return (
     log.includes('pre-existing shared memory block') ||
-    log.includes('lock file "postmaster.pid" already exists')
+    /lock file "(postmaster\.pid|[^"]*\.s\.PGSQL\.\d+\.lock)" already exists/.test(log)
   )
 }
 
@@ -35,6 +36,19 @@ export function meetsLeftovers(log: string): boolean {
 export function portInUse(log: string): number | undefined {
   const port = /another postmaster already running on port (\d+)/.exec(log)?.[1]
   return port === undefined ? undefined : Number(port)
+}
+
+/** The error for a server that somebody has forbidden to start. */
+export function fencedError(instance: PostgresInstance, fence: Fence): BackstayError {
+  const { host, name, directory } = instance
+  return new BackstayError(
+    'SPLIT_BRAIN',
+    `Will not start "${name}" on "${host.name}": it was fenced by ${fence.by} (${fence.at}): ${fence.reason}`,
+    {
+      hint: `Let it follow the primary again: backstay rejoin ${name}.`,
+      details: { server: name, host: host.name, directory, fence },
+    },
+  )
 }
 
 /** The error to throw. */

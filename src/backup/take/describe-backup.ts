@@ -21,8 +21,14 @@ export interface TakenBackup {
   readonly finishedAtMs: number
 }
 
+/** What is said of a backup by whoever wants it. */
+export type BackupRecord = Pick<
+  TakeBackupOptions,
+  'cluster' | 'label' | 'server' | 'level' | 'createdBy'
+> & { readonly connection: Pick<TakeBackupOptions['connection'], 'host' | 'port'> }
+
 /** The backup as it will be listed. */
-export function describeBackup(taken: TakenBackup, options: TakeBackupOptions): BackupInfo {
+export function describeBackup(taken: TakenBackup, options: BackupRecord): BackupInfo {
   const { id, choice, method, server, received } = taken
   const { start, end, manifest, badPages } = received
   return {

@@ -106,6 +106,7 @@ export class IntakeChoice {
       reference: known,
       emptied: this.#emptied,
       packs: reference.packs,
+      trustsLsn: reference.hasSamePages === true,
       changedSince: reference.startLsn,
       limitLsn: this.#tools.limitLsn(),
       firstBlock: firstBlockOfPath(file.path) ?? 0,

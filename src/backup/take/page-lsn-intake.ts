@@ -26,6 +26,8 @@ export interface PageLsnContext {
   readonly emptied: EmptiedPacks
   /** Reads pages of the reference. */
   readonly packs: PackReader
+  /** Whether a page with an older LSN is as in the reference; otherwise its bytes decide. */
+  readonly trustsLsn: boolean
   /** Start of the reference backup. */
   readonly changedSince: Lsn
   /** Pages changed at or after this backup's start are not judged. */
@@ -48,6 +50,8 @@ interface Suspect {
   /** From the window's start. */
   readonly from: number
   readonly isSure: boolean
+  /** Whether its LSN says that it changed. */
+  readonly isMarked: boolean
 }
 
 /** Examines window after window. */
@@ -151,9 +155,12 @@ export class PageLsnIntake implements FileIntake {
     for (let page = 0; page * PAGE_BYTES < bytes.length; page += 1) {
       const from = page * PAGE_BYTES
       const content = bytes.subarray(from, from + PAGE_BYTES)
-      if (bad.has(page)) suspects.push({ from, isSure: true })
-      else if (isBitSet(result.changed, page)) suspects.push({ from, isSure: false })
-      else if (this.#mustMove(content, fileOffset + from)) suspects.push({ from, isSure: true })
+      const isMarked = isBitSet(result.changed, page)
+      if (bad.has(page)) suspects.push({ from, isSure: true, isMarked })
+      else if (isMarked) suspects.push({ from, isSure: false, isMarked })
+      else if (this.#mustMove(content, fileOffset + from)) {
+        suspects.push({ from, isSure: true, isMarked })
+      } else if (!this.#context.trustsLsn) suspects.push({ from, isSure: false, isMarked })
     }
     return suspects
   }
@@ -165,9 +172,9 @@ export class PageLsnIntake implements FileIntake {
     suspects: readonly Suspect[],
   ): Promise<{ from: number; to: number }[]> {
     const runs: { from: number; to: number }[] = []
-    for (const { from, isSure } of suspects) {
+    for (const { from, isSure, isMarked } of suspects) {
       const content = bytes.subarray(from, from + PAGE_BYTES)
-      if (!isSure && !(await this.#differs(content, fileOffset + from))) continue
+      if (!isSure && !(await this.#differs(content, fileOffset + from, isMarked))) continue
       const last = runs.at(-1)
       if (last?.to === from) last.to = from + content.length
       else runs.push({ from, to: from + content.length })
@@ -175,10 +182,13 @@ export class PageLsnIntake implements FileIntake {
     return runs
   }
 
-  /** Pages without LSN are marked as changed, but most were only never logged: the reference's bytes decide. */
-  async #differs(content: Buffer, fileOffset: number): Promise<boolean> {
+  /**
+   * Pages without LSN are marked as changed, but most were only never logged; pages that are not marked may differ in hint
+   * bits: the reference's bytes decide.
+   */
+  async #differs(content: Buffer, fileOffset: number, isMarked: boolean): Promise<boolean> {
     const { reference } = this.#context
-    if (content.length < PAGE_BYTES || content.readBigUInt64LE(0) !== 0n) return true
+    if (content.length < PAGE_BYTES || (isMarked && content.readBigUInt64LE(0) !== 0n)) return true
     if (fileOffset + PAGE_BYTES > reference.sizeBytes) return true
     const before = await this.#before.read(fileOffset, PAGE_BYTES)
     return !content.equals(before) || this.#mustMove(content, fileOffset)

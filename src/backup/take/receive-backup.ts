@@ -2,19 +2,17 @@
  * Runs BASE_BACKUP into a receiver, by the best method the server takes part in.
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
-import type { BackupId, BackupInfo, BackupMethod } from '../../repository/backup-info.ts'
+import type { BackupId, BackupMethod } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { discardBackup } from '../../repository/garbage.ts'
-import { ManifestReader } from '../../repository/manifest-reader.ts'
-import { PackReader } from '../../repository/pack-reader.ts'
 import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
 import { ReplicationConnection } from '../../wire/replication-connection.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
 import type { BackupChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
-import { planEmptying } from './emptied-packs.ts'
+import { type BackupPlace, hasSamePages } from './has-same-pages.ts'
+import { type HeldReference, openReference } from './open-reference.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
-import { ReferenceIndex } from './reference-index.ts'
 import type { BackedUpServer } from './server-facts.ts'
 import type { TakeBackupOptions } from './take-options.ts'
 
@@ -62,7 +60,8 @@ async function receiveChanges(
   context: ReceiveContext,
   choice: ChangedPagesChoice,
 ): Promise<ReceivedBy> {
-  await using reference = await openReference(context, choice)
+  await using held = await openReference(context.cluster, choice.reference)
+  const reference = { ...held, hasSamePages: hasSamePages(choice.reference, placeOf(context)) }
   const [first, second] = choice.methods
   try {
     return { choice, method: first, received: await receive(context, first, reference) }
@@ -75,50 +74,9 @@ async function receiveChanges(
   }
 }
 
-interface HeldReference extends OpenReference, AsyncDisposable {
-  readonly info: BackupInfo
-  readonly manifest: ManifestReader
-}
-
-async function openReference(
-  context: ReceiveContext,
-  choice: ChangedPagesChoice,
-): Promise<HeldReference> {
-  const { store, names } = context.cluster
-  const info = choice.reference
-  await checkPacks(context.cluster, info)
-  const manifest = await ManifestReader.open(store, names.manifest(info.id))
-  try {
-    const packs = new PackReader(store, names)
-    return {
-      info,
-      manifest,
-      index: await ReferenceIndex.build(manifest, info.files),
-      startLsn: info.startLsn,
-      emptying: planEmptying(info.packs, info.bytes.database),
-      packs,
-      [Symbol.asyncDispose]: async () => {
-        await packs[Symbol.asyncDispose]()
-        await manifest[Symbol.asyncDispose]()
-      },
-    }
-  } catch (error) {
-    await manifest[Symbol.asyncDispose]()
-    throw error
-  }
-}
-
-/** What is pointed at must be there, else the new backup would be as damaged as the old one. */
-async function checkPacks({ store, names }: ClusterRepository, info: BackupInfo): Promise<void> {
-  for (const { name, storedBytes } of info.packs) {
-    const size = await store.size(names.pack(name))
-    if (size === storedBytes) continue
-    const found = size === undefined ? 'it is missing' : `it has ${size} bytes`
-    throw new BackstayError(
-      'REPOSITORY_DAMAGED',
-      `Cannot use pack "${name}": ${found} instead of ${storedBytes} bytes`,
-    )
-  }
+function placeOf({ options, server }: ReceiveContext): BackupPlace {
+  const { host, port } = options.connection
+  return { host, port, timeline: server.timeline, logsHints: server.logsHints }
 }
 
 async function receive(

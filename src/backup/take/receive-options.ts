@@ -15,6 +15,11 @@ export interface OpenReference {
   readonly startLsn: Lsn
   readonly emptying: EmptyingPlan
   readonly packs: PackReader
+  /**
+   * Whether a page with an older LSN than its start is byte for byte the same there (`has-same-pages.ts`). Where that is not
+   * sure each page is compared.
+   */
+  readonly hasSamePages?: boolean
 }
 
 /** What is reported while data comes in. */

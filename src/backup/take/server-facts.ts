@@ -19,6 +19,8 @@ export interface BackedUpServer extends ServerIdentity {
   readonly flushLsn: Lsn
   readonly blockBytes: number
   readonly dataChecksums: boolean
+  /** Whether a change of hint bits is logged, the first after each checkpoint (checksums or wal_log_hints). */
+  readonly logsHints: boolean
   /** 17+: it knows which blocks changed. */
   readonly summarizesWal: boolean
 }
@@ -35,6 +37,7 @@ export async function askServer(
     timeline === 1
       ? { history: { timeline, switches: [] }, content: undefined }
       : await connection.timelineHistory(timeline, { signal })
+  const dataChecksums = (await show('data_checksums')) === 'on'
   return {
     systemIdentifier,
     major: connection.major,
@@ -45,7 +48,8 @@ export async function askServer(
     historyContent: found.content,
     flushLsn,
     blockBytes: Number(await show('block_size')),
-    dataChecksums: (await show('data_checksums')) === 'on',
+    dataChecksums,
+    logsHints: dataChecksums || (await show('wal_log_hints')) === 'on',
     summarizesWal: facts.incrementalBackup && (await show('summarize_wal')) === 'on',
   }
 }

@@ -16,6 +16,7 @@ const SERVER: BackedUpServer = {
   flushLsn: lsn('0/70000100'),
   blockBytes: 8192,
   dataChecksums: true,
+  logsHints: true,
   summarizesWal: true,
 }
 
