@@ -2,7 +2,6 @@
 /**
  * Starts `barman-wal-archive`.
  */
-import { fileURLToPath } from 'node:url'
-import { start } from './start-barman.js'
+import { start } from './start.js'
 
-await start('wal-archive', fileURLToPath(import.meta.url))
+await start('barman/wal-archive', import.meta.url)

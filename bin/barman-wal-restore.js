@@ -2,7 +2,6 @@
 /**
  * Starts `barman-wal-restore`.
  */
-import { fileURLToPath } from 'node:url'
-import { start } from './start-barman.js'
+import { start } from './start.js'
 
-await start('wal-restore', fileURLToPath(import.meta.url))
+await start('barman/wal-restore', import.meta.url)

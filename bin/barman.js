@@ -2,7 +2,6 @@
 /**
  * Starts `barman`.
  */
-import { fileURLToPath } from 'node:url'
-import { start } from './start-barman.js'
+import { start } from './start.js'
 
-await start('main', fileURLToPath(import.meta.url))
+await start('barman/main', import.meta.url)

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { exitNow } from '../util/end-process.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -35,7 +36,7 @@ export function watchInterrupts(process: NodeJS.Process): Interrupts {
       firstAtMs = performance.now()
       controller.abort(new BackstayError('INTERRUPTED', `Interrupted by ${signal}`))
     } else if (signal === 'SIGINT' && performance.now() - firstAtMs > SAME_KEYPRESS_MS) {
-      process.exit(128 + constants.signals.SIGINT)
+      exitNow(128 + constants.signals.SIGINT)
     }
   }
   for (const signal of SIGNALS) process.on(signal, interrupt)

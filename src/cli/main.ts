@@ -7,6 +7,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { redact } from '../errors/redact.ts'
 import { exitCodeOf, renderErrorJson, renderErrorText } from '../errors/render.ts'
 import { systemClock } from '../util/clock.ts'
+import { endProcess, exitNow } from '../util/end-process.ts'
 import { REGISTRY, type Registry } from './commands/registry.ts'
 import type { CommandContext, CommandResult } from './context.ts'
 import { type Interrupts, watchInterrupts } from './interrupts.ts'
@@ -25,12 +26,11 @@ export async function main(registry: Registry = REGISTRY): Promise<void> {
     else throw error
   })
   process.stderr.on('error', () => {})
-  process.on('uncaughtException', (error) => process.exit(reportError(error, interrupts)))
+  process.on('uncaughtException', (error) => exitNow(reportError(error, interrupts)))
   const exitCode = await run(registry, interrupts).catch((error: unknown) =>
     reportError(error, interrupts),
   )
-  await Promise.all([written(process.stdout), written(process.stderr)])
-  process.exit(exitCode)
+  await endProcess(exitCode)
 }
 
 async function run(registry: Registry, interrupts: Interrupts): Promise<number> {
@@ -43,10 +43,25 @@ async function run(registry: Registry, interrupts: Interrupts): Promise<number> 
     process.stdout.write(invocation.text)
     return 0
   }
+  const context = await makeContext(invocation, interrupts)
+  if (invocation.definition.runsOn === 'backup server') {
+    const exitCode = await runElsewhere(context)
+    if (exitCode !== undefined) return exitCode
+  }
   const action = await invocation.definition.load()
-  const result = await action.run(await makeContext(invocation, interrupts))
+  const result = await action.run(context)
   if (result !== undefined) print(result, invocation.globals.json)
   return result?.exitCode ?? 0
+}
+
+/** Undefined when the command has to run here. */
+async function runElsewhere(context: CommandContext): Promise<number | undefined> {
+  const { runOnBackupServer } = await import('./session/backup-server.ts')
+  const ended = await runOnBackupServer(context, process.argv.slice(2))
+  if (ended === undefined) return undefined
+  process.stdout.write(ended.stdout)
+  process.stderr.write(ended.stderr)
+  return ended.exitCode
 }
 
 async function makeContext(
@@ -71,6 +86,7 @@ async function makeContext(
     stdin,
     stdout,
     environment,
+    acceptsNewHostKeys: globals.acceptNewHostKeys,
     workingDirectory,
   } as CommandContext
 }
@@ -98,11 +114,4 @@ function reportError(thrown: unknown, interrupts: Interrupts): number {
     process.stderr.write(`${renderErrorText(error)}${stack}`)
   }
   return interrupts.exitCode() ?? exitCodeOf(error)
-}
-
-/** Resolves when everything given to the stream so far has left the process, or cannot leave it any more. */
-function written(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write('', () => resolve())
-  })
 }

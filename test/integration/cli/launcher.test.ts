@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { backstay, LAUNCHER, olderNode, ROOT, start } from './programs.ts'
@@ -13,9 +13,8 @@ const skip = older === undefined && 'no Node.js older than 24 on this machine'
 
 /** A checkout whose program is test/integration/cli/waiting-program.ts. */
 async function makeCheckout(directory: string): Promise<string> {
-  await mkdir(join(directory, 'bin'))
   await mkdir(join(directory, 'src/cli'), { recursive: true })
-  await cp(LAUNCHER, join(directory, 'bin/backstay.js'))
+  await cp(dirname(LAUNCHER), join(directory, 'bin'), { recursive: true })
   await cp(join(ROOT, 'package.json'), join(directory, 'package.json'))
   const program = join(import.meta.dirname, 'waiting-program.ts')
   await writeFile(
