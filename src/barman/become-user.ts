@@ -1,16 +1,17 @@
 /**
  * Goes on as barman_user when started as root, and refuses to be anybody else.
  */
+import { userInfo } from 'node:os'
 import { BackstayError } from '../errors/backstay-error.ts'
-import { LocalUsers } from '../host/local-users.ts'
 
 /**
  * Becomes `name`, for good. Returns the new user's home directory; undefined when it was that user already.
  * @throws {BackstayError} HOST_PRIVILEGE in Barman's words.
  */
 export async function becomeUser(name: string): Promise<string | undefined> {
+  if (ownName() === name) return undefined
+  const { LocalUsers } = await import('../host/local-users.ts')
   const users = new LocalUsers()
-  if (users.self.name === name) return undefined
   if (users.self.uid !== 0) {
     throw new BackstayError('HOST_PRIVILEGE', `please run barman as '${name}' user`)
   }
@@ -24,4 +25,13 @@ export async function becomeUser(name: string): Promise<string | undefined> {
   process.setgid?.(user.gid)
   process.setuid?.(user.uid)
   return user.home
+}
+
+/** Undefined for a uid that has no name. */
+function ownName(): string | undefined {
+  try {
+    return userInfo().username
+  } catch {
+    return undefined
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Hook scripts: the operator's own commands before and after backup, delete and recovery. Order: pre, pre_retry, the work,
+ * Hook scripts: the operator's own commands before and after backup, delete, recovery, and each WAL file's coming and going. Order: pre, pre_retry, the work,
  * post_retry, post. A plain script that fails changes nothing; a retry script is run again until it ends with 0, 62 or 63,
  * and 63 before the work stops the work.
  */
@@ -10,7 +10,7 @@ import type { BarmanContext } from './context.ts'
 import { BARMAN_VERSION } from './version.ts'
 
 /** Work that hooks stand around. */
-export type HookName = 'backup' | 'delete' | 'recovery'
+export type HookName = 'backup' | 'delete' | 'recovery' | 'archive' | 'wal_delete'
 
 /** Variables of a script besides those of every hook; `result` is there after the work. */
 export type HookVariables<T> = (result: T | undefined) => Readonly<Record<string, string>>

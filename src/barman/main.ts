@@ -5,6 +5,7 @@
 import { constants } from 'node:os'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { systemClock } from '../util/clock.ts'
+import { endProcess, exitNow } from '../util/end-process.ts'
 import { loadBarmanConfig } from '../config/barman/load.ts'
 import type { BarmanConfig } from '../config/barman/model.ts'
 import { becomeUser } from './become-user.ts'
@@ -23,11 +24,9 @@ const SIGNALLED = 128
 
 /** Runs the command line of this process and ends the process. */
 export async function main(words: readonly string[] = process.argv.slice(2)): Promise<void> {
-  process.stdout.on('error', () => process.exit(1))
+  process.stdout.on('error', () => exitNow(1))
   process.stderr.on('error', () => {})
-  const exitCode = await run(words)
-  await Promise.all([written(process.stdout), written(process.stderr)])
-  process.exit(exitCode)
+  await endProcess(await run(words))
 }
 
 async function run(words: readonly string[]): Promise<number> {
@@ -124,15 +123,9 @@ function watchSignals(stopsInOrder: boolean): AbortSignal {
   const controller = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      if (!stopsInOrder) process.exit(SIGNALLED + constants.signals[name])
+      if (!stopsInOrder) exitNow(SIGNALLED + constants.signals[name])
       controller.abort(new BackstayError('INTERRUPTED', `Interrupted by ${name}`))
     })
   }
   return controller.signal
-}
-
-function written(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write('', () => resolve())
-  })
 }

@@ -8,15 +8,15 @@ import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { takeLock } from '../../repository/lock.ts'
 import type { BarmanContext } from '../context.ts'
 import { policyOf } from '../server/backups.ts'
-import { mayUse } from '../server/choose.ts'
 import { openServer, placeOf } from '../server/place.ts'
+import { withWalHooks } from '../wal-hooks.ts'
 import { pidOfTask, startDetached, stopTask } from '../server/receiver-process.ts'
 
 /** @throws {BackstayError} never for one server: what it says goes to the output. */
 export async function run(context: BarmanContext): Promise<void> {
   for (const server of context.config.servers) {
-    if (!server.active) continue
-    if (!mayUse(context, server, { skipPassive: true })) continue
+    // What is wrong with a server's configuration is said by check, not every minute.
+    if (!server.active || server.problems.length > 0) continue
     try {
       await tend(context, server)
     } catch (error) {
@@ -32,16 +32,35 @@ async function tend(context: BarmanContext, server: BarmanServer): Promise<void>
   const wish = { name: 'cron', mode: 'exclusive', purpose: `cron for "${server.name}"` } as const
   try {
     await using _lock = await takeLock({ store, names, clock }, wish)
-    output.info(`Starting WAL archiving for server ${server.name}`)
-    startDetached(context, ['archive-wal', server.name])
-    await tendReceiver(context, server)
+    if (!server.isPassive) await tendWal(context, server)
     await enforceRetention(context, server)
+    if (server.isPassive) await tendCopy(context, server)
   } catch (error) {
     if (!isBackstayError(error, 'REPOSITORY_LOCKED')) throw error
     output.info(
       `Another cron process is already running on server ${server.name}. Skipping to the next server`,
     )
   }
+}
+
+async function tendWal(context: BarmanContext, server: BarmanServer): Promise<void> {
+  context.output.info(`Starting WAL archiving for server ${server.name}`)
+  startDetached(context, ['archive-wal', server.name])
+  await tendReceiver(context, server)
+}
+
+/** One backup at a time, the oldest first. */
+async function tendCopy(context: BarmanContext, server: BarmanServer): Promise<void> {
+  const { output } = context
+  const { pairUp } = await import('../passive/sync.ts')
+  const [next] = (await pairUp(context, server)).missing
+  const isBusy = (await pidOfTask(context, server, 'sync-backup')) !== undefined
+  if (next !== undefined && !isBusy) {
+    output.info(`Starting copy of backup ${next.info.id} for server ${server.name}`)
+    startDetached(context, ['sync-backup', server.name, next.info.id])
+  }
+  startDetached(context, ['sync-wals', server.name])
+  output.info(`Started copy of WAL files for server ${server.name}`)
 }
 
 async function tendReceiver(context: BarmanContext, server: BarmanServer): Promise<void> {
@@ -58,7 +77,8 @@ async function enforceRetention(context: BarmanContext, server: BarmanServer): P
   const repository = await openServer(context, server)
   if (policy === undefined || repository === undefined) return
   try {
-    const { plan } = await expireCluster(repository, policy)
+    const hooked = await withWalHooks(context, server, repository)
+    const { plan } = await expireCluster(hooked, policy)
     for (const { id } of plan.expire) {
       context.output.info(
         `Enforcing retention policy: removing backup ${id} for server ${server.name}`,

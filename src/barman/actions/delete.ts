@@ -6,6 +6,7 @@ import { formatSegmentName } from '../../postgres/segment-name.ts'
 import type { BarmanContext } from '../context.ts'
 import { ctime, prettySpan } from '../output/pretty.ts'
 import { withHooks } from '../hooks.ts'
+import { withWalHooks } from '../wal-hooks.ts'
 import { findServerBackup } from '../server/backups.ts'
 import { backupVariables } from '../server/hook-variables.ts'
 import { oneServer } from '../server/choose.ts'
@@ -27,8 +28,11 @@ export async function run(context: BarmanContext): Promise<void> {
   const startedAtMs = clock.now()
   output.info(`Deleting backup ${id} for server ${server.name}`)
   const variables = (): Record<string, string> => backupVariables(context, server, { id, all })
+  const hooked = await withWalHooks(context, server, repository)
   const { plan } = await withHooks({ context, server, name: 'delete', variables }, () =>
-    deleteBackup(repository, id, { minimum: server.minimumRedundancy }),
+    deleteBackup(hooked, id, {
+      minimum: server.minimumRedundancy,
+    }),
   )
   const { segmentBytes } = repository.identity
   if (plan.segments.length > 0) output.info('Delete associated WAL segments:')

@@ -18,7 +18,7 @@ export async function run(context: BarmanContext): Promise<void> {
     const backups = await backupsOf(context, server)
     const options = [...server.options].map(([key, text]): [string, Json] => [key, shown(text)])
     servers[server.name] = {
-      active_model: null,
+      active_model: server.activeModel ?? null,
       backups: Object.fromEntries(
         backups.map(({ info }) => [info.id, { status: 'DONE', type: info.type }]),
       ),
@@ -40,7 +40,15 @@ export async function run(context: BarmanContext): Promise<void> {
         timestamp: new Date(context.clock.now()).toISOString(),
       },
     },
-    models: Object.fromEntries(config.models.map((name) => [name, {}])),
+    models: Object.fromEntries(
+      config.models.map(({ name, cluster, options: own }) => [
+        name,
+        {
+          cluster: cluster ?? null,
+          ...Object.fromEntries([...own].map(([key, { text }]) => [key, shown(text)])),
+        },
+      ]),
+    ),
     servers,
   }
   // One object on either format, as Barman prints it.

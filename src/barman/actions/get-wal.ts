@@ -5,13 +5,12 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { replaceFile } from '../../host/local-files.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { openServer } from '../server/place.ts'
-import { pipeThrough } from '../wal/decompress.ts'
-import { findWal, peekWal } from '../wal/find-wal.ts'
+import { findStoredWal, findWal, peekWal } from '../wal/find-wal.ts'
 import { sshSuffix } from '../wal/remote-words.ts'
 
 const INVALID_EXIT_CODE = 3
@@ -37,14 +36,25 @@ export async function run(context: BarmanContext): Promise<void> {
     output.lines(...(repository === undefined ? [] : await peekWal(repository, name, most)))
     return
   }
-  const content =
-    repository === undefined
-      ? undefined
-      : await findWal(repository, name, options['partial'] === true)
+  const content = repository === undefined ? undefined : await find(context, repository, name)
   if (content === undefined) {
     return output.error(`WAL file '${name}' not found in server '${server.name}'${suffix}`)
   }
-  await give(context, name, await compressed(context, content))
+  await give(context, name, content)
+}
+
+/** The bytes to give. With --keep-compression as they are stored, where they are stored compressed. */
+async function find(
+  context: BarmanContext,
+  repository: ClusterRepository,
+  name: string,
+): Promise<Buffer | undefined> {
+  const { options } = context
+  const stored =
+    options['keepCompression'] === true ? await findStoredWal(repository, name) : undefined
+  if (stored !== undefined) return stored
+  const content = await findWal(repository, name, options['partial'] === true)
+  return content && (await compressed(context, content))
 }
 
 function invalid({ output }: BarmanContext, text: string): void {
@@ -54,7 +64,8 @@ function invalid({ output }: BarmanContext, text: string): void {
 
 async function compressed({ options }: BarmanContext, content: Buffer): Promise<Buffer> {
   if (options['gzip'] === true || options['x'] === true) return await promisify(gzip)(content)
-  return options['bzip2'] === true ? await pipeThrough(['bzip2', '-c'], content) : content
+  if (options['bzip2'] !== true) return content
+  return await (await import('../wal/pipe-through.ts')).pipeThrough(['bzip2', '-c'], content)
 }
 
 async function give(context: BarmanContext, name: string, content: Buffer): Promise<void> {
@@ -65,6 +76,7 @@ async function give(context: BarmanContext, name: string, content: Buffer): Prom
     () => false,
   )
   if (!isDirectory) return invalid(context, `'${String(directory)}' is not a directory`)
+  const { replaceFile } = await import('../../host/local-files.ts')
   await replaceFile(join(String(directory), name), content, { mode: 0o600, owner: undefined })
 }
 

@@ -1,6 +1,7 @@
 /**
  * Lists what works for a server at the moment.
  */
+import type { BarmanServer } from '../../config/barman/model.ts'
 import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { pidOfTask, TASK_LOCKS } from '../server/receiver-process.ts'
@@ -11,7 +12,7 @@ export async function run(context: BarmanContext): Promise<void> {
   const server = oneServer(context, { inactive: true })
   if (server === undefined) return
   const running: { name: string; pid: number }[] = []
-  for (const name of Object.keys(TASK_LOCKS)) {
+  for (const name of tasksOf(server)) {
     const pid = await pidOfTask(context, server, name)
     if (pid !== undefined) running.push({ name, pid })
   }
@@ -24,4 +25,11 @@ export async function run(context: BarmanContext): Promise<void> {
       ...running.map(({ name, pid }) => `${pid} ${name}`),
     )
   }
+}
+
+/** A passive server is copied to, the others are backed up; both have cron. */
+function tasksOf({ isPassive }: BarmanServer): string[] {
+  return Object.keys(TASK_LOCKS).filter(
+    (name) => name === 'cron' || name.startsWith('sync-') === isPassive,
+  )
 }

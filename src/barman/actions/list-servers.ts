@@ -9,9 +9,14 @@ export function run({ config, output, options }: BarmanContext): Promise<void> {
   for (const server of config.servers) {
     output.data(server.name, { description: server.description ?? '' })
     if (options['minimal'] === true) output.lines(server.name)
-    else output.lines(`${server.name} - ${server.description ?? ''}${suffixOf(server)}`)
+    else output.lines(lineOf(server))
   }
   return Promise.resolve()
+}
+
+function lineOf(server: BarmanServer): string {
+  const text = `${server.description ?? ''}${suffixOf(server)}`
+  return text === '' ? server.name : `${server.name} - ${text}`
 }
 
 function suffixOf(server: BarmanServer): string {

@@ -17,7 +17,7 @@ const TASK = 'receive-wal'
 /** @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_AUTH, POSTGRES_IDENTITY, … */
 export async function run(context: BarmanContext): Promise<void> {
   const { options } = context
-  const server = oneServer(context)
+  const server = oneServer(context, { skipPassive: true })
   if (server === undefined) return
   if (options['stop'] === true) return await stop(context, server)
   if (options['reset'] === true) return await reset(context, server)

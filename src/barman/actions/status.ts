@@ -15,9 +15,11 @@ type Row = readonly [key: string, description: string, value: string]
 export async function run(context: BarmanContext): Promise<void> {
   const { output } = context
   for (const server of severalServers(context, { inactive: true, disabled: true })) {
-    const { sql } = await lookAtServer(context, server, context.signal)
     const backups = await backupsOf(context, server)
-    const rows = [...configRows(server), ...liveRows(server, sql), ...backupRows(server, backups)]
+    const live = server.isPassive
+      ? []
+      : liveRows(server, (await lookAtServer(context, server, context.signal)).sql)
+    const rows = [...configRows(server), ...live, ...backupRows(server, backups)]
     output.lines(
       `Server ${server.name}:`,
       ...rows.map(([, description, value]) => `\t${description}: ${value}`),
@@ -39,7 +41,7 @@ function configRows(server: BarmanServer): Row[] {
       : [['description', 'Description', description] satisfies Row]),
     ['active', 'Active', pythonBoolean(server.active)],
     ['disabled', 'Disabled', pythonBoolean(server.problems.length > 0)],
-    ['active_model', 'Active configuration model', 'None'],
+    ['active_model', 'Active configuration model', server.activeModel ?? 'None'],
   ]
 }
 
@@ -103,7 +105,14 @@ function backupRows(server: BarmanServer, backups: readonly CataloguedBackup[]):
     ['first_backup', 'First available backup', backups.at(-1)?.info.id ?? 'None'],
     ['last_backup', 'Last available backup', backups[0]?.info.id ?? 'None'],
     ['minimum_redundancy', 'Minimum redundancy requirements', redundancy],
+    ...primaryRows(server),
   ]
+}
+
+function primaryRows({ primarySshCommand: command }: BarmanServer): Row[] {
+  return command === undefined
+    ? []
+    : [['primary_ssh_command', 'SSH command to primary server', command]]
 }
 
 function pythonBoolean(value: boolean): string {

@@ -2,11 +2,13 @@
  * Checks one server. Unlike Barman's, it changes nothing on the server: no WAL is switched to see whether it comes.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
+import { isBackstayError } from '../../errors/backstay-error.ts'
 import { readCatalogue } from '../../repository/catalogue.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { isStale, readReceiverStatus } from '../../wal/receiver-status.ts'
 import { spoolOf } from '../../wal/spool-place.ts'
 import type { BarmanContext } from '../context.ts'
+import { askPrimary } from '../passive/primary-shell.ts'
 import { lookAtServer, type ServerLook } from '../server/look.ts'
 import { openServer, repositoryDirectory } from '../server/place.ts'
 import { pidOfTask } from '../server/receiver-process.ts'
@@ -15,6 +17,7 @@ import { listIncoming } from '../wal/incoming.ts'
 import {
   archivingLines,
   coherenceLine,
+  configurationLines,
   connectionLines,
   programLines,
   receiverLines,
@@ -27,7 +30,7 @@ import {
   storedLines,
   walAfterLastBackup,
 } from './store-lines.ts'
-import { type CheckedServer, type CheckLine, failed } from './strategy.ts'
+import { type CheckedServer, type CheckLine, failed, ok } from './strategy.ts'
 
 const MOST_SECONDS = 3600
 
@@ -75,15 +78,30 @@ async function linesOf(
   return [
     ...walLines(server, found),
     ...queueLines(server, (await listIncoming(server)).length),
-    ...connectionLines(server, look),
+    ...(server.isPassive ? [] : connectionLines(server, look)),
     ...(isUsable ? [await directoriesLine(server, stores)] : []),
     ...storedLines(server, facts),
-    ...programLines(server, look),
+    ...(server.isPassive ? [await primaryLine(server, context.signal)] : programLines(look)),
+    ...configurationLines(server),
     coherenceLine(look, repository?.identity.systemIdentifier),
-    ...(server.streamingArchiver ? receiverLines(look, isReceiving) : []),
+    ...(server.streamingArchiver && !server.isPassive ? receiverLines(look, isReceiving) : []),
     ...(server.archiver ? archivingLines(look) : []),
     await archiverErrorsLine(server),
   ]
+}
+
+/** Whether the primary Barman can be reached. */
+async function primaryLine(
+  { primarySshCommand: command = '' }: BarmanServer,
+  signal: AbortSignal,
+): Promise<CheckLine> {
+  try {
+    await askPrimary({ command, signal }, 'true')
+    return ok('ssh', 'Barman primary node')
+  } catch (error) {
+    if (!isBackstayError(error, 'HOST_COMMAND')) throw error
+    return failed('ssh', 'Barman primary node')
+  }
 }
 
 /** Nothing has come, and nothing is on its way. */

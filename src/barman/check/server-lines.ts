@@ -14,9 +14,9 @@ export function connectionLines(server: BarmanServer, look: ServerLook): CheckLi
   return [
     sql === undefined ? failed('PostgreSQL', sqlError ?? '') : ok('PostgreSQL'),
     ...(sql === undefined ? [] : [privilegeLine(sql)]),
-    stream === undefined
-      ? failed('PostgreSQL streaming', streamError ?? '')
-      : ok('PostgreSQL streaming'),
+    ...(stream === undefined && streamError === undefined
+      ? []
+      : [judge('PostgreSQL streaming', stream !== undefined, streamError)]),
     ...(sql === undefined ? [] : [walLevelLine(sql)]),
     ...(sql === undefined || server.slotName === undefined
       ? []
@@ -61,17 +61,20 @@ function slotLines(server: BarmanServer, slotName: string, { slot }: SqlFacts): 
 }
 
 /** What Barman says of the programs it runs is said here of the parts that stand in their place. */
-export function programLines(server: BarmanServer, look: ServerLook): CheckLine[] {
+export function programLines(look: ServerLook): CheckLine[] {
   const isCompatible = isCompatibleWith(look)
+  const isKnown = look.sql !== undefined || look.stream !== undefined
   const version = `PostgreSQL version: ${look.sql?.serverVersion ?? 'Unknown'}`
   return [
     ok('pg_basebackup'),
     judge('pg_basebackup compatible', isCompatible, version),
-    ok('pg_basebackup supports tablespaces mapping'),
-    ...(server.problems.length === 0
-      ? []
-      : [{ ...failed('configuration'), more: server.problems }]),
+    ...(isKnown ? [ok('pg_basebackup supports tablespaces mapping')] : []),
   ]
+}
+
+/** Only when something is wrong with the configuration. */
+export function configurationLines({ problems }: BarmanServer): CheckLine[] {
+  return problems.length === 0 ? [] : [{ ...failed('configuration'), more: problems }]
 }
 
 /** The receiver's, from `pg_receivexlog` on. */

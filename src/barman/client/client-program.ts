@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { redact } from '../../errors/redact.ts'
+import { endProcess } from '../../util/end-process.ts'
 import { backstayVersion, BARMAN_VERSION } from '../version.ts'
 
 /** Bad words, or a file that cannot be read or written. */
@@ -38,7 +39,7 @@ export function clientProgram(name: string, description: string): Command {
 
 /** Parses, runs and ends the process. */
 export async function runClient(program: Command, work: () => Promise<number>): Promise<void> {
-  process.exit(await exitCodeOf(program, work))
+  await endProcess(await exitCodeOf(program, work))
 }
 
 async function exitCodeOf(program: Command, work: () => Promise<number>): Promise<number> {

@@ -3,7 +3,7 @@
  */
 import { promisify } from 'node:util'
 import { constants, gzip, zstdCompress } from 'node:zlib'
-import { pipeThrough } from '../wal/decompress.ts'
+import { pipeThrough } from '../wal/pipe-through.ts'
 import { ClientError, USAGE_EXIT_CODE } from './client-program.ts'
 
 export const CLIENT_COMPRESSIONS = ['gzip', 'bzip2', 'xz', 'snappy', 'zstd', 'lz4'] as const

@@ -7,7 +7,6 @@ import type { CommandSpec } from './spec.ts'
 const ONE = '<server_name>'
 const SEVERAL = '<server_name...>'
 const BACKUP = '<backup_id>'
-const PASSIVE = 'Back the server up from here as well, or copy the repository.'
 
 export const BACKUP_COMMANDS: readonly CommandSpec[] = [
   {
@@ -113,8 +112,9 @@ export const BACKUP_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'sync-backup',
-    help: 'Not supported yet',
+    stopsInOrder: true,
+    help: 'Copy a backup of a passive server from its primary',
     arguments: [ONE, BACKUP],
-    load: async () => (await import('../actions/not-yet.ts')).notYet('sync-backup', PASSIVE),
+    load: () => import('../actions/sync-backup.ts'),
   },
 ]

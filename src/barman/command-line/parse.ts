@@ -45,8 +45,8 @@ export function parseCommandLine(words: readonly string[], version: string): Inv
     .exitOverride()
     .configureOutput({ writeOut: (part) => (text += part), writeErr: () => {} })
   for (const option of GLOBALS) program.addOption(makeOption(option))
-  for (const spec of COMMANDS) defineCommand(program, spec, heard)
   const meant = commandIn(words)
+  for (const spec of meant === undefined ? COMMANDS : [meant]) defineCommand(program, spec, heard)
   const expanded = meant === undefined ? words : expandOptions(words, meant)
   try {
     program.parse(expanded.length === 0 ? ['--help'] : [...expanded], { from: 'user' })

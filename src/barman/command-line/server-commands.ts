@@ -73,24 +73,18 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'config-switch',
-    help: 'Not supported yet',
+    stopsInOrder: true,
+    help: 'Make a model active for a server, or none',
     arguments: [ONE, '[model_name]'],
-    options: [{ flags: '--reset', help: 'not supported yet' }],
-    load: async () =>
-      (await import('../actions/not-yet.ts')).notYet(
-        'config-switch',
-        "Change the options in the server's section.",
-      ),
+    options: [{ flags: '--reset', help: 'let no model be active' }],
+    load: () => import('../actions/config-switch.ts'),
   },
   {
     name: 'config-update',
-    help: 'Not supported yet',
+    stopsInOrder: true,
+    help: 'Set options of servers and models for good, given as JSON',
     arguments: ['<json_changes>'],
-    load: async () =>
-      (await import('../actions/not-yet.ts')).notYet(
-        'config-update',
-        'Change the configuration files.',
-      ),
+    load: () => import('../actions/config-update.ts'),
   },
   {
     name: 'diagnose',

@@ -4,7 +4,6 @@
 import type { CommandSpec } from './spec.ts'
 
 const SERVER = '<server_name>'
-const PASSIVE = 'Back the server up from here as well, or copy the repository.'
 
 export const WAL_COMMANDS: readonly CommandSpec[] = [
   {
@@ -23,7 +22,7 @@ export const WAL_COMMANDS: readonly CommandSpec[] = [
       { flags: '-z, --gzip', help: 'compress with gzip' },
       { flags: '-x', help: 'the same as --gzip' },
       { flags: '-j, --bzip2', help: 'compress with bzip2' },
-      { flags: '--keep-compression', help: 'accepted: what is sent is never compressed then' },
+      { flags: '--keep-compression', help: 'give the file as it is stored: zstd' },
       { flags: '-p, --peek <SIZE>', help: 'list up to SIZE names that are held from here on' },
       { flags: '-t, --test', help: 'only say whether WAL can be fetched' },
     ],
@@ -44,15 +43,16 @@ export const WAL_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'sync-info',
-    help: 'Not supported yet',
+    help: 'Say what of a server is here, for a passive Barman',
     arguments: [SERVER, '[last_wal]', '[last_position]'],
-    options: [{ flags: '--primary', help: 'not supported yet' }],
-    load: async () => (await import('../actions/not-yet.ts')).notYet('sync-info', PASSIVE),
+    options: [{ flags: '--primary', help: 'ask the primary of a passive server' }],
+    load: () => import('../actions/sync-info.ts'),
   },
   {
     name: 'sync-wals',
-    help: 'Not supported yet',
+    stopsInOrder: true,
+    help: 'Copy WAL of a passive server from its primary',
     arguments: [SERVER],
-    load: async () => (await import('../actions/not-yet.ts')).notYet('sync-wals', PASSIVE),
+    load: () => import('../actions/sync-wals.ts'),
   },
 ]

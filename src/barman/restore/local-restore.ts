@@ -33,6 +33,11 @@ export interface PlannedRestore {
   readonly order: RestoreOrder
   /** Where files are written now; the order's destination is where they are when recovery runs. */
   readonly directory: string
+  /** Where tablespaces (by oid) and the WAL staging directory are written now, when that is not where they will be. */
+  readonly elsewhere?: {
+    readonly tablespaces: ReadonlyMap<string, string>
+    readonly wal: string
+  }
 }
 
 const MOST_WORKERS = 8
@@ -44,12 +49,13 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
   const { id } = plan.backup
   const purpose = `restoring backup ${id} into "${order.destination}"`
   await using _lock = await useBackup(repository, id, purpose)
-  const mapping = { rules: order.tablespaces, info: plan.backup }
+  const wish = { rules: order.tablespaces, info: plan.backup }
+  const mapping = planned.elsewhere?.tablespaces
   const prepared = await prepareRestore(
     {
       plan,
       directory: planned.directory,
-      tablespaces: await tablespaceMapping(context, server, mapping),
+      tablespaces: mapping ?? (await tablespaceMapping(context, server, wish)),
       isDelta: order.isDelta,
       allowDataLoss: false,
     },
@@ -100,7 +106,9 @@ async function stageWal(planned: PlannedRestore): Promise<StagedWal> {
   const { context, repository, plan, order } = planned
   if (order.getWal) return { moveIn: () => {}, [Symbol.asyncDispose]: async () => {} }
   context.output.info('Copying required WAL segments.')
-  const directory = order.stagingWalDirectory ?? (await stagingBeside(planned))
+  const named = order.stagingWalDirectory
+  const directory =
+    named === undefined ? await stagingBeside(planned) : (planned.elsewhere?.wal ?? named)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await copyWal(repository, plan, { directory, signal: context.signal })
   const isStaged = order.stagingWalDirectory === undefined

@@ -4,26 +4,17 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts'
 import { type PlannedRestore, restoreLocally } from './local-restore.ts'
+import { tablespaceMapping } from './tablespaces.ts'
 
 /** Why an order cannot be carried out on another host; undefined when it can. */
-export function whyNotRemote({
-  plan,
-  order,
-}: Pick<PlannedRestore, 'plan' | 'order'>): string | undefined {
-  if (plan.backup.tablespaces.length > 0) {
-    return 'A backup with tablespaces cannot be restored through --remote-ssh-command yet'
-  }
-  if (order.isDelta) return '--delta-restore does not go with --remote-ssh-command'
-  if (order.stagingWalDirectory !== undefined) {
-    return '--staging-wal-directory does not go with --remote-ssh-command yet'
-  }
-  return undefined
+export function whyNotRemote({ order }: Pick<PlannedRestore, 'order'>): string | undefined {
+  return order.isDelta ? '--delta-restore does not go with --remote-ssh-command' : undefined
 }
 
 /** @throws {BackstayError} DIRECTORY_FOREIGN when the destination is not empty, HOST_COMMAND; what a local restore throws. */
@@ -32,20 +23,60 @@ export async function restoreRemotely(
 ): Promise<readonly string[]> {
   const { server, order, context } = planned
   const remote = { command: order.remote ?? '', signal: context.signal }
-  const target = quote(order.destination)
-  await runRemote(
-    remote,
-    `mkdir -p ${target} && chmod 700 ${target} && test -z "$(ls -A ${target})"`,
-  )
+  const spaces = await remoteTablespaces(planned)
+  for (const path of [order.destination, ...spaces.values()]) await makeEmpty(remote, path)
   await mkdir(server.backupDirectory, { recursive: true, mode: 0o700 })
   const staging = await mkdtemp(join(server.backupDirectory, '.restore-'))
   try {
-    const warnings = await restoreLocally({ ...planned, directory: join(staging, 'data') })
-    await send(remote, join(staging, 'data'), order.destination)
+    const here = new Map([...spaces.keys()].map((oid) => [oid, join(staging, oid)]))
+    const elsewhere = { tablespaces: here, wal: join(staging, 'wal') }
+    const directory = join(staging, 'data')
+    const warnings = await restoreLocally({ ...planned, directory, elsewhere })
+    for (const [oid, path] of spaces) {
+      await send(remote, join(staging, oid), path)
+      await relink(join(directory, 'pg_tblspc', oid), path)
+    }
+    const { stagingWalDirectory: wal } = order
+    if (wal !== undefined && !order.getWal) {
+      await runRemote(remote, `mkdir -p ${quote(wal)}`)
+      await send(remote, elsewhere.wal, wal)
+    }
+    await sendData(remote, directory, order.destination)
     return warnings
   } finally {
     await rm(staging, { recursive: true, force: true })
   }
+}
+
+/** Where each tablespace will be on the other host, by oid; those inside of the data directory go with it. */
+async function remoteTablespaces({
+  context,
+  server,
+  plan,
+  order,
+}: Omit<PlannedRestore, 'directory'>): Promise<ReadonlyMap<string, string>> {
+  const wish = { rules: order.tablespaces, info: plan.backup }
+  const mapping = await tablespaceMapping(context, server, wish)
+  const linked = plan.backup.tablespaces.filter(({ location }) => isAbsolute(location))
+  return new Map(
+    linked.map(({ oid, location }) => {
+      const key = String(oid)
+      return [key, mapping.get(key) ?? mapping.get(location) ?? location]
+    }),
+  )
+}
+
+async function makeEmpty(remote: Remote, path: string): Promise<void> {
+  const target = quote(path)
+  await runRemote(
+    remote,
+    `mkdir -p ${target} && chmod 700 ${target} && test -z "$(ls -A ${target})"`,
+  )
+}
+
+async function relink(link: string, target: string): Promise<void> {
+  await rm(link)
+  await symlink(target, link)
 }
 
 interface Remote {
@@ -60,8 +91,14 @@ async function send(remote: Remote, from: string, destination: string): Promise<
   const tar = spawn('tar', words, { stdio: ['ignore', 'pipe', 'inherit'], signal: remote.signal })
   const packed = ended(tar, 'tar')
   const receiver = startRemote(remote, `tar -C ${target} -xpf -`)
-  const copied = pipeline(tar.stdout, receiver.stdin as NodeJS.WritableStream)
+  // tar stops reading where the archive ends, so the pipe may break behind it: whether all has arrived the two programs say.
+  const copied = pipeline(tar.stdout, receiver.stdin as NodeJS.WritableStream).catch(() => {})
   await settle([packed, ended(receiver, remote.command), copied])
+}
+
+/** The data directory; the file without which it cannot be started comes last. */
+async function sendData(remote: Remote, from: string, destination: string): Promise<void> {
+  await send(remote, from, destination)
   const control = quote(join(destination, CONTROL_FILE_PATH))
   const naming = `sync; cat > ${control}.tmp && chmod 600 ${control}.tmp && sync && mv ${control}.tmp ${control} && sync`
   const last = startRemote(remote, naming)

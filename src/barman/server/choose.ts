@@ -52,7 +52,7 @@ function find({ config, output }: BarmanContext, name: string): BarmanServer | u
 }
 
 /** Whether the command may work on it; when not, says why. */
-export function mayUse(context: BarmanContext, server: BarmanServer, wish: ServerWish): boolean {
+function mayUse(context: BarmanContext, server: BarmanServer, wish: ServerWish): boolean {
   const { output } = context
   const { name, problems } = server
   const [problem] = problems

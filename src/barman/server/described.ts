@@ -15,7 +15,7 @@ export function describedServer(server: BarmanServer, look: ServerLook): [string
   ])
   const rows = [
     ...configured,
-    ['active_model', 'None'],
+    ['active_model', server.activeModel ?? 'None'],
     ['disabled', python(server.problems.length > 0)],
     ['name', server.name],
     ['passive_node', python(server.isPassive)],

@@ -6,7 +6,7 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import type { BarmanContext } from '../context.ts'
-import { askIdentity, type StreamIdentity } from './claim.ts'
+import { askIdentity, type StreamIdentity } from './ask-identity.ts'
 import { backupConnection, sqlConnection } from './connections.ts'
 
 /** What pg_stat_archiver says. */
@@ -46,6 +46,14 @@ export interface ServerLook {
   readonly streamError: string | undefined
 }
 
+/** A passive server is its primary's to ask. */
+const NOT_ASKED: ServerLook = {
+  sql: undefined,
+  sqlError: undefined,
+  stream: undefined,
+  streamError: undefined,
+}
+
 const SETTINGS = [
   'archive_command',
   'archive_mode',
@@ -71,10 +79,13 @@ export async function lookAtServer(
   server: BarmanServer,
   signal: AbortSignal,
 ): Promise<ServerLook> {
+  if (server.isPassive) return NOT_ASKED
   const { environment } = context
   const [sql, stream] = await Promise.allSettled([
-    lookOverSql(server, environment, signal),
-    (async () => askIdentity(backupConnection(server, environment), signal))(),
+    server.conninfo === undefined ? undefined : lookOverSql(server, environment, signal),
+    (server.streamingConninfo ?? '') === ''
+      ? undefined
+      : (async () => askIdentity(backupConnection(server, environment), signal))(),
   ])
   context.signal.throwIfAborted()
   return {

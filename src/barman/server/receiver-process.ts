@@ -18,6 +18,8 @@ export const TASK_LOCKS: Readonly<Record<string, string>> = {
   backup: 'catalogue',
   cron: 'cron',
   'archive-wal': 'archive-wal',
+  'sync-backup': 'catalogue',
+  'sync-wal': 'sync-wal',
 }
 
 /** The pid of the process that does `task` for a server on this host; undefined when none does. */

@@ -1,7 +1,6 @@
 /**
- * WAL that a client has compressed, by its first bytes. gzip and zstd are Node's; bzip2, xz and lz4 are run as programs.
+ * WAL that a client has compressed, by its first bytes. gzip and zstd are Node's, Snappy is unpacked here; bzip2, xz and lz4 are run as programs.
  */
-import { spawn } from 'node:child_process'
 import { promisify } from 'node:util'
 import { gunzip, zstdDecompress } from 'node:zlib'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -19,7 +18,6 @@ const MAGICS: readonly (readonly [Compression, string])[] = [
 ]
 /** A segment has 1 GiB at most: what unpacks to more is no WAL. */
 const MOST_BYTES = 1024 ** 3
-const PROGRAM_TIMEOUT_MS = 120_000
 
 /** The compression, or undefined for a file that is not compressed. No WAL file begins with one of the magics. */
 function compressionOf(content: Buffer): Compression | undefined {
@@ -52,39 +50,9 @@ async function unpack(compression: Compression, content: Buffer): Promise<Buffer
     case 'bzip2':
     case 'xz':
     case 'lz4':
-      return await pipeThrough([compression, '-dc'], content)
+      return await (await import('./pipe-through.ts')).pipeThrough([compression, '-dc'], content)
     case 'snappy':
       break
   }
-  throw new Error('snappy is not supported yet: use --zstd or --gzip at the client')
-}
-
-/** What a program prints when it is given `content`. */
-export async function pipeThrough(
-  [program = '', ...words]: readonly string[],
-  content: Buffer,
-): Promise<Buffer> {
-  const child = spawn(program, words, {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: PROGRAM_TIMEOUT_MS,
-  })
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const parts: Buffer[] = []
-  let [bytes, complaint] = [0, '']
-  child.on('error', reject)
-  child.stdout.on('data', (part: Buffer) => {
-    bytes += part.length
-    if (bytes > MOST_BYTES) child.kill('SIGKILL')
-    else parts.push(part)
-  })
-  child.stderr.on('data', (part: Buffer) => {
-    if (complaint.length < 1000) complaint += part.toString()
-  })
-  child.stdin.on('error', () => {})
-  child.on('close', (code, signal) => {
-    if (code === 0) resolve(Buffer.concat(parts))
-    else reject(new Error(`${program} ended with ${signal ?? code}: ${complaint.trim()}`))
-  })
-  child.stdin.end(content)
-  return await promise
+  return (await import('./snappy.ts')).unpackSnappy(content, MOST_BYTES)
 }

@@ -1,19 +1,13 @@
 /**
- * Finds a WAL file for get-wal. Unlike recovery itself, Barman's clients must ask for unfinished segments expressly.
+ * Finds a WAL file for get-wal. Unlike recovery itself, Barman's clients must ask for unfinished segments expressly. What a finished
+ * segment needs is loaded at once, the rest when it is needed: get-wal starts for every segment of a recovery.
  */
 import {
   formatSegmentName,
   parseSegmentName,
-  type Segment,
-  segmentStart,
+  parseWalFileName,
 } from '../../postgres/segment-name.ts'
-import { addBytes } from '../../postgres/lsn.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { segmentSource } from '../../wal/held-wal.ts'
-import { syncedByReceiver } from '../../wal/load-continuity.ts'
-import { readWalFile } from '../../wal/read-wal-file.ts'
-import { inspectSpool } from '../../wal/recover-spool.ts'
-import { spoolOf } from '../../wal/spool-place.ts'
 
 /** The file's content; undefined when it is not held, or is unfinished and `partial` is not set. */
 export async function findWal(
@@ -21,10 +15,20 @@ export async function findWal(
   name: string,
   partial: boolean,
 ): Promise<Buffer | undefined> {
-  const found = await readWalFile(repository, name)
-  if (found === undefined || partial || found.from === 'repository') return found?.content
-  if (found.from === 'partial') return name.endsWith('.partial') ? found.content : undefined
-  return (await isFinished(repository, name)) ? found.content : undefined
+  const isSegment = parseWalFileName(name)?.kind === 'segment'
+  const finished = isSegment ? await repository.wal.getSegment(name) : undefined
+  if (finished !== undefined) return finished
+  const { findElsewhere } = await import('./find-unfinished.ts')
+  return await findElsewhere(repository, name, partial)
+}
+
+/** A finished segment as it is stored: one zstd frame with its checksum. Undefined when it is held in another form or not at all. */
+export async function findStoredWal(
+  repository: ClusterRepository,
+  name: string,
+): Promise<Buffer | undefined> {
+  if (parseWalFileName(name)?.kind !== 'segment') return undefined
+  return await repository.store.get(repository.names.walSegment(name))
 }
 
 /** Names held from `name` on, without a hole, `most` at most. */
@@ -47,28 +51,6 @@ export async function peekWal(
 }
 
 async function isHeldWhole(repository: ClusterRepository, name: string): Promise<boolean> {
-  return (await repository.wal.hasSegment(name)) || (await isFinished(repository, name))
-}
-
-/** Whether a segment in the spool is whole. */
-async function isFinished(repository: ClusterRepository, name: string): Promise<boolean> {
-  const { segmentBytes } = repository.identity
-  const segment = parseSegmentName(name, segmentBytes)
-  if (segment === undefined) return false
-  const synced = await syncedByReceiver(repository)
-  const isSynced =
-    synced?.timeline === segment.timeline &&
-    synced.lsn >= addBytes(segmentStart(segment, segmentBytes), segmentBytes)
-  if (isSynced) return await isInSpool(repository, segment)
-  const content = await inspectSpool(spoolOf(repository), segmentSource(repository), synced)
-  return content.finished.some((one) => isSame(one.segment, segment))
-}
-
-async function isInSpool(repository: ClusterRepository, segment: Segment): Promise<boolean> {
-  const name = formatSegmentName(segment, repository.identity.segmentBytes)
-  return (await readWalFile(repository, name)) !== undefined
-}
-
-function isSame(a: Segment, b: Segment): boolean {
-  return a.timeline === b.timeline && a.number === b.number
+  if (await repository.wal.hasSegment(name)) return true
+  return await (await import('./find-unfinished.ts')).isFinished(repository, name)
 }

@@ -8,9 +8,10 @@ import { type IniSections, type IniValue, readIni } from './ini.ts'
 import { interpolate } from './interpolate.ts'
 import type { BarmanConfig, BarmanServer } from './model.ts'
 import { GLOBAL_OPTIONS, SERVER_OPTIONS } from './options.ts'
-import { resolveOptions } from './server-options.ts'
-import { makeServer, SERVER_DIRECTORIES } from './server.ts'
-import { parseBoolean, unquote } from './values.ts'
+import { SERVER_DIRECTORIES } from './server.ts'
+import { makeServers } from './servers.ts'
+import { autoFile, readState } from './state-files.ts'
+import { unquote } from './values.ts'
 
 /** Where the configuration may be. */
 export interface ConfigPlaces {
@@ -19,6 +20,8 @@ export interface ConfigPlaces {
   /** BARMAN_CONFIG_FILE. */
   readonly environmentFile: string | undefined
   readonly home: string | undefined
+  /** Server → the model that is to be taken for active, whatever its file says. */
+  readonly wishedModels?: ReadonlyMap<string, string | undefined>
 }
 
 const MAIN_SECTION = 'barman'
@@ -36,9 +39,12 @@ export async function loadBarmanConfig(places: ConfigPlaces): Promise<BarmanConf
     throw invalid('Parameter "barman_home" is required in [barman] section.')
   }
   await readMore(main, sections)
+  await readAutoFile(barmanHome, sections)
   const warnings: string[] = []
   warnUnknownGlobals(main, warnings)
-  const { servers, models } = makeServers(sections, barmanHome, warnings)
+  const locks = globalText(main, 'barman_lock_directory') ?? barmanHome
+  const around = { sections, barmanHome, locks, wishedModels: places.wishedModels }
+  const { servers, models } = await makeServers(around, (text) => warnings.push(text))
   return {
     file,
     barmanHome,
@@ -92,6 +98,13 @@ async function readMore(main: Map<string, IniValue>, sections: IniSections): Pro
   }
 }
 
+/** What config-update has written; it is read last, so it wins. */
+async function readAutoFile(barmanHome: string, sections: IniSections): Promise<void> {
+  const file = autoFile(barmanHome)
+  const text = await readState(file)
+  if (text !== undefined) readIni(text, file, sections)
+}
+
 function globalText(main: ReadonlyMap<string, IniValue>, key: string): string | undefined {
   const value = main.get(key)
   if (value === undefined) return undefined
@@ -106,35 +119,6 @@ function warnUnknownGlobals(main: ReadonlyMap<string, IniValue>, warnings: strin
     if (GLOBAL_OPTIONS.has(key) || SERVER_OPTIONS.has(key)) continue
     warnings.push(`Invalid configuration option "${key}" in [${MAIN_SECTION}] section.`)
   }
-}
-
-function makeServers(
-  sections: IniSections,
-  barmanHome: string,
-  warnings: string[],
-): { servers: BarmanServer[]; models: string[] } {
-  const global = sections.get(MAIN_SECTION) ?? new Map<string, IniValue>()
-  const servers: BarmanServer[] = []
-  const models: string[] = []
-  for (const [name, section] of sections) {
-    if (name === MAIN_SECTION || name === 'DEFAULT') continue
-    if (name === 'all') {
-      throw invalid("the reserved word 'all' is not allowed as server name.Please rename it.")
-    }
-    if (parseBoolean(section.get('model')?.text ?? '') === true) {
-      models.push(name)
-      continue
-    }
-    const locks = globalText(global, 'barman_lock_directory') ?? barmanHome
-    const extra = new Map([
-      ['name', name],
-      ['barman_home', barmanHome],
-      ['barman_lock_directory', locks],
-    ])
-    const warn = (text: string): number => warnings.push(text)
-    servers.push(makeServer(name, resolveOptions(name, { global, section, extra, warn })))
-  }
-  return { servers: servers.sort((a, b) => (a.name < b.name ? -1 : 1)), models }
 }
 
 /** Directories that two servers share. */

@@ -1,6 +1,7 @@
 /**
  * Barman's configuration as values: what the rest of the program works with.
  */
+import type { IniValue } from './ini.ts'
 import type { Interval, RetentionRule } from './values.ts'
 
 /** All that was read. */
@@ -12,12 +13,19 @@ export interface BarmanConfig {
   readonly logLevel: string
   /** By name, sorted. */
   readonly servers: readonly BarmanServer[]
-  /** Names of sections with `model = true`. */
-  readonly models: readonly string[]
+  readonly models: readonly BarmanModel[]
   /** One line each, to be said on every command. */
   readonly warnings: readonly string[]
   /** Contradictions between servers that stop every command. */
   readonly errors: readonly string[]
+}
+
+/** A section with `model = true`: options that stand over a server's own while it is active. */
+export interface BarmanModel {
+  readonly name: string
+  /** Servers whose `cluster` is the same may take it. */
+  readonly cluster: string | undefined
+  readonly options: ReadonlyMap<string, IniValue>
 }
 
 /** One server. Paths are absolute as configured. */
@@ -25,10 +33,16 @@ export interface BarmanServer {
   readonly name: string
   readonly description: string | undefined
   readonly active: boolean
+  /** The model that stands over its section. */
+  readonly activeModel: string | undefined
   /** Why it cannot be used; empty when it can. */
   readonly problems: readonly string[]
   /** Passive: another Barman owns it. */
   readonly isPassive: boolean
+  /** The way to the primary Barman, for a passive server. */
+  readonly primarySshCommand: string | undefined
+  /** The primary is to read its configuration from the same path as we do. */
+  readonly forwardsConfigPath: boolean
   readonly conninfo: string | undefined
   readonly streamingConninfo: string | undefined
   readonly walStreamingConninfo: string | undefined

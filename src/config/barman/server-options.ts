@@ -105,7 +105,8 @@ const CHECKS: Readonly<
   slot: [(text) => /^[0-9a-z_]+$/.test(text), 'name of a replication slot'],
 }
 
-function whyInvalid(option: BarmanOption, text: string): string | undefined {
+/** Why a value does not fit an option; undefined when it does. */
+export function whyInvalid(option: BarmanOption, text: string): string | undefined {
   const [isValid, not] = CHECKS[option.kind]
   return isValid(text) ? undefined : `it is no ${not}`
 }

@@ -36,8 +36,11 @@ export function makeServer(name: string, options: Options): BarmanServer {
     name,
     description: text('description'),
     active: isOn('active'),
+    activeModel: undefined,
     problems: problemsOf(options),
     isPassive: text('primary_ssh_command') !== undefined,
+    primarySshCommand: text('primary_ssh_command'),
+    forwardsConfigPath: isOn('forward_config_path'),
     conninfo: text('conninfo'),
     streamingConninfo: text('streaming_conninfo') ?? text('conninfo'),
     walStreamingConninfo: text('wal_streaming_conninfo'),
@@ -82,7 +85,18 @@ function problemsOf(options: Options): string[] {
       `Streaming connection: Missing 'streaming_conninfo' parameter for server '${name}'`,
     )
   }
+  if (isStreamingOnly(options) && !(text('streaming_conninfo') && text('slot_name'))) {
+    problems.push(
+      "Streaming-only archiver requires 'streaming_conninfo' and 'slot_name' options to be properly configured",
+    )
+  }
   return [...problems, ...sharedInside(options), ...refusalsOf(options)]
+}
+
+/** WAL comes over the replication protocol and no other way: without a slot some could be missed. */
+function isStreamingOnly(options: Options): boolean {
+  const isOn = (key: string): boolean => parseBoolean(options.get(key)?.text ?? '') === true
+  return isOn('streaming_archiver') && !isOn('archiver')
 }
 
 /** Two of the server's own directories that are one. */
@@ -113,9 +127,6 @@ function refusalsOf(options: Options): string[] {
   const encryption = options.get('encryption')?.text
   if (encryption !== undefined && encryption !== 'none') {
     problems.push(`encryption = ${encryption} is not supported: nothing would be encrypted`)
-  }
-  if (options.get('primary_ssh_command')?.text !== undefined) {
-    problems.push('primary_ssh_command is not supported yet: a passive node is not synchronised')
   }
   return problems
 }

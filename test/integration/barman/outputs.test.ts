@@ -6,8 +6,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { startPostgres, type TestServer } from '../harness/postgres.ts'
+import { startPostgres, type TestServer } from '../../harness/postgres.ts'
 import { type BarmanHouse, barmanHouse } from './barman-house.ts'
+import { compare, keysOf, recorded } from './recorded.ts'
 
 let pg: TestServer
 let house: BarmanHouse
@@ -23,11 +24,16 @@ backup_method = postgres
 streaming_archiver = on
 archiver = on
 slot_name = barman
+immediate_checkpoint = true
 minimum_redundancy = 1
 retention_policy = RECOVERY WINDOW OF 7 DAYS
+pre_wal_delete_script = echo "$BARMAN_SEGMENT" >> %(barman_home)s/deleted
 [off]
 active = false
 conninfo = host=127.0.0.1 port=1
+[dis]
+backup_method = postgres
+streaming_archiver = on
 `)
   await pg.query(`CREATE ROLE streaming_barman LOGIN REPLICATION PASSWORD '${pg.password}'`)
   const archive = join(house.directory, 'incoming-%f')
@@ -52,42 +58,6 @@ async function said(...words: string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await house.barman(words)
   assert.equal(exitCode, 0, `${words.join(' ')}: ${stdout.toString()}${stderr}`)
   return stdout.toString()
-}
-
-/** The recorded standard output, without the command line above it and the exit code below. */
-function recorded(name: string): string {
-  const text = readFileSync(new URL(`../fixtures/barman/${name}.txt`, import.meta.url), 'utf8')
-  return text.slice(text.indexOf('\n') + 1).replace(/\[exit \d+\][^]*$/, '')
-}
-
-/** The text with its values taken out. */
-function shape(text: string): string {
-  return text
-    .replace(/\d{8}T\d{6}/g, 'ID')
-    .replace(/\b[0-9A-F]{24}(?:\.[0-9A-F]{8}\.backup)?\b/g, 'WAL')
-    .replace(/\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}/g, 'CTIME')
-    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d/g, 'TIME')
-    .replace(/[0-9A-F]+\/[0-9A-F]+/g, 'LSN')
-    .replace(/-?[\d.]+ (?:[KMG]iB|B)\b/g, 'SIZE')
-    .replace(/(?:\d+ (?:second|minute)s?(?:, )?)+|less than one second/g, 'SPAN')
-    .replace(/: \/\S+|: COMMAND|: cp .*/g, ': PATH')
-    .replace(/\d+(?:\.\d+)*/g, 'N')
-}
-
-/** Keys of a JSON value, with the kind of each value. */
-function keysOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.length === 0 ? [] : [keysOf(value[0])]
-  if (typeof value !== 'object' || value === null) return '.'
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, keysOf(item)]))
-}
-
-/** Lines of one that the other has not, in both directions. */
-function compare(ours: string, name: string, differing: readonly RegExp[] = []): void {
-  const lines = (text: string): string[] =>
-    shape(text)
-      .split('\n')
-      .filter((line) => !differing.some((pattern) => pattern.test(line)))
-  assert.deepEqual(lines(ours), lines(recorded(name)))
 }
 
 test('list-backups, its --minimal and its JSON', async () => {
@@ -135,6 +105,17 @@ test('show-backup has Barman’s lines but PGDATA, and its keys', async () => {
   ])
   const json = await said('-f', 'json', 'show-backup', 'pg', 'latest')
   assert.deepEqual(keysOf(JSON.parse(json)), keysOf(JSON.parse(recorded('show-backup-json'))))
+})
+
+test('a disabled server has Barman’s lines and reasons', async () => {
+  const { exitCode, stdout, stderr } = await house.barman(['check', 'dis'])
+  assert.deepEqual([exitCode, stderr], [1, ''])
+  // No programs of PostgreSQL are run, so they have no version.
+  compare(stdout.toString(), 'disabled-check', [/compatible/])
+  assert.equal(
+    await said('list-servers'),
+    'dis -  (WARNING: disabled)\noff -  (inactive)\npg - The description\n',
+  )
 })
 
 test('list-processes and keep --status', async () => {
@@ -206,6 +187,10 @@ test('delete keeps what is kept and what redundancy needs, and says so in Barman
     deleted,
     /^Deleting backup \d+T\d+ for server pg\n[^]*\nDeleted backup \d+T\d+ \(start/,
   )
+  const segments = deleted.match(/\t[0-9A-F]{24}\n/g)?.map((line) => line.trim()) ?? []
+  assert.ok(segments.length > 0)
+  const told = readFileSync(join(house.home, 'deleted'), 'utf8')
+  assert.deepEqual(told.trimEnd().split('\n'), segments)
   const last = await house.barman(['delete', 'pg', 'latest'])
   assert.equal(last.exitCode, 1)
   assert.match(

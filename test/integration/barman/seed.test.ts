@@ -7,9 +7,10 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openPostgres, startPostgres, type TestServer } from '../harness/postgres.ts'
-import { unprivilegedUser } from '../harness/unprivileged-user.ts'
-import { until } from '../harness/until.ts'
+import { openPostgres, startPostgres, type TestServer } from '../../harness/postgres.ts'
+import { temporaryDirectory } from '../../harness/temporary-directory.ts'
+import { unprivilegedUser } from '../../harness/unprivileged-user.ts'
+import { until } from '../../harness/until.ts'
 import { type BarmanHouse, barmanHouse } from './barman-house.ts'
 
 const NAME = '192.168.100.10'
@@ -162,7 +163,8 @@ test('archive_command through barman-wal-archive and a copy into incoming are bo
   assert.match(stdout.toString(), new RegExp(`\t${String(row?.['name'])}\n`))
 })
 
-test('a remote restore goes through the ssh command and opens; every target option is understood', async () => {
+test('a remote restore takes tablespaces along and opens; every target option is understood', async () => {
+  await using spaces = temporaryDirectory()
   await using pg = await startPostgres({ major: 18 })
   await using house = await barmanHouse(mainConf(pg))
   await makeRoles(pg, house)
@@ -174,7 +176,11 @@ test('a remote restore goes through the ssh command and opens; every target opti
   }
   await say('receive-wal', '--create-slot', NAME)
   await say('cron')
-  await pg.query('CREATE TABLE t (n int)')
+  const location = join(spaces.path, 'ts')
+  await mkdir(location)
+  execFileSync('chown', [unprivilegedUser.name, location])
+  await pg.query(`CREATE TABLESPACE ts LOCATION '${location}'`)
+  await pg.query('CREATE TABLE t (n int) TABLESPACE ts')
   await say('backup', NAME, '--name', 'weekly')
   await pg.query('INSERT INTO t VALUES (1)')
   const [point] = await pg.query("SELECT pg_create_restore_point('rp1') AS lsn")
@@ -191,12 +197,18 @@ test('a remote restore goes through the ssh command and opens; every target opti
     'rp1',
     '--target-action',
     'promote',
+    '--staging-wal-directory',
+    join(house.directory, 'remote-wal'),
+    '--tablespace',
+    `ts:${join(house.directory, 'remote-ts')}`,
     NAME,
     'weekly',
     remote,
   )
   assert.match(text, /^Starting remote restore for server [^]*\nRemote command: sh -c\n/)
-  execFileSync('chown', ['-R', unprivilegedUser.name, remote])
+  for (const path of ['remote', 'remote-ts', 'remote-wal']) {
+    execFileSync('chown', ['-R', unprivilegedUser.name, join(house.directory, path)])
+  }
   await using copy = await openPostgres({ major: 18, directory: remote })
   await until('recovery to end', async () => {
     const [row] = await copy.query('SELECT pg_is_in_recovery() AS recovering')
@@ -227,7 +239,8 @@ test('a remote restore goes through the ssh command and opens; every target opti
     ],
   ]
   for (const [index, wish] of wishes.entries()) {
-    await say('restore', NAME, 'latest', join(house.directory, `r${index}`), ...wish)
+    const moved = ['--tablespace', `${location}:${join(house.directory, `ts${index}`)}`]
+    await say('restore', NAME, 'latest', join(house.directory, `r${index}`), ...moved, ...wish)
   }
   const conf = await readFile(join(house.directory, 'r2', 'postgresql.auto.conf'), 'utf8')
   assert.match(conf, /restore_command = 'barman get-wal -P 192\.168\.100\.10 %f > %p'/)

@@ -1,0 +1,80 @@
+/**
+ * What must be known of a backup before its data is taken in: whose it is, and whether its pages have checksums. What its metadata
+ * does not say is read from its pg_control.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import {
+  CONTROL_FILE_PATH,
+  type ControlFile,
+  parseControlFile,
+} from '../../postgres/control-file.ts'
+import type { ServerIdentity } from '../../repository/cluster-repository.ts'
+import { TarReader } from '../../wire/tar-reader.ts'
+import type { BackupData } from './backup-source.ts'
+import type { BarmanBackup } from './barman-backup.ts'
+import { archivesOf } from './tar-backup.ts'
+import { unpackedFile } from './unpacked-file.ts'
+
+/** Whose it is. */
+export interface BackupFacts extends ServerIdentity {
+  readonly dataChecksums: boolean
+}
+
+/** @throws {BackstayError} FAILED when there is no pg_control where one is needed; POSTGRES_FILE_INVALID */
+export async function readBackupFacts(
+  backup: BarmanBackup,
+  data: BackupData,
+): Promise<BackupFacts> {
+  const { versionNumber, segmentBytes, systemIdentifier, dataChecksums } = backup
+  const major = Math.floor(versionNumber / 10_000)
+  if (systemIdentifier !== undefined && dataChecksums !== undefined) {
+    return { systemIdentifier, dataChecksums, major, segmentBytes }
+  }
+  const control = await readControl(backup, data)
+  return {
+    systemIdentifier: control.systemIdentifier,
+    dataChecksums: control.dataChecksumVersion > 0,
+    major,
+    segmentBytes: control.segmentBytes,
+  }
+}
+
+async function readControl(backup: BarmanBackup, data: BackupData): Promise<ControlFile> {
+  const content =
+    data.kind === 'plain'
+      ? await readFile(join(data.directory, CONTROL_FILE_PATH)).catch(() => undefined)
+      : await readFromArchive(backup, data)
+  if (content !== undefined) return parseControlFile(content)
+  throw new BackstayError(
+    'FAILED',
+    `Cannot import backup ${backup.id}: it has no ${CONTROL_FILE_PATH}`,
+  )
+}
+
+/** The file stands at the end of the archive, so all of it is read. */
+async function readFromArchive(
+  backup: BarmanBackup,
+  data: BackupData,
+): Promise<Buffer | undefined> {
+  const archives = archivesOf(data.names, data.directory, backup.tablespaces)
+  const base = typeof archives === 'string' ? undefined : archives.at(-1)
+  if (base === undefined) return undefined
+  let parts: Buffer[] | undefined
+  let found: Buffer | undefined
+  const reader = new TarReader({
+    entry: ({ path }) => {
+      parts = path === CONTROL_FILE_PATH ? [] : undefined
+    },
+    data: (chunk) => void parts?.push(Buffer.from(chunk)),
+    endFile: () => {
+      if (parts !== undefined) found = Buffer.concat(parts)
+    },
+  })
+  for await (const chunk of unpackedFile(base.path, base.ending)) {
+    await reader.push(chunk)
+    if (found !== undefined) break
+  }
+  return found
+}

@@ -1,0 +1,133 @@
+/**
+ * Where one server's files are in a Barman home, and which backups lie there. Only reads.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { BarmanServer } from '../../config/barman/model.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import type { KeepTarget } from '../../repository/backup-info.ts'
+import { type BarmanBackup, parseBarmanBackup } from './barman-backup.ts'
+
+/** The directories of one server. Absolute. */
+export interface BarmanPlace {
+  readonly name: string
+  readonly backupDirectory: string
+  readonly basebackups: string
+  readonly wals: string
+  readonly incoming: string
+  readonly streaming: string
+  readonly xlogdb: string
+  /** The operator's command that unpacks WAL of `compression = custom`. */
+  readonly customFilter: string | undefined
+}
+
+/** A backup found; why it cannot be imported where its metadata already tells. */
+export type FoundBarmanBackup =
+  | { readonly id: string; readonly backup: BarmanBackup }
+  | { readonly id: string; readonly why: string }
+
+/** As the configuration says. */
+export function placeOfServer(server: BarmanServer): BarmanPlace {
+  const { name, backupDirectory, incomingDirectory, options } = server
+  const standard = standardPlace(backupDirectory)
+  const wals = options.get('wals_directory') ?? standard.wals
+  return {
+    name,
+    backupDirectory,
+    basebackups: options.get('basebackups_directory') ?? standard.basebackups,
+    wals,
+    incoming: incomingDirectory,
+    streaming: options.get('streaming_wals_directory') ?? standard.streaming,
+    xlogdb: options.get('xlogdb_directory') ?? wals,
+    customFilter: options.get('custom_decompression_filter'),
+  }
+}
+
+/** With every directory at its usual place below `backupDirectory`, which is called as the server is. */
+export function standardPlace(backupDirectory: string): BarmanPlace {
+  const wals = join(backupDirectory, 'wals')
+  return {
+    name: basename(backupDirectory),
+    backupDirectory,
+    basebackups: join(backupDirectory, 'base'),
+    wals,
+    incoming: join(backupDirectory, 'incoming'),
+    streaming: join(backupDirectory, 'streaming'),
+    xlogdb: wals,
+    customFilter: undefined,
+  }
+}
+
+/** The backups of both layouts, oldest first. @throws {BackstayError} HOST_PRIVILEGE, FAILED when a directory cannot be read. */
+export async function findBarmanBackups(place: BarmanPlace): Promise<FoundBarmanBackup[]> {
+  const meta = join(place.backupDirectory, 'meta')
+  const inMeta = (await listOptional(meta)).flatMap((name) => {
+    const [, id] = /^(\d{8}T\d{6})-backup\.info$/.exec(name) ?? []
+    return id === undefined ? [] : [id]
+  })
+  const inBase = (await listOptional(place.basebackups)).filter((name) =>
+    /^\d{8}T\d{6}$/.test(name),
+  )
+  const ids = [...new Set([...inMeta, ...inBase])].sort()
+  return await Promise.all(ids.map(async (id) => readOne(place, id)))
+}
+
+async function readOne(place: BarmanPlace, id: string): Promise<FoundBarmanBackup> {
+  const directory = join(place.basebackups, id)
+  const meta = join(place.backupDirectory, 'meta')
+  const text =
+    (await readOptional(join(meta, `${id}-backup.info`))) ??
+    (await readOptional(join(directory, 'backup.info')))
+  if (text === undefined) return { id, why: 'it has no backup.info' }
+  const keepText =
+    (await readOptional(join(meta, `${id}-keep`))) ??
+    (await readOptional(join(directory, 'annotations', 'keep')))
+  const backup = parseBarmanBackup(text, { id, directory, keep: keepOf(keepText) })
+  return typeof backup === 'string' ? { id, why: backup } : { id, backup }
+}
+
+function keepOf(text: string | undefined): KeepTarget | undefined {
+  const word = text?.trim().toLowerCase()
+  return word === 'full' || word === 'standalone' ? word : undefined
+}
+
+/** What identity.json says, for metadata that does not say it. */
+export async function readBarmanIdentifier(place: BarmanPlace): Promise<string | undefined> {
+  const text = await readOptional(join(place.backupDirectory, 'identity.json'))
+  const [, systemIdentifier] = /"systemid"\s*:\s*"?(\d+)/.exec(text ?? '') ?? []
+  return systemIdentifier
+}
+
+/** Names in a directory, sorted; none when it is not there. */
+export async function listOptional(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).sort()
+  } catch (error) {
+    if (isAbsent(error)) return []
+    throw unreadable(directory, error)
+  }
+}
+
+/** A file's text; undefined when it is not there. */
+export async function readOptional(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (isAbsent(error)) return undefined
+    throw unreadable(file, error)
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
+/** Something of Barman's that is there and cannot be read. */
+export function unreadable(path: string, error: unknown): BackstayError {
+  const { code, message } = error as NodeJS.ErrnoException
+  return new BackstayError(
+    code === 'EACCES' ? 'HOST_PRIVILEGE' : 'FAILED',
+    `Cannot read "${path}": ${message}`,
+    { cause: error },
+  )
+}

@@ -1,0 +1,191 @@
+/**
+ * Takes one Barman backup into the repository: receive → make durable → prove its WAL → publish → keep → verify. Until it is
+ * published nothing is listed, and what an interrupted import leaves behind is removed by the next one.
+ */
+import { BackupReceiver, type ReceivedBackup } from '../../backup/take/backup-receiver.ts'
+import { type BackupChoice, chooseReference } from '../../backup/take/choose-reference.ts'
+import { type BackupRecord, describeBackup } from '../../backup/take/describe-backup.ts'
+import { type HeldReference, openReference } from '../../backup/take/open-reference.ts'
+import type { BackedUpServer } from '../../backup/take/server-facts.ts'
+import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
+import { formatLsn } from '../../postgres/lsn.ts'
+import { parseTimelineHistory } from '../../postgres/timeline.ts'
+import type { BackupId, BackupInfo, BackupMethod } from '../../repository/backup-info.ts'
+import { listBackups, publishBackup } from '../../repository/catalogue.ts'
+import { type ClusterRepository, checkIdentity } from '../../repository/cluster-repository.ts'
+import { PAGE_BYTES } from '../../repository/format.ts'
+import { discardBackup } from '../../repository/garbage.ts'
+import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
+import { type ContinuityMap, rangeAt } from '../../wal/continuity.ts'
+import type { WalRange } from '../../wal/wal-position.ts'
+import type { BackupFacts } from './backup-facts.ts'
+import { type BackupData, feedBackup } from './backup-source.ts'
+import type { BarmanBackup } from './barman-backup.ts'
+
+/** One backup and where it goes. */
+export interface BackupImport {
+  readonly cluster: ClusterRepository
+  readonly id: BackupId
+  readonly backup: BarmanBackup
+  readonly data: BackupData
+  readonly facts: BackupFacts
+  /** WAL that is held. */
+  readonly map: ContinuityMap
+  /** What is said of it beside what it says itself. */
+  readonly record: Omit<BackupRecord, 'label'>
+  /** Compression threads. */
+  readonly workers: number
+  readonly signal: AbortSignal
+  readonly onProgress: (receivedBytes: number) => void
+}
+
+/**
+ * Imports it and lists it. The caller holds the catalogue's lock.
+ * @throws {BackstayError} WAL_UNAVAILABLE, POSTGRES_IDENTITY, FAILED, DISK_SPACE, STORE; the signal's reason.
+ */
+export async function importBackup(order: BackupImport): Promise<BackupInfo> {
+  const { cluster, id, backup, facts, map } = order
+  checkIdentity(cluster.identity, facts)
+  checkWal(backup, map)
+  try {
+    const info = await receive(order)
+    await publishBackup(cluster, info)
+    return info
+  } catch (error) {
+    // What cannot be removed now is removed by the next import; the reason of the failure matters more.
+    await discardBackup(cluster, id).catch(() => undefined)
+    throw error
+  }
+}
+
+/** A backup is listed only when the WAL that makes it consistent is here. */
+function checkWal({ id, timeline, startLsn, stopLsn }: BarmanBackup, map: ContinuityMap): void {
+  if (isHeld({ timeline, startLsn, endLsn: stopLsn }, map)) return
+  const endLsn = rangeAt(map, { timeline, lsn: startLsn })?.endLsn ?? startLsn
+  throw new BackstayError(
+    'WAL_UNAVAILABLE',
+    `Cannot import backup ${id}: it needs WAL from ${formatLsn(startLsn)} to ${formatLsn(stopLsn)} on timeline ${timeline}, and there is none at ${formatLsn(endLsn)}`,
+    { hint: 'Without that WAL the backup cannot be restored, by Barman neither.' },
+  )
+}
+
+function isHeld({ timeline, startLsn, endLsn }: WalRange, map: ContinuityMap): boolean {
+  const held = rangeAt(map, { timeline, lsn: startLsn })
+  return held !== undefined && held.endLsn >= endLsn
+}
+
+async function receive(order: BackupImport): Promise<BackupInfo> {
+  const choice = await chooseWay(order)
+  if (choice.type === 'full') return await receiveBy(order, choice, 'stream')
+  const method = order.backup.parent === undefined ? 'page-lsn' : 'incremental'
+  return await receiveBy(order, choice, method)
+}
+
+/** Whole, or only the pages that differ from an older backup; a block-incremental one can only stand on its parent. */
+async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise<BackupChoice> {
+  const backups = await listBackups(cluster)
+  if (backup.parent !== undefined) {
+    const parent = backups.find(({ info }) => info.id === backup.parent)
+    if (parent !== undefined) {
+      return { type: 'changed-pages', reference: parent.info, methods: ['page-lsn'], wal: [] }
+    }
+    throw new BackstayError(
+      'FAILED',
+      `Cannot import backup ${backup.id}: it is incremental, and its parent ${backup.parent} was not imported`,
+    )
+  }
+  const server = await serverAt(cluster, backup, facts)
+  const choice = chooseReference(backups, server, { full: false })
+  if (choice.type === 'full' || choice.wal.every((range) => isHeld(range, map))) return choice
+  const because = `the WAL since backup ${choice.reference.id} is not held without a gap`
+  return { type: 'full', because }
+}
+
+/** The server as it was when the backup ended. */
+async function serverAt(
+  cluster: ClusterRepository,
+  backup: BarmanBackup,
+  facts: BackupFacts,
+): Promise<BackedUpServer> {
+  const { timeline, stopLsn, versionNumber } = backup
+  const historyContent = timeline === 1 ? undefined : await cluster.wal.getHistory(timeline)
+  const read = historyContent && parseTimelineHistory(timeline, historyContent.toString())
+  return {
+    ...facts,
+    versionNumber,
+    timeline,
+    history: read ?? { timeline, switches: [] },
+    historyContent,
+    flushLsn: stopLsn,
+    blockBytes: PAGE_BYTES,
+    logsHints: false,
+    summarizesWal: false,
+  }
+}
+
+async function receiveBy(
+  order: BackupImport,
+  choice: BackupChoice,
+  method: BackupMethod,
+): Promise<BackupInfo> {
+  if (choice.type === 'full') return await takeIn(order, { choice, method })
+  try {
+    await using reference = await openReference(order.cluster, choice.reference)
+    return await takeIn(order, { choice, method, reference })
+  } catch (error) {
+    const mayBeFull = method === 'page-lsn' && isBackstayError(error, 'REPOSITORY_DAMAGED')
+    if (!mayBeFull) throw error
+    await discardBackup(order.cluster, order.id)
+    const because = `backup ${choice.reference.id} is damaged: ${error.message}`
+    return await takeIn(order, { choice: { type: 'full', because }, method: 'stream' })
+  }
+}
+
+interface Way {
+  readonly choice: BackupChoice
+  readonly method: BackupMethod
+  readonly reference?: HeldReference
+}
+
+async function takeIn(order: BackupImport, way: Way): Promise<BackupInfo> {
+  const { cluster, id, backup, data, facts, signal } = order
+  await using receiver = await BackupReceiver.create({
+    cluster,
+    id,
+    method: way.method,
+    reference: way.reference,
+    dataChecksums: facts.dataChecksums,
+    level: DEFAULT_LEVEL,
+    workers: order.workers,
+    onProgress: ({ receivedBytes }) => order.onProgress(receivedBytes),
+  })
+  const { manifestHolds } = await feedBackup(backup, data, {
+    sink: receiver,
+    identity: facts,
+    signal,
+  })
+  const received = await receiver.finish()
+  return await describe(order, way, {
+    ...received,
+    serverManifest: received.serverManifest && manifestHolds,
+  })
+}
+
+async function describe(
+  { cluster, id, backup, facts, record }: BackupImport,
+  { choice, method }: Way,
+  received: ReceivedBackup,
+): Promise<BackupInfo> {
+  return describeBackup(
+    {
+      id,
+      choice,
+      method,
+      server: await serverAt(cluster, backup, facts),
+      received,
+      startedAtMs: backup.startedAt.getTime(),
+      finishedAtMs: backup.finishedAt.getTime(),
+    },
+    { ...record, label: backup.name ?? null },
+  )
+}

@@ -1,0 +1,77 @@
+/**
+ * A compressed file of Barman's as a stream of its content. gzip and zstd are Node's; lz4 and bzip2 are run as programs.
+ */
+import { spawn } from 'node:child_process'
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { Transform } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { BackstayError } from '../../errors/backstay-error.ts'
+
+const CHUNK_BYTES = 512 * 1024
+
+/** Endings of archives and what unpacks them. */
+export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tar.zst', '.tar.lz4', '.tar.bz2'] as const
+
+/** One of them. */
+export type ArchiveEnding = (typeof ARCHIVE_ENDINGS)[number]
+
+/**
+ * The content of `path` piece by piece; a piece is the caller's until the next is asked for.
+ * @throws {BackstayError} FAILED when it is damaged, or the program that unpacks it is not installed.
+ */
+export async function* unpackedFile(path: string, ending: ArchiveEnding): AsyncIterable<Buffer> {
+  try {
+    yield* openStream(path, ending)
+  } catch (error) {
+    if (error instanceof BackstayError) throw error
+    const text = `Cannot unpack "${path}": ${(error as Error).message}`
+    throw new BackstayError('FAILED', text, { cause: error })
+  }
+}
+
+function openStream(path: string, ending: ArchiveEnding): AsyncIterable<Buffer> {
+  switch (ending) {
+    case '.tar.lz4':
+      return unpackedBy(['lz4', '-dc'], path)
+    case '.tar.bz2':
+      return unpackedBy(['bzip2', '-dc'], path)
+    case '.tar.gz':
+      return unpackedHere(path, createGunzip({ chunkSize: CHUNK_BYTES }))
+    case '.tar.zst':
+      return unpackedHere(path, createZstdDecompress({ chunkSize: CHUNK_BYTES }))
+    case '.tar':
+      break
+  }
+  return createReadStream(path, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>
+}
+
+function unpackedHere(path: string, unpacker: Transform): AsyncIterable<Buffer> {
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
+  file.on('error', (error) => unpacker.destroy(error))
+  unpacker.on('close', () => file.destroy())
+  return file.pipe(unpacker) as AsyncIterable<Buffer>
+}
+
+async function* unpackedBy(
+  [program = '', ...words]: readonly string[],
+  path: string,
+): AsyncIterable<Buffer> {
+  await using file = await open(path)
+  const child = spawn(program, words, { stdio: [file.fd, 'pipe', 'pipe'] })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let complaint = ''
+  child.stderr?.on('data', (part: Buffer) => (complaint += part.toString().slice(0, 1000)))
+  child.on('error', reject)
+  child.on('close', (code, signal) => {
+    if (code === 0) resolve()
+    else reject(new Error(`${program} ended with ${signal ?? code}: ${complaint.trim()}`))
+  })
+  promise.catch(() => undefined)
+  try {
+    if (child.stdout !== null) yield* child.stdout as AsyncIterable<Buffer>
+    await promise
+  } finally {
+    child.kill('SIGKILL')
+  }
+}

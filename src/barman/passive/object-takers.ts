@@ -1,0 +1,95 @@
+/**
+ * What is done with objects that come from the primary: small ones are looked at before they are stored, packs go straight to their
+ * place. Nothing is replaced.
+ */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { inspectSegment } from '../../postgres/wal-page.ts'
+import { parseWalFileName } from '../../postgres/segment-name.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { decompressUnknownAsync } from '../../repository/zstd.ts'
+import type { ObjectWriter } from '../../store/store.ts'
+import type { ObjectTaker } from './primary-objects.ts'
+
+/** A compressed object of WAL is not larger than the largest segment and its frame. */
+const MOST_BYTES = 1024 ** 3 + 1024 ** 2
+
+/** Gathers each object whole and gives it to `take`. */
+export class WholeTaker implements ObjectTaker {
+  readonly #take: (name: string, content: Buffer) => Promise<void>
+  #name = ''
+  #parts: Buffer[] = []
+
+  constructor(take: (name: string, content: Buffer) => Promise<void>) {
+    this.#take = take
+  }
+
+  begin(name: string, bytes: number): Promise<void> {
+    if (bytes > MOST_BYTES) {
+      return Promise.reject(
+        new BackstayError('HOST_COMMAND', `Cannot copy "${name}": it is too large`),
+      )
+    }
+    this.#name = name
+    this.#parts = []
+    return Promise.resolve()
+  }
+
+  data(chunk: Buffer): Promise<void> {
+    this.#parts.push(Buffer.from(chunk))
+    return Promise.resolve()
+  }
+
+  async end(): Promise<void> {
+    await this.#take(this.#name, Buffer.concat(this.#parts))
+  }
+}
+
+/** Writes each object as it comes. Dispose drops what is half there. */
+export class StoringTaker implements ObjectTaker, AsyncDisposable {
+  readonly #cluster: ClusterRepository
+  #writer: ObjectWriter | undefined
+
+  constructor(cluster: ClusterRepository) {
+    this.#cluster = cluster
+  }
+
+  async begin(name: string): Promise<void> {
+    this.#writer = await this.#cluster.store.create(name)
+  }
+
+  async data(chunk: Buffer): Promise<void> {
+    await this.#writer?.write([chunk])
+  }
+
+  async end(): Promise<void> {
+    await this.#writer?.commit()
+    await this[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer?.[Symbol.asyncDispose]()
+    this.#writer = undefined
+  }
+}
+
+/** Stores one object of WAL once it is proved whole and of this cluster. @throws {BackstayError} WAL_INVALID, REPOSITORY_DAMAGED */
+export async function storeWalObject(
+  cluster: ClusterRepository,
+  object: string,
+  frame: Buffer,
+): Promise<void> {
+  const name =
+    object
+      .split('/')
+      .at(-1)
+      ?.replace(/\.zst$/, '') ?? ''
+  const content = await decompressUnknownAsync(frame, `"${object}"`)
+  if (parseWalFileName(name)?.kind === 'segment') {
+    const { identity } = cluster
+    const { problem } = inspectSegment(content, { ...identity, name, fileBytes: content.length })
+    if (problem !== undefined) {
+      throw new BackstayError('WAL_INVALID', `Cannot store WAL file "${name}": ${problem}`)
+    }
+  }
+  await cluster.store.put(object, frame)
+}

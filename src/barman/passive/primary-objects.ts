@@ -1,0 +1,96 @@
+/**
+ * The repository of the primary Barman: which objects of a server it holds, and their content.
+ */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import type { ServerIdentity } from '../../repository/cluster-repository.ts'
+import { TarReader } from '../../wire/tar-reader.ts'
+import { askPrimary, type PrimaryShell, quote, streamFromPrimary } from './primary-shell.ts'
+
+/** Where the primary has a server's objects, as its sync-info says. */
+export interface PrimaryPlace extends ServerIdentity {
+  readonly repository: string
+  readonly cluster: string
+}
+
+/** What is done with one object that comes: called in the order of the names. */
+export interface ObjectTaker {
+  begin(name: string, bytes: number): Promise<void>
+  data(chunk: Buffer): Promise<void>
+  end(): Promise<void>
+}
+
+/** Asks the primary where. @throws {BackstayError} HOST_COMMAND when it does not answer, or is no Backstay. */
+export async function askPlace(
+  shell: PrimaryShell,
+  server: { readonly name: string; readonly configFile: string | undefined },
+): Promise<PrimaryPlace> {
+  const config = server.configFile === undefined ? '' : `-c ${quote(server.configFile)} `
+  const text = await askPrimary(shell, `barman ${config}sync-info ${quote(server.name)}`)
+  const place = parsePlace(text)
+  if (place !== undefined) return place
+  throw new BackstayError(
+    'HOST_COMMAND',
+    `Cannot copy server "${server.name}" from "${shell.command}": its answer names no repository of Backstay`,
+    {
+      hint: 'The primary has to run Backstay too. Take backups from here as well, or import a copy of its files.',
+    },
+  )
+}
+
+function parsePlace(text: string): PrimaryPlace | undefined {
+  try {
+    const { backstay } = JSON.parse(text) as { readonly backstay?: Partial<PrimaryPlace> }
+    const { repository, cluster, systemIdentifier, major, segmentBytes } = backstay ?? {}
+    const isWhole =
+      typeof repository === 'string' &&
+      typeof cluster === 'string' &&
+      typeof systemIdentifier === 'string' &&
+      typeof major === 'number' &&
+      typeof segmentBytes === 'number'
+    return isWhole ? { repository, cluster, systemIdentifier, major, segmentBytes } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Names of all objects of WAL and backups; names are relative to the repository. */
+export async function listPrimary(
+  shell: PrimaryShell,
+  { repository, cluster }: PrimaryPlace,
+): Promise<ReadonlySet<string>> {
+  const folders = ['wal', 'packs', 'backups'].map((name) => quote(`${cluster}/${name}`)).join(' ')
+  const script = `cd ${quote(repository)} && for d in ${folders}; do test ! -d "$d" || find "$d" -type f ! -name '.*' -print; done`
+  const names = (await askPrimary(shell, script)).split('\n')
+  return new Set(names.filter((name) => isObjectName(name, cluster)))
+}
+
+/** Whoever runs the primary cannot make us write elsewhere. */
+function isObjectName(name: string, cluster: string): boolean {
+  const isPlain = /^[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/.test(name)
+  return isPlain && name.startsWith(`${cluster}/`)
+}
+
+/** Fetches objects in the order of `names`. @throws {BackstayError} HOST_COMMAND when one is gone; what `taker` throws. */
+export async function fetchObjects(
+  shell: PrimaryShell,
+  { place, names }: { readonly place: PrimaryPlace; readonly names: readonly string[] },
+  taker: ObjectTaker,
+): Promise<void> {
+  if (names.length === 0) return
+  const wanted = new Set(names)
+  const script = `cd ${quote(place.repository)} && exec tar --format=ustar --owner=0 --group=0 --no-recursion -cf - -T -`
+  const reader = new TarReader({
+    entry: ({ kind, path, sizeBytes }) => {
+      if (kind === 'file' && wanted.delete(path)) return taker.begin(path, sizeBytes)
+      throw new BackstayError('HOST_COMMAND', `Cannot copy "${path}": nobody asked for it`)
+    },
+    data: (chunk) => taker.data(chunk),
+    endFile: () => taker.end(),
+  })
+  const input = names.map((name) => `${name}\n`).join('')
+  for await (const chunk of streamFromPrimary(shell, script, input)) await reader.push(chunk)
+  reader.finish()
+  const [missing] = wanted
+  if (missing === undefined) return
+  throw new BackstayError('HOST_COMMAND', `Cannot copy "${missing}": the primary did not send it`)
+}

@@ -1,0 +1,81 @@
+/**
+ * Commands on the host of the primary Barman, through the operator's primary_ssh_command.
+ */
+import { spawn } from 'node:child_process'
+import { BackstayError } from '../../errors/backstay-error.ts'
+
+/** The way there. */
+export interface PrimaryShell {
+  /** As configured: `ssh barman@vault`. A shell splits it. */
+  readonly command: string
+  readonly signal: AbortSignal
+}
+
+/** Nothing comes for so long: the connection is dead. */
+const SILENCE_MS = 120_000
+/** More is no answer. */
+const MOST_ANSWER_BYTES = 256 * 1024 * 1024
+
+/** What a script prints there. @throws {BackstayError} HOST_COMMAND; the signal's reason. */
+export async function askPrimary(shell: PrimaryShell, script: string): Promise<string> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of streamFromPrimary(shell, script, '')) {
+    bytes += part.length
+    if (bytes > MOST_ANSWER_BYTES) throw failed(shell, 'its answer has no end')
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString()
+}
+
+/** The same piece by piece, with `input` on its standard input. */
+export async function* streamFromPrimary(
+  shell: PrimaryShell,
+  script: string,
+  input: string,
+): AsyncIterable<Buffer> {
+  const words = ['-c', `${shell.command} ${quote(script)}`]
+  const child = spawn('/bin/sh', words, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let [complaint, why] = ['', '']
+  const stop = (because: string): void => {
+    why = because
+    child.kill('SIGKILL')
+  }
+  let silence = setTimeout(stop, SILENCE_MS, 'it is silent')
+  const interrupt = (): void => stop('interrupted')
+  shell.signal.addEventListener('abort', interrupt, { once: true })
+  child.stdin.on('error', () => {})
+  child.stderr.on('data', (part: Buffer) => (complaint += part.toString().slice(0, 1000)))
+  child.on('error', reject)
+  child.on('close', (code, signal) => {
+    if (code === 0) resolve()
+    else reject(failed(shell, `${why || `it ended with ${signal ?? code}`}: ${complaint.trim()}`))
+  })
+  promise.catch(() => undefined)
+  child.stdin.end(input)
+  try {
+    for await (const part of child.stdout) {
+      clearTimeout(silence)
+      silence = setTimeout(stop, SILENCE_MS, 'it is silent')
+      yield part as Buffer
+    }
+    await promise
+  } finally {
+    clearTimeout(silence)
+    shell.signal.removeEventListener('abort', interrupt)
+    shell.signal.throwIfAborted()
+    child.kill('SIGKILL')
+  }
+}
+
+/** A word as the shell there is to read it. */
+export function quote(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`
+}
+
+function failed({ command }: PrimaryShell, why: string): BackstayError {
+  return new BackstayError('HOST_COMMAND', `Cannot ask the primary through "${command}": ${why}`, {
+    hint: 'Does the command work by hand, for the user barman runs as?',
+  })
+}

@@ -1,0 +1,228 @@
+/**
+ * Keeps a passive server's part of the repository like the primary's: what is not held and what local retention would not remove at
+ * once is copied. A backup is listed when all its objects and its WAL are here and were read through.
+ */
+import { verifyBackup } from '../../backup/verify/verify-backup.ts'
+import { planExpiry } from '../../backup/retention.ts'
+import type { BarmanServer } from '../../config/barman/model.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { parseLsn } from '../../postgres/lsn.ts'
+import { formatSegmentName, parseSegmentName, type Segment } from '../../postgres/segment-name.ts'
+import { type BackupId, type BackupInfo, parseBackupId } from '../../repository/backup-info.ts'
+import { listBackups } from '../../repository/catalogue.ts'
+import { claimCluster, type ClusterRepository } from '../../repository/cluster-repository.ts'
+import { collectGarbage, discardBackup } from '../../repository/garbage.ts'
+import { takeLock } from '../../repository/lock.ts'
+import { openSealedJson } from '../../repository/sealed-json.ts'
+import { rangeAt } from '../../wal/continuity.ts'
+import { storedHistories } from '../../wal/held-wal.ts'
+import { loadContinuity } from '../../wal/load-continuity.ts'
+import type { BarmanContext } from '../context.ts'
+import { policyOf } from '../server/backups.ts'
+import { placeOf } from '../server/place.ts'
+import { StoringTaker, storeWalObject, WholeTaker } from './object-takers.ts'
+import { askPlace, fetchObjects, listPrimary, type PrimaryPlace } from './primary-objects.ts'
+import type { PrimaryShell } from './primary-shell.ts'
+
+/** A passive server, its primary, and what is on both sides. */
+export interface Pair {
+  readonly context: BarmanContext
+  readonly server: BarmanServer
+  readonly shell: PrimaryShell
+  readonly place: PrimaryPlace
+  readonly cluster: ClusterRepository
+  /** Objects the primary has. */
+  readonly objects: ReadonlySet<string>
+  /** Backups the primary has and we have not, oldest first, without those local retention would remove at once. */
+  readonly missing: readonly RemoteBackup[]
+  /** Segments of the primary that nothing here would need. */
+  readonly unneeded: ReadonlySet<string>
+}
+
+/** A backup of the primary. */
+export interface RemoteBackup {
+  readonly info: BackupInfo
+  /** Its backup.json as it is. */
+  readonly content: Buffer
+}
+
+/** Looks at both sides. @throws {BackstayError} HOST_COMMAND, POSTGRES_IDENTITY */
+export async function pairUp(context: BarmanContext, server: BarmanServer): Promise<Pair> {
+  const { config, signal } = context
+  const shell = { command: server.primarySshCommand ?? '', signal }
+  const configFile = server.forwardsConfigPath ? config.file : undefined
+  const place = await askPlace(shell, { name: server.name, configFile })
+  const { store, name, clock } = placeOf(context, server)
+  if (place.cluster !== name) {
+    throw new BackstayError(
+      'HOST_COMMAND',
+      `Cannot copy server "${server.name}": the primary calls it "${place.cluster}", here it is "${name}"`,
+    )
+  }
+  const { systemIdentifier, major, segmentBytes } = place
+  const identity = { systemIdentifier, major, segmentBytes }
+  const cluster = await claimCluster({ store, name, clock, server: identity })
+  const objects = await listPrimary(shell, place)
+  const known = { context, server, shell, place, cluster, objects }
+  await copyHistories(known)
+  const remote = await remoteBackups(known)
+  return { ...known, ...(await planSync(known, remote)) }
+}
+
+type Known = Omit<Pair, 'missing' | 'unneeded'>
+
+async function copyHistories(known: Known): Promise<void> {
+  await copyWalObjects(known, (name) => /\/wal\/[0-9A-F]{8}\.history\.zst$/.test(name))
+}
+
+async function remoteBackups(known: Known): Promise<RemoteBackup[]> {
+  const { shell, place, objects, cluster } = known
+  const held = new Set((await listBackups(cluster)).map(({ info }) => info.id as string))
+  const names = [...objects].filter((name) => {
+    const [, id] = /\/backups\/(\d{8}T\d{6})\/backup\.json$/.exec(name) ?? []
+    return id !== undefined && !held.has(id)
+  })
+  const found: RemoteBackup[] = []
+  const taker = new WholeTaker(async (name, content) => {
+    found.push({ info: infoOf(name, content), content })
+    await Promise.resolve()
+  })
+  await fetchObjects(shell, { place, names: names.sort() }, taker)
+  return found
+}
+
+function infoOf(name: string, content: Buffer): BackupInfo {
+  const value = openSealedJson(name, content)
+  const [startLsn, stopLsn] = [
+    parseLsn(String(value['startLsn'])),
+    parseLsn(String(value['stopLsn'])),
+  ]
+  const id = parseBackupId(String(value['id']))
+  if (startLsn !== undefined && stopLsn !== undefined && id !== undefined && name.includes(id)) {
+    return { ...(value as unknown as BackupInfo), id, startLsn, stopLsn }
+  }
+  throw new BackstayError('REPOSITORY_DAMAGED', `Cannot use "${name}" of the primary`)
+}
+
+async function planSync(
+  { context, server, cluster, objects }: Known,
+  remote: readonly RemoteBackup[],
+): Promise<Pick<Pair, 'missing' | 'unneeded'>> {
+  const policy = policyOf(server)
+  if (policy === undefined) return { missing: remote, unneeded: new Set() }
+  const { segmentBytes } = cluster.identity
+  const fresh = remote.map(({ info }) => ({ info, keep: undefined }))
+  const backups = [...(await listBackups(cluster)), ...fresh]
+  const segments = [...objects].flatMap((name) => segmentOf(name, segmentBytes) ?? [])
+  const plan = planExpiry(
+    {
+      backups: backups.sort((a, b) => (a.info.id < b.info.id ? 1 : -1)),
+      inUse: new Set(),
+      segments,
+      histories: await storedHistories(cluster),
+      segmentBytes,
+      nowMs: context.clock.now(),
+    },
+    policy,
+  )
+  const goes = new Set<string>(plan.expire.map(({ id }) => id))
+  return {
+    missing: remote.filter(({ info }) => !goes.has(info.id)),
+    unneeded: new Set(plan.segments.map((segment) => formatSegmentName(segment, segmentBytes))),
+  }
+}
+
+function segmentOf(name: string, segmentBytes: number): Segment | undefined {
+  const [, segment] = /\/([0-9A-F]{24})\.zst$/.exec(name) ?? []
+  return segment === undefined ? undefined : parseSegmentName(segment, segmentBytes)
+}
+
+/** Copies WAL that is not held. Returns how many files came. */
+export async function syncWal(pair: Pair): Promise<number> {
+  const lock = { name: 'sync-wal', mode: 'exclusive', purpose: 'copying WAL' } as const
+  await using _lock = await takeLock(pair.cluster, lock)
+  return await copyWalObjects(pair, (name) => {
+    const [, segment = ''] = /\/([0-9A-F]{24})\.zst$/.exec(name) ?? []
+    return !pair.unneeded.has(segment)
+  })
+}
+
+async function copyWalObjects(
+  { shell, place, cluster, objects }: Known,
+  isWanted: (name: string) => boolean,
+): Promise<number> {
+  const { store, names: own } = cluster
+  const names: string[] = []
+  for (const name of [...objects].sort()) {
+    if (!name.startsWith(`${own.wal}/`) || !isWanted(name)) continue
+    if ((await store.size(name)) === undefined) names.push(name)
+  }
+  const taker = new WholeTaker(async (name, frame) => storeWalObject(cluster, name, frame))
+  await fetchObjects(shell, { place, names }, taker)
+  return names.length
+}
+
+/** Copies one backup and the WAL that makes it consistent, and lists it. */
+export async function syncBackup(pair: Pair, backup: RemoteBackup): Promise<void> {
+  const { cluster, context } = pair
+  const { info } = backup
+  const purpose = `copying backup ${info.id}`
+  await using _lock = await takeLock(cluster, { name: 'catalogue', mode: 'exclusive', purpose })
+  await collectGarbage(cluster)
+  await copyOwnWal(pair, info)
+  try {
+    await copyData(pair, info)
+    await cluster.store.put(cluster.names.backupInfo(info.id), backup.content)
+    await verify(cluster, info.id, context.signal)
+  } catch (error) {
+    // What cannot be removed now is removed by the next copy; the reason of the failure matters more.
+    await discardBackup(cluster, info.id).catch(() => undefined)
+    throw error
+  }
+}
+
+async function copyOwnWal(pair: Pair, info: BackupInfo): Promise<void> {
+  const { segmentBytes } = info.postgres
+  await copyWalObjects(pair, (name) => {
+    const segment = segmentOf(name, segmentBytes)
+    const start = (segment?.number ?? -1n) * BigInt(segmentBytes)
+    const isAfter = start + BigInt(segmentBytes) > info.startLsn
+    return segment?.timeline === info.timeline && isAfter && start < info.stopLsn
+  })
+  const position = { timeline: info.timeline, lsn: info.startLsn }
+  const held = rangeAt(await loadContinuity(pair.cluster), position)
+  if (held !== undefined && held.endLsn >= info.stopLsn) return
+  throw new BackstayError(
+    'WAL_UNAVAILABLE',
+    `Cannot copy backup ${info.id}: the WAL it needs is not held by the primary`,
+  )
+}
+
+async function copyData({ shell, place, cluster, objects }: Pair, info: BackupInfo): Promise<void> {
+  const { store, names } = cluster
+  const wanted = [
+    ...info.packs.map((pack) => names.pack(pack.name)),
+    names.manifest(info.id),
+    ...[names.keep(info.id)].filter((name) => objects.has(name)),
+  ]
+  const missing: string[] = []
+  for (const name of wanted) if ((await store.size(name)) === undefined) missing.push(name)
+  await using taker = new StoringTaker(cluster)
+  await fetchObjects(shell, { place, names: missing }, taker)
+}
+
+async function verify(
+  cluster: ClusterRepository,
+  id: BackupId,
+  signal: AbortSignal,
+): Promise<void> {
+  const sinceMs = undefined
+  const options = { samplePercent: 100, seed: 0, sinceMs, signal, onProgress: () => {} }
+  const { isGood, problems } = await verifyBackup(cluster, id, options)
+  if (isGood) return
+  const [first] = problems
+  throw new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Backup ${id} was copied and is not right: "${first?.subject}": ${first?.problem}`,
+  )
+}
