@@ -14,6 +14,7 @@ import { lookRoomFor } from './look/look-room.ts'
 import { findLeader, isMember, isPrimaryLike, type MemberFound } from './plan/leader.ts'
 import { wantedServer } from './plan/plan.ts'
 import { errorOf } from './plan/problem.ts'
+import { refuseUnfinished } from './roles/journal.ts'
 import { instanceOf } from './steps/act-context.ts'
 import { bringUpLocked, type UpResult } from './up.ts'
 import type { ServerWanted } from './wanted.ts'
@@ -24,6 +25,8 @@ const STOP_TIMEOUT_MS = 10 * 60_000
 export interface RecloneOptions {
   /** Remove it before the clone instead of keeping it until the new standby streams; for disks without room for both. */
   readonly discardOld: boolean
+  /** Keep it for good: it is known to hold what nobody else has. */
+  readonly keepOld?: boolean
 }
 
 /** What was done. */
@@ -44,11 +47,21 @@ export async function recloneStandby(
 ): Promise<RecloneResult> {
   await using lock = await lockCluster(context, `reclone ${name}`)
   void lock
+  await refuseUnfinished(context)
+  return await recloneLocked(context, name, options)
+}
+
+/** The same for a caller who holds the lock. */
+export async function recloneLocked(
+  context: ClusterContext,
+  name: string,
+  options: RecloneOptions,
+): Promise<RecloneResult> {
   const found = await lookCluster(context, { forPlan: false })
   const server = wantedServer(context.wanted, name)
   const old = found.servers.find((candidate) => candidate.name === name) as ServerFound
   const leader = refusePrimary(context, found, old)
-  const isOld = isMember(found, old) && !mayHoldMore(old, leader)
+  const isOld = options.keepOld !== true && isMember(found, old) && !mayHoldMore(old, leader)
   if (options.discardOld && !isOld) refuseToDiscard(found, server, old)
   if (!options.discardOld) await refuseShortage(context, found, old)
   if (old.running !== undefined) {

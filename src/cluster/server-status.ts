@@ -77,7 +77,7 @@ export function serverStatus(
     wantedRole: wish.role,
     ...stateOf(server, role, replication?.sender?.state),
     ...processPart(server.sql),
-    timeline: server.sql?.timeline ?? timelineOf(server),
+    timeline: timelineOf(server),
     ...replicationPart(replication),
   }
 }
@@ -107,8 +107,10 @@ function replicationPart(
   }
 }
 
-function timelineOf({ directory }: ServerFound): number | undefined {
-  return directory.state === 'data' ? directory.timeline : undefined
+/** pg_control, which answers over SQL for a standby without walreceiver, lags behind the history files. */
+function timelineOf({ directory, sql }: ServerFound): number | undefined {
+  const known = directory.state === 'data' ? directory.timeline : undefined
+  return sql === undefined ? known : Math.max(sql.timeline, known ?? 0)
 }
 
 function text(lsn: Lsn | undefined): string | undefined {

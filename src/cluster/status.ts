@@ -5,7 +5,10 @@ import { formatSize } from '../util/size.ts'
 import type { ClusterContext } from './context.ts'
 import type { ClusterFound } from './found.ts'
 import { lookCluster } from './look/look.ts'
-import { answeringPrimary } from './replication.ts'
+import { findLeader } from './plan/leader.ts'
+import { type AnsweringServer, answeringPrimary } from './replication.ts'
+import { readJournal, tellUnfinished } from './roles/journal.ts'
+import { coversCommits, wayBackOf } from './roles/prospects.ts'
 import { serverStatus, type ServerStatus, type SlotStatus, slotStatus } from './server-status.ts'
 import { type Candidate, candidates } from './takeover.ts'
 import type { ClusterWanted } from './wanted.ts'
@@ -53,6 +56,12 @@ export interface ClusterStatus {
   readonly verdict: 'ok' | 'degraded' | 'down'
   /** Who could take over now and what would be lost, in one sentence. */
   readonly takeover: string
+  /** How the primary could follow after a failover, in one sentence; undefined when it cannot be said. */
+  readonly wayBack: string | undefined
+  /** A change of roles that stopped half-way, and what to do; undefined when there is none. */
+  readonly unfinished: string | undefined
+  /** Why it cannot be said who is primary: two of them, none, a host that is away; undefined when it can. */
+  readonly undecided: string | undefined
   readonly candidates: readonly Omit<Candidate, 'receivedLsn'>[]
   readonly servers: readonly ServerStatus[]
   /** Slots of the primary that are not a standby's: the receiver's, foreign ones. */
@@ -67,17 +76,29 @@ export async function clusterStatus(
 ): Promise<ClusterStatus> {
   const found = await lookCluster(context, { forPlan: false })
   const backupPart = await backup?.backupStatus(found)
+  const journal = await readJournal(context)
+  const leader = findLeader(context.wanted, found)
   return statusOf(context.wanted, found, {
     backup: backupPart,
     takenAt: new Date(context.clock.now()).toISOString(),
+    wayBack: leader.kind === 'found' ? await wayBackOf(context, leader.server) : undefined,
+    unfinished: journal === undefined ? undefined : tellUnfinished(journal),
   })
+}
+
+/** What a status is made of besides the servers. */
+export interface StatusParts {
+  readonly backup: BackupStatus | undefined
+  readonly takenAt: string
+  readonly wayBack?: string | undefined
+  readonly unfinished?: string | undefined
 }
 
 /** The status of a cluster that was looked at. Pure. */
 export function statusOf(
   wanted: ClusterWanted,
   found: ClusterFound,
-  with_: { readonly backup: BackupStatus | undefined; readonly takenAt: string },
+  parts: StatusParts,
 ): ClusterStatus {
   const primary = answeringPrimary(found)
   const servers = found.servers.map((server) => serverStatus(wanted, found, server))
@@ -87,15 +108,23 @@ export function statusOf(
   return {
     cluster: wanted.name,
     systemIdentifier: found.identity?.systemIdentifier,
-    takenAt: with_.takenAt,
+    takenAt: parts.takenAt,
     primary: primary?.name,
     verdict: verdictOf(primary !== undefined, servers),
-    takeover: takeoverSentence(ranked, primary?.name),
+    takeover: takeoverSentence(ranked, primary),
+    wayBack: parts.wayBack,
+    unfinished: parts.unfinished,
+    undecided: undecidedText(wanted, found),
     candidates: ranked.map(({ receivedLsn: _lsn, ...candidate }) => candidate),
     servers,
     otherSlots: slots.filter((slot) => !taken.includes(slot.name)),
-    backup: with_.backup,
+    backup: parts.backup,
   }
+}
+
+function undecidedText(wanted: ClusterWanted, found: ClusterFound): string | undefined {
+  const leader = findLeader(wanted, found)
+  return leader.kind === 'undecided' ? leader.problems[0]?.message : undefined
 }
 
 function verdictOf(
@@ -107,16 +136,23 @@ function verdictOf(
   return isWell ? 'ok' : 'degraded'
 }
 
-function takeoverSentence(ranked: readonly Candidate[], primary: string | undefined): string {
+function takeoverSentence(
+  ranked: readonly Candidate[],
+  primary: AnsweringServer | undefined,
+): string {
   const [best] = ranked
   if (best === undefined) return 'No standby could take over: none answers'
   if (best.obstacles.length > 0) {
     return `No standby could take over: "${best.server}": ${best.obstacles.join(', ')}`
   }
-  if (primary === undefined) return `"${best.server}" holds the most WAL of those that answer`
-  return best.missingBytes === 0
-    ? `If "${primary}" died now, "${best.server}" could take over and nothing would be lost`
-    : `If "${primary}" died now, "${best.server}" could take over and ${lossText(best)} of WAL would be lost`
+  if (primary === undefined) {
+    return `"${best.server}" holds the most WAL of those that answer; to see what would be lost: backstay failover --plan`
+  }
+  const start = `If "${primary.name}" died now, "${best.server}" could take over and`
+  if (best.missingBytes === 0) return `${start} nothing would be lost`
+  return coversCommits(primary.sql, ranked)
+    ? `${start} nothing that was acknowledged would be lost`
+    : `${start} ${lossText(best)} of WAL would be lost`
 }
 
 function lossText({ missingBytes }: Candidate): string {

@@ -4,7 +4,7 @@
 import type { ClusterFound, ServerFound } from './found.ts'
 import type { SqlFound } from './found-sql.ts'
 import { STANDBY_FLOOR_SETTINGS } from './plan/settings.ts'
-import { slotsNeeded } from './plan/settings.ts'
+import { slotsWanted } from './plan/slots.ts'
 import {
   type AnsweringServer,
   answeringPrimary,
@@ -51,9 +51,14 @@ function candidate(
     obstacles: obstaclesOf(wanted, server, primary),
     missingBytes:
       primary === undefined ? undefined : replicationOf(primary, server).receiveLagBytes,
-    timeline: server.sql.timeline,
+    timeline: timelineOf(server),
     receivedLsn: newest(position.received, position.replayed),
   }
+}
+
+/** pg_control lags behind the walreceiver, and that one is gone together with the primary. */
+export function timelineOf({ sql, directory }: AnsweringServer): number {
+  return Math.max(sql.timeline, directory.state === 'data' ? directory.timeline : 0)
 }
 
 function newest(one: bigint | undefined, other: bigint | undefined): bigint {
@@ -75,8 +80,9 @@ function obstaclesOf(
   for (const name of lowerSettings(sql, primary?.sql)) {
     obstacles.push(`${name} is lower than on the primary`)
   }
-  const needed = slotsNeeded(wanted)
-  const free = numberOf(sql, 'max_replication_slots') - sql.slots.length
+  const there = sql.slots.map(({ name }) => name)
+  const needed = slotsWanted(wanted, server.name).filter(({ name }) => !there.includes(name)).length
+  const free = numberOf(sql, 'max_replication_slots') - there.length
   if (free < needed) obstacles.push(`it has ${free} free replication slots, ${needed} are needed`)
   if (!canBeRewound(server)) {
     obstacles.push('neither checksums nor wal_log_hints: the old primary could not be rewound')

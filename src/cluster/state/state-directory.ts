@@ -17,6 +17,14 @@ export interface Note {
   readonly startedAt: string
 }
 
+/** The last primary that was found in order, for the day when it can no longer be asked. */
+export interface LeaderNote {
+  readonly server: string
+  readonly timeline: number
+  /** What it had in force: for how many of whom its commits waited; empty when they did not wait. */
+  readonly synchronousNames: string
+}
+
 /** One cluster's state directory. Files are read anew on every call; callers hold the cluster's lock when they write. */
 export class StateDirectory {
   readonly path: string
@@ -97,9 +105,33 @@ export class StateDirectory {
     await (paths.length === 0 ? this.#home.remove(path) : this.#writeJson(path, paths))
   }
 
+  /** The journal of a change of roles (roles/journal.ts); undefined when none is under way. */
+  async readJournal(): Promise<unknown> {
+    return await this.#readJson(this.#path('journal.json'))
+  }
+
+  async writeJournal(journal: object): Promise<void> {
+    await this.#writeJson(this.#path('journal.json'), journal)
+  }
+
+  async removeJournal(): Promise<void> {
+    await this.#home.remove(this.#path('journal.json'))
+  }
+
+  /** Who was primary when a command last left the cluster in order; undefined before the first time. */
+  async readLeader(): Promise<LeaderNote | undefined> {
+    return (await this.#readJson(this.#path('leader.json'))) as LeaderNote | undefined
+  }
+
+  async writeLeader(leader: LeaderNote): Promise<void> {
+    await this.#writeJson(this.#path('leader.json'), leader)
+  }
+
   /** Forgets the cluster: what `down --destroy` does last. */
   async forget(): Promise<void> {
     await this.#home.remove(this.#identityPath)
+    await this.#home.remove(this.#path('journal.json'))
+    await this.#home.remove(this.#path('leader.json'))
     await this.#home.remove(this.passfile)
     for (const name of (await this.#home.list(this.path)) ?? []) {
       if (/^(initdb|aside)-.*\.json$/.test(name))
@@ -108,7 +140,11 @@ export class StateDirectory {
   }
 
   get #identityPath(): string {
-    return posix.join(this.path, 'identity.json')
+    return this.#path('identity.json')
+  }
+
+  #path(name: string): string {
+    return posix.join(this.path, name)
   }
 
   #notePath(kind: 'initdb' | 'aside', server: string): string {

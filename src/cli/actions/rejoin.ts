@@ -1,0 +1,40 @@
+/**
+ * Makes a server follow again.
+ */
+import { rejoinServer, type RejoinResult } from '../../cluster/roles/rejoin.ts'
+import type { ARGUMENTS, OPTIONS } from '../commands/rejoin.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
+
+type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+
+/** @throws USAGE, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED, what a step throws */
+export async function run(context: Context): Promise<CommandResult> {
+  const { tasks, colour } = context.output
+  await using session = await openClusterSession(context, { report: reportSteps(tasks) })
+  const result = await rejoinServer(session.cluster, context.arguments.server)
+  return {
+    data: { cluster: session.wanted.name, ...result },
+    text: () => [...problemLines(result.problems, colour), ...lines(result)].join('\n'),
+    exitCode: result.problems.length === 0 ? 0 : 3,
+  }
+}
+
+const WAYS: Readonly<Record<RejoinResult['way'], string>> = {
+  already: 'nothing to do: it streamed already',
+  follow: 'it went on from where it was',
+  'catch-up': 'it took the WAL it lacked from the backup server',
+  rewind: 'it was wound back',
+  clone: 'it was cloned anew',
+  built: 'it was built anew: there was nothing in its place',
+}
+
+function lines({ server, primary, way, reasons, keptAside }: RejoinResult): string[] {
+  return [
+    ...reasons.map((reason) => `note: ${reason}`),
+    `"${server}" follows "${primary}": ${WAYS[way]}`,
+    ...keptAside.map((path) => `Kept aside, it may hold commits that nobody else has: ${path}`),
+  ]
+}

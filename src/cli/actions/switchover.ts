@@ -1,0 +1,40 @@
+/**
+ * Switches over.
+ */
+import { switchOver, type SwitchoverResult } from '../../cluster/roles/switchover.ts'
+import { formatDuration } from '../../util/duration.ts'
+import type { OPTIONS } from '../commands/switchover.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** @throws NOT_READY, UNFINISHED, PRIMARY_MISSING, SPLIT_BRAIN, what a step throws */
+export async function run(context: Context): Promise<CommandResult> {
+  const { tasks, colour } = context.output
+  const { to } = context.options
+  await using session = await openClusterSession(context, { report: reportSteps(tasks) })
+  const result = await switchOver(session.cluster, to === undefined ? {} : { to })
+  const { proof, ...facts } = result
+  const isProved = proof?.isProved ?? true
+  return {
+    data: { cluster: session.wanted.name, ...facts, isProved: proof?.isProved ?? null },
+    text: () => [...problemLines(result.problems, colour), ...lines(result)].join('\n'),
+    exitCode: isProved && result.problems.length === 0 ? 0 : 3,
+  }
+}
+
+function lines(result: SwitchoverResult): string[] {
+  const { outcome, from, primary, timeline, refusedMs, proof } = result
+  if (outcome === 'already') return [`nothing to do: "${primary}" is the primary`]
+  if (outcome === 'undone') return [`The interrupted switchover is undone: "${primary}" is primary`]
+  return [
+    `"${primary}" is the primary now, on timeline ${timeline}; "${from}" follows it`,
+    ...(refusedMs === undefined ? [] : [`Writes were refused for ${formatDuration(refusedMs)}`]),
+    proof?.isProved === true
+      ? 'A row written there was read on every standby'
+      : 'NOT every standby showed a row written there: see backstay status',
+  ]
+}

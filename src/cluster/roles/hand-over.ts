@@ -1,0 +1,209 @@
+/**
+ * The part of a switchover during which nobody can write: the old primary stops, is made a standby, the candidate is proved
+ * to have all of its WAL, and is promoted. When a step fails the old primary serves again.
+ */
+import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
+import { stopServer } from '../../host/postgres-control.ts'
+import { formatLsn, type Lsn, parseLsn } from '../../postgres/lsn.ts'
+import { until } from '../../util/until.ts'
+import type { SqlClient } from '../../wire/sql-client.ts'
+import { applySteps, takeStep } from '../apply.ts'
+import type { ClusterContext } from '../context.ts'
+import { openAdminSql } from '../look/connect.ts'
+import type { MemberFound } from '../plan/leader.ts'
+import { wantedServer } from '../plan/plan.ts'
+import { step } from '../plan/step.ts'
+import { instanceOf } from '../steps/act-context.ts'
+import { asStopped, followSteps } from './follow.ts'
+import { closeJournal, type SwitchoverJournal, writeJournal } from './journal.ts'
+import { checkpoint, promoteStandby } from './promote.ts'
+import { rollBack } from './roll-back.ts'
+import { readShutdownEnd } from './shutdown-record.ts'
+import { steadyContext } from './steady.ts'
+
+const STOP_TIMEOUT_MS = 10 * 60_000
+/** The walsenders of a stopping primary do not end before everything was sent, so this is long. */
+const RECEIPT_TIMEOUT_MS = 30_000
+/** A walreceiver that is gone does not come back to a primary that is stopped. */
+const CUT_OFF_MS = 1000
+
+/** Who hands over to whom. */
+export interface HandOver {
+  readonly journal: SwitchoverJournal
+  /** The old primary as it was found; undefined when it is out of reach and known to be stopped and fenced. */
+  readonly from: MemberFound | undefined
+  readonly others: readonly MemberFound[]
+}
+
+/** The end of it. */
+export interface HandedOver {
+  readonly timeline: number
+  readonly refusedMs: number
+}
+
+/** How far it came: what has to be taken back when it fails. */
+interface Reached {
+  isStopAsked: boolean
+  isPromotionAsked: boolean
+}
+
+/** Hands over. @throws why it did not come to it; by then the old primary serves again, unless the message says otherwise. */
+export async function handOver(context: ClusterContext, course: HandOver): Promise<HandedOver> {
+  const steady = steadyContext(context)
+  const startedAtMs = context.clock.monotonic()
+  const mayBeAsked = course.journal.phase === 'promote'
+  const reached: Reached = { isStopAsked: false, isPromotionAsked: mayBeAsked }
+  let timeline: number
+  try {
+    timeline = await changeRoles(steady, course, reached)
+  } catch (error) {
+    throw await takeBack(steady, { journal: course.journal, reached }, error)
+  }
+  const refusedMs = Math.round(context.clock.monotonic() - startedAtMs)
+  await bringAlong(steady, course)
+  return { timeline, refusedMs }
+}
+
+/** Returns the new timeline. */
+async function changeRoles(
+  context: ClusterContext,
+  course: HandOver,
+  reached: Reached,
+): Promise<number> {
+  const { journal } = course
+  const to = wantedServer(context.wanted, journal.to)
+  await using sql = await openAdminSql(context, to)
+  const endLsn = await stopOld(context, course, reached)
+  const proved = { ...journal, endLsn: formatLsn(endLsn) }
+  await writeJournal(context, { ...proved, phase: 'prove' })
+  await prove(context, { to: journal.to, from: journal.from, endLsn }, sql)
+  await writeJournal(context, { ...proved, phase: 'promote' })
+  reached.isPromotionAsked = true
+  const told = { id: `${to.name}.promote`, server: to.name, title: 'become the primary' }
+  return await takeStep(context, told, async () => promoteStandby(context, to, sql))
+}
+
+/** Stops the old primary and makes it a standby of the new one. Returns where its WAL ends. */
+async function stopOld(
+  context: ClusterContext,
+  { journal, from }: HandOver,
+  reached: Reached,
+): Promise<Lsn> {
+  const known = parseLsn(journal.endLsn ?? '')
+  if (from === undefined) {
+    if (known !== undefined) return known
+    throw new BackstayError('HOST_UNREACHABLE', `Cannot reach the host of "${journal.from}"`)
+  }
+  const server = wantedServer(context.wanted, from.name)
+  await writeJournal(context, { ...journal, phase: 'stop' })
+  reached.isStopAsked = true
+  const told = { id: `${from.name}.stop`, server: from.name, title: 'stop the primary' }
+  await takeStep(context, told, async () => {
+    const instance = await instanceOf(context, server)
+    await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal: context.signal })
+  })
+  await writeJournal(context, { ...journal, phase: 'fence' })
+  const fence = applySteps(context, followSteps(context.wanted, asStopped(from), journal.to))
+  // At once, because nobody can write meanwhile; both have ended before anything is taken back.
+  const [end, fenced] = await Promise.allSettled([
+    known === undefined ? readShutdownEnd(context, server) : { endLsn: known },
+    fence,
+  ])
+  if (end.status === 'rejected') throw end.reason
+  if (fenced.status === 'rejected') throw fenced.reason
+  return end.value.endLsn
+}
+
+/** Waits until the candidate has replayed the last record of the old primary: what it replayed it has, and it is valid. */
+async function prove(
+  context: ClusterContext,
+  receipt: { readonly to: string; readonly from: string; readonly endLsn: Lsn },
+  sql: SqlClient,
+): Promise<void> {
+  const { to, from, endLsn } = receipt
+  const title = `have all WAL of "${from}", up to ${formatLsn(endLsn)}`
+  await takeStep(context, { id: `${to}.prove`, server: to, title }, async () => {
+    const reached = await waitForEnd(context, sql, endLsn)
+    if (reached !== undefined && reached >= endLsn) return
+    const has = reached === undefined ? 'nothing' : formatLsn(reached)
+    throw new BackstayError(
+      'TIMEOUT',
+      `"${to}" did not receive the end of the WAL of "${from}": it has ${has} of ${formatLsn(endLsn)}`,
+      { hint: 'Look at the network between the two; then try again.' },
+    )
+  })
+}
+
+/** How far the candidate came. Ends early when nothing more can come: it is cut off, and has replayed all it has. */
+async function waitForEnd(
+  context: ClusterContext,
+  sql: SqlClient,
+  endLsn: Lsn,
+): Promise<Lsn | undefined> {
+  const { clock, signal } = context
+  let reached: Lsn | undefined
+  let idleSinceMs: number | undefined
+  await until(
+    async () => {
+      const row = await sql.one<{ replayed: Lsn | null; hasMore: boolean }>(RECEIPT_QUERY)
+      reached = row.replayed ?? undefined
+      if (reached !== undefined && reached >= endLsn) return true
+      idleSinceMs = row.hasMore ? undefined : (idleSinceMs ?? clock.monotonic())
+      return idleSinceMs !== undefined && clock.monotonic() - idleSinceMs > CUT_OFF_MS
+    },
+    { clock, signal, timeoutMs: RECEIPT_TIMEOUT_MS, intervalMs: 5 },
+  )
+  return reached
+}
+
+const RECEIPT_QUERY = `
+SELECT pg_last_wal_replay_lsn() AS replayed,
+       EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming')
+         OR coalesce(pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn(), false) AS "hasMore"`
+
+/** The error to throw once everything is taken back. */
+async function takeBack(
+  context: ClusterContext,
+  way: { readonly journal: SwitchoverJournal; readonly reached: Reached },
+  error: unknown,
+): Promise<unknown> {
+  const { journal, reached } = way
+  const reason = error instanceof Error ? error.message : String(error)
+  if (!reached.isStopAsked && journal.phase === 'prepare') {
+    await closeJournal(context)
+    return error
+  }
+  try {
+    await rollBack(context, journal, { isAsked: reached.isPromotionAsked })
+  } catch (second) {
+    const why = second instanceof Error ? second.message : String(second)
+    return new BackstayError(
+      'UNFINISHED',
+      `The switchover to "${journal.to}" failed (${reason}), and "${journal.from}" does not serve again yet: ${why}`,
+      { hint: 'Run backstay switchover again: it goes on from there.', cause: error },
+    )
+  }
+  if (!isBackstayError(error)) return error
+  return new BackstayError(
+    error.code,
+    `The switchover to "${journal.to}" was taken back, "${journal.from}" is primary again: ${reason}`,
+    { hint: error.hint, details: error.details, cause: error },
+  )
+}
+
+/**
+ * What commits may wait for: the others and the old primary follow at once. A failure here is met again by `up`, which comes
+ * next and tells of it.
+ */
+async function bringAlong(context: ClusterContext, course: HandOver): Promise<void> {
+  const { journal, from, others } = course
+  const { wanted } = context
+  const text = { title: 'start PostgreSQL', reason: 'as a standby' }
+  const start = step(journal.from, { action: 'start' }, text)
+  await Promise.allSettled([
+    ...others.map(async (other) => applySteps(context, followSteps(wanted, other, journal.to))),
+    ...(from === undefined ? [] : [applySteps(context, [start])]),
+  ])
+  const told = { id: `${journal.to}.checkpoint`, server: journal.to, title: 'checkpoint' }
+  await takeStep(context, told, async () => checkpoint(context, wantedServer(wanted, journal.to)))
+}
