@@ -133,7 +133,12 @@ async function measureOurs(server: TestServer): Promise<Measured> {
   const repository = join(WORK, 'ours')
   const wish: Wish = { connection: server.connection, repository }
   const before = await packBytes(repository)
-  const environment = { ...process.env, [WISH]: JSON.stringify(wish) }
+  const environment = {
+    ...process.env,
+    [WISH]: JSON.stringify(wish),
+    // As bin/backstay.js does.
+    NODE_COMPILE_CACHE: join(tmpdir(), 'backstay-bench-compile-cache'),
+  }
   const { seconds, output } = await run(
     [process.execPath, import.meta.filename, 'ours'],
     environment,

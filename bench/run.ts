@@ -5,7 +5,17 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const ALL = ['start', 'receive', 'clone', 'backup', 'restore', 'wal', 'many-files'] as const
+const ALL = [
+  'start',
+  'receive',
+  'clone',
+  'backup',
+  'restore',
+  'wal',
+  'many-files',
+  'switchover',
+  'failover',
+] as const
 
 const named = process.argv.slice(2)
 for (const name of named.length === 0 ? ALL : named) {

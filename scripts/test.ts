@@ -1,5 +1,5 @@
 /**
- * Runs the tests: installs the PostgreSQL versions they need, then node:test over all suites, or over the files given.
+ * Runs the tests: installs the PostgreSQL versions and prepares the test hosts they need, then node:test over all suites, or over the files given.
  *
  * Started as root, parts of the tests run as an ordinary user: PostgreSQL, and the commands it starts. In a checkout that user
  * cannot get into (below /root, or a private temporary directory) the tests run from a copy, which is removed afterwards.
@@ -12,8 +12,8 @@ import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 const ROOT = join(import.meta.dirname, '..')
 const SUITES = 'test/{unit,conformance,integration,fault,hosts}/**/*.test.ts'
 
-function install(): void {
-  const script = join(ROOT, 'scripts/install-test-postgres.ts')
+function install(name: 'install-test-postgres.ts' | 'install-test-hosts.ts'): void {
+  const script = join(ROOT, 'scripts', name)
   const { status } = spawnSync(process.execPath, [script], { stdio: 'inherit' })
   if (status !== 0) process.exit(1)
 }
@@ -47,8 +47,11 @@ async function runTests(directory: string, files: readonly string[]): Promise<nu
   return await new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)))
 }
 
-install()
 const given = process.argv.slice(2)
+install('install-test-postgres.ts')
+if (given.length === 0 || given.some((file) => file.includes('hosts/'))) {
+  install('install-test-hosts.ts')
+}
 const files = given.length === 0 ? [SUITES] : given
 const isOpen = canOthersRead(join(ROOT, 'package.json'))
 const directory = isOpen ? ROOT : copyCheckout()

@@ -24,6 +24,8 @@ export interface CommandContext<
   /** For commands whose result is bytes (`wal get -`); text goes through the result. */
   readonly stdout: NodeJS.WriteStream
   readonly environment: Environment
+  /** --accept-new-host-keys */
+  readonly acceptsNewHostKeys: boolean
   readonly workingDirectory: string
 }
 

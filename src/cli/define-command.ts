@@ -20,6 +20,8 @@ export interface CommandDefinition<
   readonly hidden?: true
   /** `config`: the command reads the cluster file, so --help names the errors of reading it. */
   readonly needs?: { readonly config?: true }
+  /** Where the command has to run: started elsewhere, it is run there over ssh. Default: where it is started. */
+  readonly runsOn?: 'backup server'
   /** Errors an operator should expect beyond those of every command; --help lists their exit codes. */
   readonly exits?: readonly ErrorCode[]
   /** Whole command lines. */

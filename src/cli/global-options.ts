@@ -10,6 +10,10 @@ export const GLOBAL_OPTIONS = {
     value: 'FILE',
     help: 'Cluster file (default: backstay.yaml here, in ~/.config/backstay or in /etc/backstay)',
   },
+  acceptNewHostKeys: {
+    type: 'flag',
+    help: 'Trust the key of a host that ssh does not know yet, and remember it; a changed key stays an error',
+  },
   json: { type: 'flag', help: 'Print one JSON object instead of text, errors included' },
   quiet: { type: 'flag', help: 'Print results only, no progress' },
   noColor: { type: 'flag', help: 'Print without colours, as with NO_COLOR set' },

@@ -115,8 +115,9 @@ async function tryLogin(
   login: Pick<LoginTried, 'server' | 'role' | 'way'>,
 ): Promise<LoginTried> {
   const server = wantedServer(context.wanted, login.server)
-  const options = roleConnection(context, server, login.role)
   try {
+    await context.reach(server)
+    const options = roleConnection(context, server, login.role)
     if (login.way === 'SQL') {
       await withSql(options, async (sql) => sql.query('SELECT 1'))
       return { ...login, error: undefined, systemIdentifier: undefined }

@@ -1,13 +1,17 @@
 /**
  * What every operation on a cluster is given: the wish, the hosts, the clock, the way to stop and the way to tell.
  */
-import { type BackstayError, isBackstayError } from '../errors/backstay-error.ts'
+import { posix } from 'node:path'
+import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { findBinaries, type PostgresBinaries } from '../host/binaries.ts'
 import type { Host } from '../host/host.ts'
 import { decideOsUser } from '../host/os-user.ts'
+import { hasSystemd } from '../host/systemd.ts'
 import type { Clock } from '../util/clock.ts'
+import type { RunningFound } from './found.ts'
+import type { ServiceSource } from './service/service-source.ts'
 import { StateDirectory } from './state/state-directory.ts'
-import type { ClusterWanted, HostWanted, ServerWanted } from './wanted.ts'
+import type { BackupWanted, ClusterWanted, HostWanted, ServerWanted } from './wanted.ts'
 
 /** Something that happened, for whoever shows progress. */
 export type ClusterEvent =
@@ -33,10 +37,12 @@ export interface ClusterOptions {
   readonly wanted: ClusterWanted
   /** The machine Backstay runs on; the state directory lies there. */
   readonly home: Host
-  /** Opens the host of a server; called at most once for each server. */
+  /** Opens the host of a server; called again for one that could not be opened. */
   readonly openHost: (host: HostWanted) => Promise<Host>
   /** PostgreSQL that came with npm, for servers on this machine (host/binaries.ts). */
   readonly embedded?: { readonly directories: readonly string[]; readonly copyTo: string }
+  /** What a backup server on another machine is given; only asked for when there is one. */
+  readonly service?: () => Promise<ServiceSource>
   /** Who runs PostgreSQL when root is Backstay and `postgres.osUser` does not exist; only for data that may be lost. */
   readonly osUserFallback?: 'nobody'
   readonly clock: Clock
@@ -49,9 +55,19 @@ export interface ClusterOptions {
 /** Where a server runs and as whom. */
 export interface Machine {
   readonly host: Host
-  /** OS user that owns the data directory and runs PostgreSQL. */
+  /** OS user that owns the data directory and runs PostgreSQL. On a bare remote host `up` has yet to make him. */
   readonly osUser: string
+  /** Whether servers there are services of systemd; never on this machine, where they are the operator's own processes. */
+  readonly usesSystemd: boolean
 }
+
+/** A server or the backup server, as far as its machine goes. */
+export type Inhabitant =
+  | Pick<ServerWanted, 'name' | 'host'>
+  | Pick<BackupWanted, 'name' | 'host' | 'osUser'>
+
+/** Where a server listens; what runs may differ from what is wanted. */
+export type Listening = Pick<RunningFound, 'port' | 'socketDirectory'>
 
 /** The options with what is made of them. */
 export interface ClusterContext {
@@ -60,10 +76,19 @@ export interface ClusterContext {
   readonly home: Host
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** Found out once. @throws HOST_UNREACHABLE, HOST_PRIVILEGE again on every call when that failed. */
-  machineOf(server: Pick<ServerWanted, 'name' | 'host'>): Promise<Machine>
-  /** Found out once. @throws BINARIES_MISSING, and what `machineOf` throws. */
+  /** Found out once, when it answers. @throws HOST_UNREACHABLE, HOST_PRIVILEGE */
+  machineOf(server: Inhabitant): Promise<Machine>
+  /** Found out once, when they are there. @throws BINARIES_MISSING, and what `machineOf` throws. */
   binariesOf(server: ServerWanted): Promise<PostgresBinaries>
+  /**
+   * Makes the Unix socket of a server on another machine reachable from here; to be called before each connection, because
+   * ssh may have lost the way. Nothing for servers on this machine.
+   */
+  reach(server: ServerWanted, listening?: Listening): Promise<void>
+  /** Directory on this machine where the socket of a server is; undefined when it has none, or it was not reached. */
+  socketDirectoryOf(server: ServerWanted, listening?: Listening): string | undefined
+  /** @throws BUG when the caller gave none. */
+  serviceSource(): Promise<ServiceSource>
   report(event: ClusterEvent): void
   crashPoint(name: string): Promise<void>
 }
@@ -71,17 +96,19 @@ export interface ClusterContext {
 /** Makes the context of one operation. Hosts stay the caller's: `openHost` decides how long they live. */
 export function clusterContext(options: ClusterOptions): ClusterContext {
   const { wanted, home, clock, signal } = options
-  const machineOf = once(async (server: Pick<ServerWanted, 'name' | 'host'>): Promise<Machine> => {
+  const machineOf = onceThere(async (server: Inhabitant): Promise<Machine> => {
     const host = await options.openHost(server.host)
-    const configured = wanted.postgres.osUser
+    const own = 'osUser' in server ? server.osUser : undefined
+    const configured = own ?? wanted.postgres.osUser
     const fallback = options.osUserFallback
     const osUser = await decideOsUser(host, {
       configured,
+      mayBeMissing: !server.host.local,
       ...(fallback === undefined ? {} : { fallback }),
     })
-    return { host, osUser }
+    return { host, osUser, usesSystemd: !server.host.local && (await hasSystemd(host)) }
   })
-  const binariesOf = once(async (server: ServerWanted): Promise<PostgresBinaries> => {
+  const binariesOf = onceThere(async (server: ServerWanted): Promise<PostgresBinaries> => {
     const { host, osUser } = await machineOf(server)
     const { version, binaries } = wanted.postgres
     const embedded = server.host.local ? options.embedded : undefined
@@ -94,6 +121,7 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
         : { embedded: embedded.directories, copyEmbeddedTo: embedded.copyTo }),
     })
   })
+  const sockets = new Map<string, string>()
   return {
     wanted,
     state: new StateDirectory(home, wanted.stateDirectory),
@@ -102,6 +130,22 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
     signal,
     machineOf,
     binariesOf,
+    reach: async (server, listening) => {
+      if (server.host.local) return
+      const { host } = await machineOf(server)
+      const { directory, port } = placeOf(server, listening)
+      if (directory === undefined) return
+      const path = await host.reachSocket(posix.join(directory, `.s.PGSQL.${port}`))
+      sockets.set(`${server.name} ${directory} ${port}`, posix.dirname(path))
+    },
+    socketDirectoryOf: (server, listening) => {
+      const { directory, port } = placeOf(server, listening)
+      return server.host.local ? directory : sockets.get(`${server.name} ${directory} ${port}`)
+    },
+    serviceSource: onceFor(async () => {
+      if (options.service !== undefined) return await options.service()
+      throw new BackstayError('BUG', 'Nobody said what a backup server is given')
+    }),
     report: (event) => options.report?.(event),
     crashPoint: async (name) => {
       signal.throwIfAborted()
@@ -110,13 +154,30 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
   }
 }
 
-function once<S extends { readonly name: string }, T>(
+/** A server without a Unix socket has no directory; one that does not run is looked for where it is wanted. */
+function placeOf(
+  server: ServerWanted,
+  listening: Listening | undefined,
+): { readonly directory: string | undefined; readonly port: number } {
+  return listening === undefined
+    ? { directory: server.socketDirectory, port: server.port }
+    : { directory: listening.socketDirectory, port: listening.port }
+}
+
+function onceFor<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return async () => await (made ??= make())
+}
+
+/** A failure is not remembered: what is missing may be there the next time. */
+function onceThere<S extends { readonly name: string }, T>(
   make: (server: S) => Promise<T>,
 ): (server: S) => Promise<T> {
   const made = new Map<string, Promise<T>>()
   return async (server) => {
     const known = made.get(server.name) ?? make(server)
     made.set(server.name, known)
+    known.catch(() => made.delete(server.name))
     return await known
   }
 }

@@ -4,7 +4,10 @@
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { fencePathOf } from '../host/boot-guard.ts'
 import type { Host } from '../host/host.ts'
+import { postgresServiceOf } from '../host/postgres-unit.ts'
+import { removeUnit } from '../host/systemd.ts'
 import { CONTROL_FILE_PATH } from '../postgres/control-file.ts'
 import { removeUnfinishedClone, writeCloneMark } from './clone/clone-mark.ts'
 import type { ClusterContext, Machine } from './context.ts'
@@ -15,6 +18,7 @@ import { lookCluster } from './look/look.ts'
 import { CLONE_MARK_NAME, passfilePathOf, startLogPathOf } from './names.ts'
 import { isMember } from './plan/leader.ts'
 import { wantedServer } from './plan/plan.ts'
+import { removeBackupService } from './service/stop-service.ts'
 import { errorOf, warning } from './plan/problem.ts'
 import type { ServerWanted } from './wanted.ts'
 
@@ -61,6 +65,7 @@ export async function destroyCluster(
   }
   const { archiveDirectory } = wanted.replication
   if (archiveDirectory !== undefined) kept.push(`${archiveDirectory}: archived WAL stays`)
+  await removeBackupService(context)
   await state.forget()
   return { removed, kept }
 }
@@ -108,9 +113,13 @@ async function removeServer(
   if (found.directory.state === 'data') await markForRemoval(context, machine, wish)
   const names = (await host.list(directory)) ?? []
   if (names.includes(CLONE_MARK_NAME)) await removeUnfinishedClone(host, directory)
-  const extras = [passfilePathOf(directory), startLogPathOf(directory), ...found.asides]
+  const beside = [passfilePathOf(directory), startLogPathOf(directory), fencePathOf(directory)]
+  const extras = [...beside, ...found.asides]
+  if (machine.usesSystemd)
+    await removeUnit(host, postgresServiceOf(context.wanted.name, wish.name).unit)
   for (const path of [directory, ...extras]) await host.remove(path)
-  return [directory, ...found.asides]
+  const place = wish.host.local ? '' : `${wish.host.address}:`
+  return [directory, ...found.asides].map((path) => `${place}${path}`)
 }
 
 /**

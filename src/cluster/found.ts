@@ -1,6 +1,8 @@
 /**
  * The cluster as found: what look.ts saw on every server at one moment. Facts only, no judgement; plain data.
  */
+import type { PackageManager } from '../host/packages.ts'
+import type { UnitState } from '../host/systemd.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import type { SqlFound } from './found-sql.ts'
@@ -15,6 +17,37 @@ export interface ClusterFound {
   readonly servers: readonly ServerFound[]
   /** Undefined when the file has no backup part, or its host was not looked at. */
   readonly repository: RepositoryFound | undefined
+  /** The machine of the backup server, when it is another one; only looked at for a plan. */
+  readonly backupHost?: BackupHostFound | undefined
+}
+
+/** What lies on the backup server's machine besides the repository, or why it could not be looked at. */
+export interface BackupHostFound {
+  readonly seen: BackupHostSeen | undefined
+  readonly hostError: FoundError | undefined
+}
+
+/** The Backstay on the backup server's machine. */
+export interface BackupHostSeen {
+  readonly osUser: string
+  readonly hasUser: boolean
+  /** As `uname -m` says it. */
+  readonly architecture: string
+  readonly usesSystemd: boolean
+  /** The version in use; undefined when there is none. */
+  readonly version: string | undefined
+  /** Whether the wanted version is there whole. */
+  readonly hasPackage: boolean
+  readonly clusterFile: string | undefined
+  /** Undefined without systemd. */
+  readonly unit: UnitState | undefined
+  /** What this Backstay would put there. */
+  readonly wanted: {
+    readonly version: string
+    readonly architecture: string
+    readonly clusterFile: string
+    readonly unitText: string
+  }
 }
 
 /** The directory of the repository, and the password file in it. */
@@ -44,6 +77,12 @@ export interface ServerFound {
   readonly hostError: FoundError | undefined
   /** The OS user PostgreSQL runs as on that host. */
   readonly osUser: string
+  /** Tells machines apart, whatever address they were reached by; undefined on this machine. */
+  readonly machineId?: string | undefined
+  /** What could install PostgreSQL; looked for only when it is missing and may be installed. */
+  readonly packageManager?: PackageManager | undefined
+  /** The unit that starts the server at boot; undefined where systemd does not do that. */
+  readonly service?: ServiceFound | undefined
   readonly binaries: BinariesFound | FoundError
   readonly directory: DirectoryFound
   /** The postmaster that works in the directory. */
@@ -66,6 +105,11 @@ export interface RunningFound {
   readonly port: number
   /** Undefined when it has no Unix socket. */
   readonly socketDirectory: string | undefined
+}
+
+/** The systemd unit of a server, and the guard it asks. */
+export interface ServiceFound extends UnitState {
+  readonly guard: string | undefined
 }
 
 /** A failure that was met while looking. */

@@ -7,6 +7,8 @@ import type { ClusterContext } from './context.ts'
 import type { ClusterFound } from './found.ts'
 import { lockCluster } from './lock.ts'
 import { lookCluster } from './look/look.ts'
+import { noteLeader } from './roles/leader-note.ts'
+import { refuseUnfinished } from './roles/journal.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { errorOf, type Problem } from './plan/problem.ts'
 import type { Step } from './plan/step.ts'
@@ -35,25 +37,33 @@ export async function planCluster(
 /**
  * Makes it so. A second call finds nothing to do.
  * @throws the first problem that forbids everything, before anything is changed; REPOSITORY_LOCKED when another `up`
- * works on the cluster; what a step throws.
+ * works on the cluster; UNFINISHED when a change of roles is half-way; what a step throws.
  */
 export async function bringUp(context: ClusterContext): Promise<UpResult> {
   await using lock = await lockCluster(context, 'up')
   void lock
+  await refuseUnfinished(context)
   return await bringUpLocked(context)
 }
 
-/** The same for a caller who holds the lock. */
-export async function bringUpLocked(context: ClusterContext): Promise<UpResult> {
+/** The same for a caller who holds the lock. @param except servers whose steps are left out. */
+export async function bringUpLocked(
+  context: ClusterContext,
+  except: readonly string[] = [],
+): Promise<UpResult> {
   const done: Step[] = []
   for (let round = 1; ; round += 1) {
     const { plan, found } = await planCluster(context)
     const blockers = plan.problems.filter((problem) => problem.severity === 'error')
     if (blockers.length > 0) throw errorOf(blockers)
-    const { problems, primary, steps } = plan
-    if (steps.length === 0) return { done, problems, primary, found }
+    const { problems, primary } = plan
+    const steps = plan.steps.filter(({ server }) => !except.includes(server ?? ''))
+    if (steps.length === 0) {
+      await noteLeader(context, found)
+      return { done, problems, primary, found }
+    }
     if (round > ROUNDS_MAX) throw notSettled(steps)
-    const now = stepsOfRound(plan, found)
+    const now = stepsOfRound({ ...plan, steps }, found)
     await applySteps(context, now)
     done.push(...now)
   }

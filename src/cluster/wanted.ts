@@ -24,6 +24,8 @@ export interface PostgresWanted {
   readonly binaries: string | undefined
   /** OS user the servers run as when Backstay is root (`postgres`); ignored otherwise. */
   readonly osUser: string
+  /** Whether `up` may install PostgreSQL on hosts reached over ssh. Default true. */
+  readonly install?: boolean
   readonly superuser: string
   readonly locale: string
   readonly encoding: string
@@ -46,6 +48,10 @@ export interface HostWanted {
     readonly user: string | undefined
     readonly port: number | undefined
     readonly sudo: boolean
+    /** Absolute path of a configuration file instead of ~/.ssh/config. */
+    readonly config?: string | undefined
+    /** `ask`, or the absolute path of a file that holds sudo's password; undefined when sudo needs none. */
+    readonly sudoPassword?: string | undefined
   }
 }
 
@@ -88,6 +94,8 @@ export interface BackupWanted {
   readonly host: HostWanted
   /** Absolute path of the repository on that host. */
   readonly repository: string
+  /** OS user that owns the repository and runs the service when Backstay is root. Default: `postgres.osUser`. */
+  readonly osUser?: string
   readonly backupRole: string
   readonly streamRole: string
   readonly slot: string

@@ -144,12 +144,12 @@ function accessFindings({ postgres }: ClusterSettings): Finding[] {
 }
 
 function synchronousFindings({ servers, backup, replication }: ClusterSettings): Finding[] {
-  const wanted = replication.synchronous
+  const wanted = replication.synchronous?.standbys
   const standbyCount = Math.max(0, Object.keys(servers).length - 1)
   const there = standbyCount + (backup?.synchronous === true ? 1 : 0)
   if (wanted === undefined || wanted <= there) return []
   const text = `asks for ${wanted} confirmations: only ${there} can confirm, so every commit would wait for ever`
-  return [{ path: ['replication', 'synchronous'], text }]
+  return [{ path: ['replication', 'synchronous', 'standbys'], text }]
 }
 
 function backupFindings({ backup, servers }: ClusterSettings): Finding[] {

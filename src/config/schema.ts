@@ -34,7 +34,13 @@ const Ssh = z
     sudo: otherwise(
       z.boolean(yesOrNo),
       'true when `user` is given and is not root',
-      'Whether that user becomes root or postgres with sudo (without a password).',
+      'Whether that user becomes root with sudo.',
+    ),
+    sudoPassword: Line.optional().describe(
+      'Where sudo’s password comes from: `ask` at the terminal, or the path of a file (mode 600) that holds it. Left out: sudo needs none.',
+    ),
+    config: Path.optional().describe(
+      'A configuration file of ssh to use instead of ~/.ssh/config.',
     ),
   })
   .describe('How hosts other than this machine are reached, with the system’s OpenSSH.')
@@ -50,6 +56,12 @@ const Postgres = z
     osUser: Line.default('postgres').describe(
       'The OS user PostgreSQL runs as when Backstay runs as root.',
     ),
+    install: z
+      .boolean(yesOrNo)
+      .default(true)
+      .describe(
+        'Whether `backstay up` may install PostgreSQL with the package manager of a host reached over ssh, from the repositories configured there.',
+      ),
     superuser: Identifier.default('postgres').describe('The superuser initdb makes.'),
     locale: Line.default('C.UTF-8').describe('Locale of the databases, for initdb.'),
     encoding: Line.default('UTF8').describe('Encoding of the databases, for initdb.'),
@@ -134,12 +146,16 @@ const Replication = z
         'Most WAL a slot may hold back before the primary lets it go, so that a dead standby cannot fill its disk (max_slot_wal_keep_size, 13+).',
       ),
     synchronous: z
-      .int({ error: 'must be a number of standbys' })
-      .min(1, 'must be at least 1; leave the key out for asynchronous replication')
+      .strictObject({
+        standbys: z
+          .int({ error: 'must be a number of standbys' })
+          .min(1, 'must be at least 1; leave `synchronous` out for asynchronous replication')
+          .describe(
+            'How many of them must confirm a commit (`ANY n (…)`): the standbys, and the WAL receiver with `backup.synchronous`.',
+          ),
+      })
       .optional()
-      .describe(
-        'How many standbys must confirm a commit. Left out: none, replication is asynchronous.',
-      ),
+      .describe('Commits wait for standbys. Left out: replication is asynchronous.'),
     archive: Path.optional().describe(
       'Directory on each server into which archive_command copies finished WAL segments. Left out: WAL is received by the backup server only.',
     ),
@@ -154,6 +170,11 @@ const Backup = z
     host: Line.optional().describe('Name or address of the machine that holds the repository.'),
     ssh: Ssh.optional(),
     repository: Path.default('/var/lib/backstay').describe('Directory of the repository there.'),
+    osUser: otherwise(
+      Line,
+      '`backstay` on a machine of its own reached over ssh, otherwise `postgres.osUser`',
+      'The OS user that owns the repository and runs `backstay serve` when Backstay runs as root.',
+    ),
     role: Identifier.default('backstay_backup').describe('The role backups connect as.'),
     streamRole: Identifier.default('backstay_stream').describe('The role WAL is received as.'),
     slot: otherwise(

@@ -22,6 +22,10 @@ export interface CompleteSsh {
   readonly user: string | undefined
   readonly port: number | undefined
   readonly sudo: boolean
+  /** `ask` or an absolute path. */
+  readonly sudoPassword: string | undefined
+  /** Absolute. */
+  readonly config: string | undefined
 }
 
 /** A server with nothing left out. */
@@ -37,6 +41,7 @@ export interface ServerSettings extends Omit<ServerFile, 'ssh'> {
 export interface BackupSettings extends Omit<BackupFile, 'ssh'> {
   readonly host: string
   readonly ssh: CompleteSsh
+  readonly osUser: string
   readonly slot: string
   readonly isLocal: boolean
 }
@@ -48,6 +53,8 @@ export interface ClusterSettings extends Omit<ClusterFile, 'servers' | 'backup'>
   readonly backup: BackupSettings | undefined
 }
 
+/** Owns the repository on a backup server of its own. */
+const SERVICE_USER = 'backstay'
 const RUN_DIRECTORY = '/var/run/postgresql'
 
 /** Fills in what the file leaves out. Relative paths of this machine are relative to the file. */
@@ -91,7 +98,7 @@ function completeServer(server: ServerFile, house: House): ServerSettings {
   const sockets = needsOwnSockets ? `${stateDirectory}/sockets` : RUN_DIRECTORY
   return {
     ...server,
-    ssh: completeSsh(file.ssh, server.ssh),
+    ssh: completeSsh(house, server.ssh),
     address: server.address ?? server.host,
     directory: absolute(directory),
     socketDirectory: absolute(server.socketDirectory ?? sockets),
@@ -104,21 +111,29 @@ function completeBackup(backup: BackupFile, house: House): BackupSettings {
   const server = file.servers[backup.server]
   const host = backup.host ?? server?.host ?? ''
   const isLocal = isThisMachine(host, around.machine)
+  const isApart = !isLocal && Object.values(file.servers).every((other) => other.host !== host)
   return {
     ...backup,
     host,
-    ssh: completeSsh(file.ssh, backup.ssh ?? server?.ssh),
+    ssh: completeSsh(house, backup.ssh ?? server?.ssh),
+    osUser: backup.osUser ?? (isApart ? SERVICE_USER : file.postgres.osUser),
     slot: backup.slot ?? slotNameOf(backup.server),
     repository: isLocal ? resolve(around.directory, backup.repository) : backup.repository,
     isLocal,
   }
 }
 
-function completeSsh(shared: SshSettings, own: SshSettings | undefined): CompleteSsh {
+function completeSsh({ file, around }: House, own: SshSettings | undefined): CompleteSsh {
+  const shared = file.ssh
+  const here = (path: string | undefined) =>
+    path === undefined ? undefined : resolve(around.directory, path)
+  const password = own?.sudoPassword ?? shared.sudoPassword
   const user = own?.user ?? shared.user
   return {
     user,
     port: own?.port ?? shared.port,
     sudo: own?.sudo ?? shared.sudo ?? (user !== undefined && user !== 'root'),
+    sudoPassword: password === 'ask' ? password : here(password),
+    config: here(own?.config ?? shared.config),
   }
 }

@@ -49,7 +49,7 @@ function replicationWanted(replication: ClusterSettings['replication']): Replica
     connectionLimit,
     walKeepBytes: keep,
     maxSlotWalKeepBytes: slotKeep === 'unlimited' ? undefined : slotKeep,
-    synchronousStandbys: synchronous,
+    synchronousStandbys: synchronous?.standbys,
     archiveDirectory: archive,
   }
 }
@@ -59,6 +59,7 @@ function backupWanted(backup: BackupSettings): BackupWanted {
     name: backup.server,
     host: hostWanted(backup),
     repository: backup.repository,
+    osUser: backup.osUser,
     backupRole: backup.role,
     streamRole: backup.streamRole,
     slot: backup.slot,

@@ -82,6 +82,16 @@ export const ERROR_KINDS = {
     says: 'More than one server of a cluster is a primary.',
     remedy: 'Stop the wrong one and let it follow again with `backstay rejoin`.',
   },
+  NOT_READY: {
+    exitCode: 1,
+    says: 'The servers are not in the state the command needs; nothing was changed.',
+    remedy: 'Put right what the message names, then run the command again.',
+  },
+  UNFINISHED: {
+    exitCode: 1,
+    says: 'A change of roles stopped half-way.',
+    remedy: 'Run the command the message names: it finishes or undoes it.',
+  },
   DRIFT: {
     exitCode: 3,
     says: 'Something on a server contradicts the cluster file and is not for Backstay to change.',

@@ -77,6 +77,11 @@ export interface Host {
   list(path: string): Promise<readonly string[] | undefined>
   /** Free bytes for an ordinary user on the file system that holds `path` (or its nearest existing parent). */
   freeBytes(path: string): Promise<number>
+  /**
+   * Makes a Unix socket of that machine reachable from here and returns the path to connect to, which has the same base name.
+   * Nobody need listen on it yet. Cheap to call again, which also mends a way that was lost.
+   */
+  reachSocket(path: string): Promise<string>
   /** Opens a writer that fills `directory` (made if missing) as `owner`, for clones and restores. */
   openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter>
   close(): Promise<void>

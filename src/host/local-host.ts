@@ -117,6 +117,10 @@ export class LocalHost implements Host {
     return this.#files(`measure free space of "${path}"`, path, () => freeBytes(path))
   }
 
+  async reachSocket(path: string): Promise<string> {
+    return path
+  }
+
   async openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter> {
     const { owner } = await this.#numeric(directory, options)
     return this.#files(`write into "${directory}"`, directory, async () => {

@@ -10,6 +10,8 @@ export interface OsUserWanted {
   readonly configured: string
   /** Taken when the configured user does not exist: only for data that may be lost (the demo), because `nobody` is everybody's. */
   readonly fallback?: 'nobody'
+  /** Whether the configured user is taken even when he does not exist: installing PostgreSQL makes him. */
+  readonly mayBeMissing?: boolean
 }
 
 /**
@@ -20,8 +22,8 @@ export async function decideOsUser(host: Host, wanted: OsUserWanted): Promise<st
   if (host.user !== 'root') return host.user
   const { configured, fallback } = wanted
   if (configured === 'root') throw rootRefused(host)
-  if (await exists(host, configured)) return configured
-  if (fallback !== undefined && (await exists(host, fallback))) return fallback
+  if (wanted.mayBeMissing === true || (await userExists(host, configured))) return configured
+  if (fallback !== undefined && (await userExists(host, fallback))) return fallback
   throw new BackstayError(
     'HOST_PRIVILEGE',
     `PostgreSQL on "${host.name}" is to run as OS user "${configured}", who does not exist`,
@@ -32,7 +34,8 @@ export async function decideOsUser(host: Host, wanted: OsUserWanted): Promise<st
   )
 }
 
-async function exists(host: Host, user: string): Promise<boolean> {
+/** Whether the machine knows an OS user of that name. */
+export async function userExists(host: Host, user: string): Promise<boolean> {
   return (await host.run(['id', '-u', '--', user])).exitCode === 0
 }
 

@@ -1,16 +1,19 @@
 /**
- * Starting, stopping, reloading and promoting a server through pg_ctl, as the OS user it belongs to.
+ * Starting, stopping, reloading and promoting a server through pg_ctl, as the OS user it belongs to. Where systemd runs the
+ * services it starts the server, and is told when it is stopped, so that it neither loses nor revives it.
  */
 import { dirname } from 'node:path/posix'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatDuration } from '../util/duration.ts'
+import { readFence } from './boot-guard.ts'
 import type { CommandResult } from './host.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
 import { findPostmaster, type Postmaster } from './postmaster.ts'
 import { commandError, runChecked } from './run-checked.ts'
 import { logPosition, readLogAfter } from './server-log.ts'
 import { shellCommand } from './shell-quote.ts'
-import { meetsLeftovers, startError } from './start-error.ts'
+import { startByService, stopService } from './postgres-service.ts'
+import { fencedError, meetsLeftovers, startError } from './start-error.ts'
 
 /** pg_ctl waits by itself; it is ended only when it hangs for this much longer. */
 const GRACE_MS = 15_000
@@ -40,7 +43,8 @@ export type StopMode = (typeof STOP_MODES)[number]
 
 /**
  * Starts the server and waits until it accepts connections (or is a standby that never does). A running one is left as it is.
- * @throws PORT_IN_USE with who has it, TIMEOUT while it is still recovering, HOST_COMMAND with what its log says.
+ * @throws PORT_IN_USE with who has it, TIMEOUT while it is still recovering, HOST_COMMAND with what its log says, SPLIT_BRAIN
+ * when it is fenced.
  */
 export async function startServer(
   instance: PostgresInstance,
@@ -49,16 +53,30 @@ export async function startServer(
   const { host, directory } = instance
   const running = await findPostmaster(host, directory)
   if (running !== undefined) return running
+  const fence = await readFence(instance)
+  if (fence !== undefined) throw fencedError(instance, fence)
   await makeLogFile(instance, options.logFile)
   for (let attempt = 1; ; attempt++) {
     const position = await logPosition(host, options.logFile)
-    const result = await pgCtl(instance, startArguments(options), options)
+    const result = await startOnce(instance, options)
     const postmaster = await findPostmaster(host, directory)
     if (result.exitCode === 0 && postmaster !== undefined) return postmaster
     const log = await readLogAfter(instance, options.logFile, position)
     if (attempt < LEFTOVER_TRIES && postmaster === undefined && meetsLeftovers(log)) continue
     throw await startError(instance, { postmaster, result, log, timeoutMs: options.timeoutMs })
   }
+}
+
+/** systemd takes no options for one start only: with them pg_ctl starts the server, as everywhere else. */
+async function startOnce(
+  instance: PostgresInstance,
+  options: StartOptions,
+): Promise<CommandResult> {
+  const { service } = instance
+  if (service === undefined || options.serverOptions !== undefined) {
+    return await pgCtl(instance, startArguments(options), options)
+  }
+  return await startByService(instance.host, service, options)
 }
 
 /** The OS user need not be allowed to make files where the log lies. */
@@ -80,11 +98,18 @@ export async function stopServer(
   instance: PostgresInstance,
   options: WaitOptions & { readonly mode?: StopMode },
 ): Promise<boolean> {
-  const { host, directory, name } = instance
-  if ((await findPostmaster(host, directory)) === undefined) return false
+  const { host, directory, name, service } = instance
+  if ((await findPostmaster(host, directory)) === undefined) {
+    // It may have died a moment ago, and systemd be about to start it again.
+    if (service !== undefined) await stopService(host, service)
+    return false
+  }
   const mode = options.mode ?? 'fast'
   const result = await pgCtl(instance, ['stop', '-m', mode, ...waiting(options)], options)
-  if (result.exitCode === 0) return true
+  if (result.exitCode === 0) {
+    if (service !== undefined) await stopService(host, service)
+    return true
+  }
   const left = await findPostmaster(host, directory)
   if (left === undefined) return true
   if (left.state !== 'stopping') throw commandError(host.name, ['pg_ctl', 'stop'], result)

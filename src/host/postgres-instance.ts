@@ -3,6 +3,7 @@
  */
 import type { PostgresBinaries } from './binaries.ts'
 import type { Host } from './host.ts'
+import type { PostgresService } from './postgres-unit.ts'
 
 /** One data directory on a host, with the programs and the OS user that go with it. */
 export interface PostgresInstance {
@@ -14,4 +15,6 @@ export interface PostgresInstance {
   readonly directory: string
   /** OS user that owns the directory and runs the server (`decideOsUser`). */
   readonly user: string
+  /** How systemd knows it, where that starts servers; left out, pg_ctl starts it. */
+  readonly service?: PostgresService | undefined
 }

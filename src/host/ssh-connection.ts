@@ -43,6 +43,8 @@ export interface SshOptions {
   readonly configFile?: string | undefined
   /** Environment of ssh itself: PATH, HOME, USER, SSH_AUTH_SOCK. */
   readonly environment: Readonly<Record<string, string>>
+  /** Whether the key of a host that is not known yet is taken as it is and remembered; a changed one never is. */
+  readonly acceptsNewHostKey?: boolean
   /** For the way to the host and the login. Default 10 s. */
   readonly connectTimeoutMs?: number
   /** A directory for the control socket's own 0700 directory; short, because socket paths are. Default /tmp. */
@@ -67,12 +69,13 @@ export interface RemoteResult {
 /** An open way to one machine. Must be closed. */
 export class SshConnection implements AsyncDisposable {
   readonly options: SshOptions
-  readonly #directory: string
+  /** Our own directory (0700) for the control socket and forwarded sockets; goes with the connection. */
+  readonly directory: string
   readonly #slots = new Slots(SESSIONS)
 
   private constructor(options: SshOptions, directory: string) {
     this.options = options
-    this.#directory = directory
+    this.directory = directory
   }
 
   /** Prepares a connection; it is made by the first command and again when it was lost. */
@@ -135,6 +138,7 @@ export class SshConnection implements AsyncDisposable {
   /** The command line of ssh up to and with the address; ours wins over the operator's configuration, `extra` over ours. */
   sshCommand(extra: readonly string[] = []): readonly string[] {
     const { configFile, user, port, address, connectTimeoutMs = 10_000 } = this.options
+    const checking = this.options.acceptsNewHostKey === true ? 'accept-new' : 'yes'
     return [
       'ssh',
       ...extra,
@@ -143,7 +147,9 @@ export class SshConnection implements AsyncDisposable {
       ...(port === undefined ? [] : ['-p', String(port)]),
       ...SSH_OPTIONS.flatMap((option) => ['-o', option]),
       '-o',
-      `ControlPath=${this.#directory}/c`,
+      `StrictHostKeyChecking=${checking}`,
+      '-o',
+      `ControlPath=${this.directory}/c`,
       '-o',
       `ConnectTimeout=${Math.max(1, Math.ceil(connectTimeoutMs / 1000))}`,
       '--',
@@ -181,7 +187,7 @@ export class SshConnection implements AsyncDisposable {
       timeoutMs: END_TIMEOUT_MS,
     }
     await runChild(command, options).catch(() => undefined)
-    await rm(this.#directory, { recursive: true, force: true })
+    await rm(this.directory, { recursive: true, force: true })
   }
 
   async #judge(
@@ -229,7 +235,6 @@ export class SshConnection implements AsyncDisposable {
 
 const SSH_OPTIONS = [
   'BatchMode=yes',
-  'StrictHostKeyChecking=yes',
   'ControlMaster=auto',
   'ControlPersist=60',
   'ServerAliveInterval=10',
@@ -239,6 +244,8 @@ const SSH_OPTIONS = [
   'RemoteCommand=none',
   'PermitLocalCommand=no',
   'ClearAllForwardings=yes',
+  'StreamLocalBindUnlink=yes',
+  'StreamLocalBindMask=0177',
   'ForwardAgent=no',
   'ForwardX11=no',
 ] as const

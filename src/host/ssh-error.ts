@@ -26,7 +26,7 @@ const CAUSES: readonly SshCause[] = [
     name: 'host-key-unknown',
     pattern: /host key is known for|Host key verification failed/i,
     says: 'its host key is unknown',
-    hint: `${KEY_HINT}, then connect once by hand (ssh HOST) and accept it.`,
+    hint: `${KEY_HINT}, then connect once by hand (ssh HOST) and accept it, or run the command again with --accept-new-host-keys.`,
   },
   {
     name: 'permission-denied',
@@ -107,10 +107,11 @@ export function sshError(target: SshTarget, stderr: string): BackstayError {
     ...(known === undefined ? [] : [`the known one is in ${known}`]),
   ]
   const reason = [cause.says, ...facts].join(', ')
+  const place = host === address ? '' : ` (${address})`
   const said = shownHostKey !== undefined ? '' : lastLines(stderr.replaceAll('\r', ''), 5)
   return new BackstayError(
     'HOST_UNREACHABLE',
-    `Cannot reach "${host}" by ssh (${address}): ${reason}${said === '' ? '' : `: ${said}`}`,
+    `Cannot reach "${host}" by ssh${place}: ${reason}${said === '' ? '' : `: ${said}`}`,
     {
       hint: cause.hint.replace('HOST', address),
       details: { host, address, cause: cause.name, shownHostKey },

@@ -15,6 +15,7 @@ import type {
 } from './host.ts'
 import { SshConnection, type SshOptions } from './ssh-connection.ts'
 import { SshFiles } from './ssh-files.ts'
+import { forwardSocket } from './ssh-forward.ts'
 import { SshTreeWriter } from './ssh-tree-writer.ts'
 
 const DEFAULT_TIMEOUT_MS = 60_000
@@ -111,6 +112,10 @@ export class SshHost implements Host {
     return this.#translate(`measure free space of "${path}"`, path, () =>
       this.#files.freeBytes(path),
     )
+  }
+
+  async reachSocket(path: string): Promise<string> {
+    return await forwardSocket(this.#connection, path)
   }
 
   async openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter> {

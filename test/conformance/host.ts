@@ -3,6 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { chmodSync } from 'node:fs'
+import { createConnection, createServer } from 'node:net'
+import { basename } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { isBackstayError } from '../../src/errors/backstay-error.ts'
 import type { ErrorCode } from '../../src/errors/codes.ts'
@@ -307,6 +310,34 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
         await host.writeFile(at('timed'), 'x')
         await host.run(['touch', '-d', '@1700000000', at('timed')])
         assert.equal((await host.inspect(at('timed')))?.modifiedAtMs, 1_700_000_000_000)
+      })
+    })
+
+    describe('sockets', () => {
+      // Drivers are tested on this machine: what listens here is what the host has.
+      const ask = async (path: string): Promise<string> => {
+        const { promise, resolve, reject } = Promise.withResolvers<string>()
+        const socket = createConnection({ path })
+        socket.on('data', (chunk: Buffer) => resolve(chunk.toString()))
+        socket.on('error', reject)
+        socket.on('close', () => reject(new Error('it said nothing')))
+        return await promise.finally(() => socket.destroy())
+      }
+
+      test('a Unix socket of the host is reached, also one that is made only later', async () => {
+        const path = at('.s.PGSQL.5432')
+        const reached = await host.reachSocket(path)
+        assert.equal(basename(reached), '.s.PGSQL.5432')
+        await assert.rejects(ask(reached))
+        const server = createServer((socket) => socket.end('hello'))
+        await new Promise<void>((resolve) => server.listen(path, resolve))
+        chmodSync(path, 0o777)
+        try {
+          assert.equal(await host.reachSocket(path), reached)
+          assert.equal(await ask(reached), 'hello')
+        } finally {
+          await new Promise((resolve) => server.close(resolve))
+        }
       })
     })
 

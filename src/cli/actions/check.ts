@@ -7,14 +7,14 @@ import { nagiosLine, worstStatus } from '../../cluster/checks/nagios.ts'
 import type { OPTIONS } from '../commands/check.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import type { Colour } from '../output/colour.ts'
-import { backupStatusProvider } from '../session/backup-status.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
+import { sessionBackupStatus } from '../session/remote-backup-status.ts'
 
 /** @throws CONFIG_MISSING, CONFIG_INVALID */
 export async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   await using session = await openClusterSession(context)
   const { wanted, cluster } = session
-  const findings = await checkCluster(cluster, backupStatusProvider(wanted, context.clock))
+  const findings = await checkCluster(cluster, sessionBackupStatus(session, context.clock))
   const status = worstStatus(findings)
   const data = { cluster: wanted.name, status, findings }
   if (context.options.nagios) {

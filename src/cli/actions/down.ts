@@ -3,11 +3,14 @@
  */
 import { destroyCluster } from '../../cluster/destroy.ts'
 import { takeDown } from '../../cluster/down.ts'
+import type { Problem } from '../../cluster/plan/problem.ts'
+import { stopBackupService, tryStopBackupService } from '../../cluster/service/stop-service.ts'
 import type { OPTIONS } from '../commands/down.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { askYes } from './ask-yes.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
 
 type Context = CommandContext<typeof OPTIONS>
 
@@ -16,10 +19,20 @@ export async function run(context: Context): Promise<CommandResult> {
   const report = reportSteps(context.output.tasks)
   await using session = await openClusterSession(context, { report })
   if (context.options.destroy) return await destroy(context, session)
-  const { stopped, problems } = await takeDown(session.cluster)
+  const { cluster } = session
+  const silent: Problem[] = []
+  const down = await takeDown(cluster, {
+    stopReceiver: async () => void silent.push(...(await tryStopBackupService(cluster))),
+  })
+  const { stopped } = down
+  const problems = [...down.problems, ...silent]
   return {
     data: { cluster: session.wanted.name, stopped, problems },
-    text: () => (stopped.length === 0 ? 'nothing runs' : `Stopped ${stopped.join(', ')}`),
+    text: () =>
+      [
+        ...problemLines(problems, context.output.colour),
+        stopped.length === 0 ? 'nothing runs' : `Stopped ${stopped.join(', ')}`,
+      ].join('\n'),
     exitCode: problems.length === 0 ? 0 : 3,
   }
 }
@@ -31,7 +44,10 @@ async function destroy(
   const { name } = session.wanted
   const isConfirmed =
     context.options.yes || (await askYes(context, `Remove all data of cluster "${name}" for good?`))
-  const { removed, kept } = await destroyCluster(session.cluster, { isConfirmed })
+  const { removed, kept } = await destroyCluster(session.cluster, {
+    isConfirmed,
+    stopReceiver: async () => stopBackupService(session.cluster),
+  })
   return {
     data: { cluster: name, removed, kept },
     text: () =>

@@ -4,8 +4,8 @@
 import { clusterStatus, type ClusterStatus } from '../../cluster/status.ts'
 import type { OPTIONS } from '../commands/status.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
-import { backupStatusProvider } from '../session/backup-status.ts'
 import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
+import { sessionBackupStatus } from '../session/remote-backup-status.ts'
 import { renderStatus } from '../text/cluster-status.ts'
 
 type Context = CommandContext<typeof OPTIONS>
@@ -20,8 +20,8 @@ export async function run(context: Context): Promise<CommandResult> {
   return resultOf(context, await look(context, session))
 }
 
-async function look(context: Context, { wanted, cluster }: ClusterSession): Promise<ClusterStatus> {
-  return await clusterStatus(cluster, backupStatusProvider(wanted, context.clock))
+async function look(context: Context, session: ClusterSession): Promise<ClusterStatus> {
+  return await clusterStatus(session.cluster, sessionBackupStatus(session, context.clock))
 }
 
 /** Until the operator ends it, which is thrown. */

@@ -29,5 +29,6 @@ export default defineCommand({
     'backstay backup --full --label weekly',
     'backstay backup --from db2',
   ],
+  runsOn: 'backup server',
   load: () => import('../actions/backup.ts'),
 })

@@ -9,5 +9,6 @@ export default defineCommand({
   options: WAL_PLACE_OPTIONS,
   exits: ['REPOSITORY_MISSING', 'REPOSITORY_DAMAGED'],
   examples: ['backstay backups', 'backstay backups --json | jq -r .backups[0].id'],
+  runsOn: 'backup server',
   load: () => import('../actions/backups.ts'),
 })

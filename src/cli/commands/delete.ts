@@ -19,5 +19,6 @@ export default defineCommand({
   arguments: ARGUMENTS,
   exits: ['BACKUP_MISSING', 'BACKUP_NEEDED', 'REPOSITORY_LOCKED', 'NEEDS_CONFIRMATION'],
   examples: ['backstay delete 20261122T084545 --yes'],
+  runsOn: 'backup server',
   load: () => import('../actions/delete.ts'),
 })

@@ -28,5 +28,6 @@ export default defineCommand({
   options: OPTIONS,
   exits: ['REPOSITORY_LOCKED', 'REPOSITORY_DAMAGED'],
   examples: ['backstay expire --dry-run', 'backstay expire --window 14d --minimum 2'],
+  runsOn: 'backup server',
   load: () => import('../actions/expire.ts'),
 })

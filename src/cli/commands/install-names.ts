@@ -16,7 +16,8 @@ export default defineCommand({
   summary: 'Put barman, barman-wal-archive and barman-wal-restore into a directory of the PATH',
   description:
     'Writes three small programs into the directory: barman, barman-wal-archive and barman-wal-restore. They start Backstay ' +
-    'with the Node.js that runs now, so that they also work in cron and over ssh.',
+    'with the Node.js that runs now, so that they also work in cron and over ssh. `backstay barman …` is the same as the first ' +
+    'of them without installing it.',
   options: OPTIONS,
   arguments: ARGUMENTS,
   exits: ['DIRECTORY_FOREIGN', 'HOST_PRIVILEGE'],

@@ -30,5 +30,6 @@ export default defineCommand({
     'backstay keep latest --reason "before the migration"',
     'backstay keep 20261122T084545 --release',
   ],
+  runsOn: 'backup server',
   load: () => import('../actions/keep.ts'),
 })

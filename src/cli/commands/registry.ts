@@ -26,6 +26,7 @@ export interface Registry {
 export const REGISTRY: Registry = {
   groups: {
     config: 'Look at the cluster file',
+    import: 'Bring in what another program has kept',
     wal: 'Receive, store and fetch WAL',
   },
   sections: [
@@ -34,6 +35,7 @@ export const REGISTRY: Registry = {
       commands: {
         demo: () => import('./demo.ts'),
         init: () => import('./init.ts'),
+        adopt: () => import('./adopt.ts'),
       },
     },
     {
@@ -44,6 +46,9 @@ export const REGISTRY: Registry = {
         status: () => import('./status.ts'),
         verify: () => import('./verify.ts'),
         check: () => import('./check.ts'),
+        switchover: () => import('./switchover.ts'),
+        failover: () => import('./failover.ts'),
+        rejoin: () => import('./rejoin.ts'),
         reclone: () => import('./reclone.ts'),
         down: () => import('./down.ts'),
       },
@@ -67,12 +72,14 @@ export const REGISTRY: Registry = {
         delete: () => import('./delete.ts'),
         expire: () => import('./expire.ts'),
         'verify-backup': () => import('./verify-backup.ts'),
+        'import barman': () => import('./import-barman.ts'),
       },
     },
     {
       title: 'Backup server',
       commands: {
         serve: () => import('./serve.ts'),
+        'backup-status': () => import('./backup-status.ts'),
         'wal receive': () => import('./wal-receive.ts'),
         'wal switch': () => import('./wal-switch.ts'),
         'wal push': () => import('./wal-push.ts'),

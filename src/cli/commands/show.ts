@@ -15,5 +15,6 @@ export default defineCommand({
   arguments: ARGUMENTS,
   exits: ['BACKUP_MISSING', 'REPOSITORY_MISSING'],
   examples: ['backstay show latest', 'backstay show 20261122T084545 --json'],
+  runsOn: 'backup server',
   load: () => import('../actions/show.ts'),
 })

@@ -41,5 +41,6 @@ export default defineCommand({
     'backstay verify-backup --sample 10',
     'backstay verify-backup --since 7d',
   ],
+  runsOn: 'backup server',
   load: () => import('../actions/verify-backup.ts'),
 })

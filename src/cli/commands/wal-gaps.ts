@@ -10,5 +10,6 @@ export default defineCommand({
     'Ends with 3 when there is a gap: no backup before it can be rolled forward across it.',
   options: WAL_PLACE_OPTIONS,
   exits: ['REPOSITORY_MISSING', 'CHECK_FAILED'],
+  runsOn: 'backup server',
   load: () => import('../actions/wal-gaps.ts'),
 })

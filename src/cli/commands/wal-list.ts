@@ -8,5 +8,6 @@ export default defineCommand({
   summary: 'Show which WAL is held, as ranges of each timeline',
   options: WAL_PLACE_OPTIONS,
   exits: ['REPOSITORY_MISSING'],
+  runsOn: 'backup server',
   load: () => import('../actions/wal-list.ts'),
 })

@@ -18,5 +18,6 @@ export default defineCommand({
   needs: { config: true },
   options: OPTIONS,
   exits: ['WAL_UNAVAILABLE', 'POSTGRES_UNREACHABLE'],
+  runsOn: 'backup server',
   load: () => import('../actions/wal-switch.ts'),
 })

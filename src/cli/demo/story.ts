@@ -84,7 +84,8 @@ export async function takeFirstBackup(stage: DemoStage, signal: AbortSignal): Pr
 /** Writes a row after the backup: only WAL can bring it back. */
 export async function writeRow({ cluster }: DemoStage): Promise<DemoRow> {
   const token = randomUUID()
-  await using sql = await SqlClient.connect(adminConnection(cluster, firstServer(cluster)))
+  const primary = await primaryServer(cluster)
+  await using sql = await SqlClient.connect(adminConnection(cluster, primary))
   await sql.query('CREATE TABLE IF NOT EXISTS demo (token uuid PRIMARY KEY, said text NOT NULL)')
   await sql.query('INSERT INTO demo VALUES ($1, $2)', [token, 'written after the backup'])
   const { lsn } = await sql.one<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn')
@@ -170,6 +171,12 @@ async function isStreaming(stage: DemoStage, startedAtMs: number): Promise<boole
 async function receiverOf({ cluster }: DemoStage): ReturnType<typeof readReceiverStatus> {
   const repository = cluster.wanted.backup?.repository ?? ''
   return await readReceiverStatus(join(repository, cluster.wanted.name, 'spool'))
+}
+
+/** A demo that goes on may have been switched over since it was built. */
+async function primaryServer(cluster: ClusterContext): Promise<ServerWanted> {
+  const note = await cluster.state.readLeader()
+  return cluster.wanted.servers.find(({ name }) => name === note?.server) ?? firstServer(cluster)
 }
 
 function firstServer({ wanted }: ClusterContext): ServerWanted {

@@ -2,7 +2,7 @@
  * The backup server's part of `status` and `check`: read from the repository and the receiver's published status.
  */
 import type { BackupStatus, BackupStatusProvider } from '../../cluster/status.ts'
-import type { ClusterWanted } from '../../cluster/wanted.ts'
+import type { BackupWanted, ClusterWanted } from '../../cluster/wanted.ts'
 import { isBackstayError } from '../../errors/backstay-error.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
@@ -22,19 +22,23 @@ export function backupStatusProvider(
 ): BackupStatusProvider | undefined {
   const { backup } = wanted
   if (backup === undefined || !backup.host.local) return undefined
-  return {
-    backupStatus: async () => {
-      const store = openStore({ kind: 'disk', directory: backup.repository })
-      try {
-        const repository = await openCluster(store, wanted.name, clock)
-        return await readStatus(backup.name, repository)
-      } catch (error) {
-        if (!isBackstayError(error)) throw error
-        const isNew = error.code === 'REPOSITORY_MISSING'
-        const problem = isNew ? 'the repository is not there yet' : error.message
-        return { ...NOTHING_YET, server: backup.name, problems: [problem] }
-      }
-    },
+  return { backupStatus: async () => readBackupStatus(wanted, backup, clock) }
+}
+
+/** The status of a repository on this machine. Its failure is one of the problems told. */
+export async function readBackupStatus(
+  { name }: ClusterWanted,
+  backup: BackupWanted,
+  clock: Clock,
+): Promise<BackupStatus> {
+  const store = openStore({ kind: 'disk', directory: backup.repository })
+  try {
+    return await readStatus(backup.name, await openCluster(store, name, clock))
+  } catch (error) {
+    if (!isBackstayError(error)) throw error
+    const isNew = error.code === 'REPOSITORY_MISSING'
+    const problem = isNew ? 'the repository is not there yet' : error.message
+    return { ...NOTHING_YET, server: backup.name, problems: [problem] }
   }
 }
 

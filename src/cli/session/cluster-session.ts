@@ -1,14 +1,19 @@
 /**
  * From the command line to a cluster: the cluster file, the hosts it names and the context every cluster operation is given.
  */
-import { BackstayError } from '../../errors/backstay-error.ts'
+import { readFile } from 'node:fs/promises'
 import { type ClusterContext, type ClusterOptions, clusterContext } from '../../cluster/context.ts'
+import type { ServiceSource } from '../../cluster/service/service-source.ts'
 import type { ClusterWanted, HostWanted } from '../../cluster/wanted.ts'
 import { embeddedDirectories } from '../../host/embedded-postgres.ts'
 import type { Host } from '../../host/host.ts'
 import { LocalHost } from '../../host/local-host.ts'
+import { systemdUnit } from '../../service/systemd-unit.ts'
 import type { CommandContext } from '../context.ts'
 import { packageFile } from '../version.ts'
+import { ownPackage } from './own-package.ts'
+import { RemoteHosts } from './remote-hosts.ts'
+import { NO_QUESTIONS, terminalQuestions } from './terminal-questions.ts'
 
 /** One command's hold on a cluster. Disposing closes its hosts. */
 export interface ClusterSession extends AsyncDisposable {
@@ -24,23 +29,27 @@ export type SessionOptions = Pick<ClusterOptions, 'report' | 'osUserFallback'>
 /** Where embedded PostgreSQL is copied when the OS user that runs it cannot reach the checkout. */
 const EMBEDDED_COPIES = '/var/tmp/backstay-postgres'
 
+/** What a session needs of a command. Without the rest it works on this machine and on hosts that ask nothing. */
+export type SessionContext = Pick<
+  CommandContext,
+  'config' | 'clock' | 'signal' | 'workingDirectory'
+> &
+  Partial<Pick<CommandContext, 'environment' | 'acceptsNewHostKeys' | 'stdin' | 'stdout'>>
+
 /** Reads the cluster file and makes the session. @throws CONFIG_MISSING, CONFIG_INVALID */
 export async function openClusterSession(
-  context: Pick<CommandContext, 'config' | 'clock' | 'signal' | 'workingDirectory'>,
+  context: SessionContext,
   options: SessionOptions = {},
 ): Promise<ClusterSession> {
-  const { wanted } = await context.config()
+  const { wanted, path } = await context.config()
   const home = new LocalHost('localhost')
-  const hosts: Host[] = [home]
-  const openHost = async (host: HostWanted): Promise<Host> => {
-    const opened = await open(host, home)
-    hosts.push(opened)
-    return opened
-  }
+  const remote = remoteHosts(context)
   const cluster = clusterContext({
     wanted,
     home,
-    openHost,
+    openHost: async (host: HostWanted): Promise<Host> =>
+      host.local ? home : await remote.open(host),
+    service: async () => serviceSource(path),
     clock: context.clock,
     signal: context.signal,
     embedded: {
@@ -54,16 +63,26 @@ export async function openClusterSession(
     cluster,
     home,
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(hosts.map((host) => host.close()))
+      await remote[Symbol.asyncDispose]()
+      await home.close()
     },
   }
 }
 
-async function open(host: HostWanted, home: Host): Promise<Host> {
-  if (host.local) return home
-  throw new BackstayError(
-    'HOST_UNREACHABLE',
-    `Cannot reach host "${host.address}": this version of Backstay works on the machine it runs on`,
-    { hint: 'Use 127.0.0.1 as the host of servers on this machine.' },
-  )
+function remoteHosts(context: SessionContext): RemoteHosts {
+  const { environment = {}, acceptsNewHostKeys = false, stdin, stdout, signal, clock } = context
+  const asking =
+    stdin === undefined || stdout === undefined
+      ? NO_QUESTIONS
+      : terminalQuestions({ stdin, stdout, signal })
+  return new RemoteHosts({ environment, acceptsNewHostKeys, asking, clock })
+}
+
+async function serviceSource(clusterFile: string): Promise<ServiceSource> {
+  return {
+    ...ownPackage(),
+    clusterFile: await readFile(clusterFile, 'utf8'),
+    unitText: ({ command, configFile, user, repository }) =>
+      systemdUnit({ command, configFile, user, writablePaths: [repository] }),
+  }
 }

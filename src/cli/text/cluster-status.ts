@@ -24,15 +24,29 @@ export function renderStatus(status: ClusterStatus, look: StatusLook): string {
     status.systemIdentifier === undefined ? '' : `  system identifier ${status.systemIdentifier}`
   return [
     `Cluster ${status.cluster}: ${mark}${identity}\n`,
+    ...(status.unfinished === undefined ? [] : [`${colour.bad(status.unfinished)}\n`]),
+    ...(status.undecided === undefined ? [] : [`${colour.bad(status.undecided)}\n`]),
     `${status.takeover}\n`,
+    ...(status.wayBack === undefined ? [] : [`${status.wayBack}\n`]),
     '\n',
     renderTable(SERVER_COLUMNS, status.servers, columns),
     ...status.servers.flatMap(({ name, reason }) =>
       reason === undefined ? [] : [`  ${name}: ${reason}\n`],
     ),
+    ...roleLines(status),
     ...slotLines(status.otherSlots),
     ...backupLines(status.backup),
   ].join('')
+}
+
+/** What is found wins over the file, and that is said. */
+function roleLines({ primary, servers }: ClusterStatus): string[] {
+  const first = servers.find(({ wantedRole }) => wantedRole === 'primary')?.name
+  return primary === undefined || first === primary
+    ? []
+    : [
+        `  ${primary} is the primary since roles were changed; the cluster file says what was built first\n`,
+      ]
 }
 
 const SERVER_COLUMNS: readonly Column<ServerStatus>[] = [

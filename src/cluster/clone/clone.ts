@@ -11,6 +11,7 @@ import { CLONE_MARK_NAME } from '../names.ts'
 import type { ServerWanted } from '../wanted.ts'
 import { removeUnfinishedClone } from './clone-mark.ts'
 import { CloneSink } from './clone-sink.ts'
+import { checkReachesPrimary } from './reach-primary.ts'
 import { writeStandbyFiles } from './standby-files.ts'
 
 const PROGRESS_INTERVAL_MS = 250
@@ -29,6 +30,7 @@ export interface CloneOrder {
 export async function cloneStandby(context: ClusterContext, order: CloneOrder): Promise<void> {
   const { server } = order
   const { host } = await context.machineOf(server)
+  await checkReachesPrimary(context, order)
   const isUnfinished = ((await host.list(server.directory)) ?? []).includes(CLONE_MARK_NAME)
   if (isUnfinished) await removeUnfinishedClone(host, server.directory)
   await context.crashPoint('clone.begun')
@@ -45,6 +47,7 @@ async function fill(context: ClusterContext, order: CloneOrder): Promise<void> {
   const { wanted, signal, clock } = context
   const { server, primary } = order
   const { host, osUser: owner } = await context.machineOf(server)
+  await context.reach(primary)
   await using connection = await ReplicationConnection.connect(
     roleConnection(context, primary, wanted.replication.role),
   )

@@ -26,6 +26,8 @@ export interface StandbyPlace {
   readonly owner: string
   /** What the primary runs with; the standby may not have less. */
   readonly parameters: ControlParameters
+  /** Where the directory lies while it is worked on; in its own place when left out. */
+  readonly directory?: string
 }
 
 /** Writes the files. Where the primary keeps its configuration elsewhere the directory gets files of its own. */
@@ -35,7 +37,8 @@ export async function writeStandbyFiles(
   place: StandbyPlace,
 ): Promise<void> {
   const { server, primary, owner } = place
-  const inDirectory = (name: string): string => posix.join(server.directory, name)
+  const there = { ...server, directory: place.directory ?? server.directory }
+  const inDirectory = (name: string): string => posix.join(there.directory, name)
   const main = inDirectory('postgresql.conf')
   const write = async (path: string, content: string): Promise<void> =>
     host.writeFile(path, content, { mode: 0o600, owner })
@@ -53,8 +56,8 @@ export async function writeStandbyFiles(
   )
   await edit(inDirectory('pg_ident.conf'), (text) => text)
   await edit(inDirectory('postgresql.auto.conf'), withoutStandbySettings)
-  await write(standbyFilePath(wanted, server, main), standbyFileWanted(wanted, server, primary))
-  const signal = signalFilePath(wanted, server)
+  await write(standbyFilePath(wanted, there, main), standbyFileWanted(wanted, server, primary))
+  const signal = signalFilePath(wanted, there)
   if (signal !== undefined) await write(signal, '')
 }
 

@@ -1,39 +1,40 @@
 /**
- * How Backstay reaches a server: as superuser through the Unix socket on its own machine, over TCP elsewhere.
+ * How Backstay reaches a server: through its Unix socket, which of another machine comes here by ssh (`ClusterContext.reach`).
+ * Roles of servers on this machine come over TCP, as standbys and the backup server do.
  */
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
-import type { ClusterContext } from '../context.ts'
-import type { RunningFound } from '../found.ts'
+import type { ClusterContext, Listening } from '../context.ts'
 import type { ServerWanted } from '../wanted.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 
-/** Where a server listens; what runs may differ from what is wanted. */
-export type Listening = Pick<RunningFound, 'port' | 'socketDirectory'>
-
-/** The superuser's way in. */
+/** The superuser's way in. A server on another machine must have been reached, otherwise it is asked over TCP. */
 export function adminConnection(
   context: ClusterContext,
   server: ServerWanted,
   listening?: Listening,
 ): ConnectionOptions {
-  const socket = listening?.socketDirectory ?? server.socketDirectory
   return {
-    host: server.host.local ? socket : server.address,
+    host: context.socketDirectoryOf(server, listening) ?? fallbackOf(server),
     port: listening?.port ?? server.port,
     user: context.wanted.postgres.superuser,
     ...common(context),
   }
 }
 
-/** A role's way in over TCP, as standbys and the backup server come. */
+function fallbackOf(server: ServerWanted): string {
+  return server.host.local ? server.socketDirectory : server.address
+}
+
+/** A role's way in: over TCP to a server on this machine, through ssh to the socket of another. */
 export function roleConnection(
   context: ClusterContext,
   server: ServerWanted,
   role: string,
 ): ConnectionOptions {
-  return { host: server.address, port: server.port, user: role, ...common(context) }
+  const socket = server.host.local ? undefined : context.socketDirectoryOf(server)
+  return { host: socket ?? server.address, port: server.port, user: role, ...common(context) }
 }
 
 /**
@@ -44,6 +45,7 @@ export async function openAdminSql(
   context: ClusterContext,
   server: ServerWanted,
 ): Promise<SqlClient> {
+  await context.reach(server)
   const sql = await SqlClient.connect(adminConnection(context, server))
   await sql.query("SET synchronous_commit = local; SET lock_timeout = '30s'")
   return sql

@@ -29,12 +29,14 @@ export async function lookFiles(
   const { wanted } = context
   const mainPath = pathOf(sql, 'config_file') ?? posix.join(server.directory, 'postgresql.conf')
   const hbaPath = pathOf(sql, 'hba_file') ?? posix.join(server.directory, 'pg_hba.conf')
-  const [main, settings, hba, standby, autoConf] = await Promise.all([
+  const [main, settings, hba, standby, autoConf, passfile, missing] = await Promise.all([
     readIfAny(host, mainPath),
     readIfAny(host, managedConfPath(mainPath)),
     readIfAny(host, hbaPath),
     readIfAny(host, standbyFilePath(wanted, server, mainPath)),
     readIfAny(host, posix.join(server.directory, 'postgresql.auto.conf')),
+    lookPassfile(context, machine, server),
+    missingDirectories(wanted, host, server),
   ])
   return {
     mainPath,
@@ -46,8 +48,8 @@ export async function lookFiles(
     standby: standby.text,
     standbyModifiedAtMs: standby.modifiedAtMs,
     modifiedAtMs: Math.max(main.modifiedAtMs, settings.modifiedAtMs, hba.modifiedAtMs),
-    passfile: await lookPassfile(context, machine, server),
-    missingDirectories: await missingDirectories(wanted, host, server),
+    passfile,
+    missingDirectories: missing,
   }
 }
 

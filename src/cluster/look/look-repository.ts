@@ -17,7 +17,7 @@ export async function lookRepository(
   context: ClusterContext,
 ): Promise<RepositoryFound | undefined> {
   const { backup } = context.wanted
-  if (backup === undefined || !backup.host.local) return undefined
+  if (backup === undefined) return undefined
   try {
     const { host, osUser } = await context.machineOf(backup)
     const info = await host.inspect(backup.repository)

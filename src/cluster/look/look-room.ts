@@ -57,9 +57,11 @@ async function lookSource(
   const leader = findLeader(context.wanted, found)
   if (leader.kind !== 'found' || leader.server.sql === undefined) return undefined
   const primary = leader.server
+  const server = wantedServer(context.wanted, primary.name)
   try {
+    await context.reach(server, primary.running)
     await using sql = await SqlClient.connect({
-      ...adminConnection(context, wantedServer(context.wanted, primary.name), primary.running),
+      ...adminConnection(context, server, primary.running),
       statementTimeoutMs: SIZES_TIMEOUT_MS,
     })
     return { primary, sizes: await lookSizes(sql) }

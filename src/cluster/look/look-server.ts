@@ -21,6 +21,7 @@ import type { ServerWanted } from '../wanted.ts'
 import { adminConnection } from './connect.ts'
 import { lookDirectory } from './look-directory.ts'
 import { lookFiles } from './look-files.ts'
+import { lookMachineId, lookPackageManager, lookService } from './look-services.ts'
 import { lookSql, type RolesAsked } from './look-sql.ts'
 
 /** A plan waits this long for a server to finish starting or stopping, and otherwise takes it as it is. */
@@ -81,27 +82,62 @@ async function lookMachine(
   machine: Machine,
   place: { readonly server: ServerWanted; readonly asked: ServerAsked },
 ): Promise<ServerFound> {
-  const { server, asked } = place
-  const directory = await lookDirectory(context, machine.host, server)
-  const running = await lookRunning(context, machine, { server, directory, asked })
-  const answer =
-    running === undefined || directory.state !== 'data'
-      ? {}
-      : await askSql(context, server, { running, asked, control: directory.control })
+  const { server } = place
+  // Over ssh every look is a round trip: what does not need the other's answer is asked at the same time.
+  const [ofMachine, ofServer, asides] = await Promise.all([
+    lookAround(context, machine, place),
+    lookProcess(context, machine, place),
+    context.state.readAsides(server.name),
+  ])
+  const { sql } = ofServer
+  const [portTakenBy, files] = await Promise.all([
+    lookPort(machine, server, ofServer.running),
+    lookFiles(context, machine, { server, sql }),
+  ])
   return {
     name: server.name,
     hostError: undefined,
     osUser: machine.osUser,
-    binaries: asked.forPlan ? await lookBinaries(context, server) : UNKNOWN.binaries,
-    directory,
-    running,
-    portTakenBy: await lookPort(machine, server, running),
-    files: await lookFiles(context, machine, { server, sql: answer.sql }),
-    sql: answer.sql,
-    sqlError: answer.sqlError,
+    ...ofMachine,
+    ...ofServer,
+    portTakenBy,
+    files,
     room: undefined,
-    asides: await context.state.readAsides(server.name),
+    asides,
   }
+}
+
+/** What belongs to the machine whether or not a server is there. */
+async function lookAround(
+  context: ClusterContext,
+  machine: Machine,
+  place: { readonly server: ServerWanted; readonly asked: ServerAsked },
+): Promise<Pick<ServerFound, 'machineId' | 'packageManager' | 'service' | 'binaries'>> {
+  const { server, asked } = place
+  const [machineId, service, binaries] = await Promise.all([
+    lookMachineId(machine.host, server),
+    asked.forPlan ? lookService(context, machine, server) : undefined,
+    asked.forPlan ? lookBinaries(context, server) : UNKNOWN.binaries,
+  ])
+  const packageManager = await lookPackageManager(context, machine, { server, binaries })
+  return { machineId, packageManager, service, binaries }
+}
+
+/** The directory, the postmaster in it, and what that answers. */
+async function lookProcess(
+  context: ClusterContext,
+  machine: Machine,
+  place: { readonly server: ServerWanted; readonly asked: ServerAsked },
+): Promise<Pick<ServerFound, 'directory' | 'running' | 'sql' | 'sqlError'>> {
+  const { server, asked } = place
+  const directory = await lookDirectory(context, machine.host, server)
+  const running = await lookRunning(context, machine, { server, directory, asked })
+  if (running === undefined || directory.state !== 'data') {
+    return { directory, running, sql: undefined, sqlError: undefined }
+  }
+  const { control } = directory
+  const { sql, sqlError } = await askSql(context, server, { running, asked, control })
+  return { directory, running, sql, sqlError }
 }
 
 async function lookBinaries(
@@ -163,8 +199,9 @@ async function askSql(
     readonly control: ControlFile
   },
 ): Promise<{ sql?: SqlFound; sqlError?: FoundError }> {
-  const connection = adminConnection(context, server, place.running)
   try {
+    await context.reach(server, place.running)
+    const connection = adminConnection(context, server, place.running)
     await using sql = await SqlClient.connect({
       ...connection,
       statementTimeoutMs: STATEMENT_TIMEOUT_MS,

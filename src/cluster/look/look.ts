@@ -4,6 +4,7 @@
 import type { ClusterContext } from '../context.ts'
 import type { ClusterFound } from '../found.ts'
 import { functionsOf, rolesWanted } from '../plan/roles.ts'
+import { lookBackupHost } from './look-backup-host.ts'
 import { lookRepository } from './look-repository.ts'
 import { lookServer } from './look-server.ts'
 import { withRoom } from './look-room.ts'
@@ -26,6 +27,8 @@ export async function lookCluster(
     ...rolesWanted(wanted).map((role) => role.name),
   ])
   const asked = { roles: rolesAsked(context, passwords), forPlan: options.forPlan }
+  const backupHost = options.forPlan ? lookBackupHost(context) : undefined
+  backupHost?.catch(() => undefined)
   const servers = await Promise.all(
     wanted.servers.map(async (server) => lookServer(context, server, asked)),
   )
@@ -35,6 +38,7 @@ export async function lookCluster(
     passwordRoles: [...passwords.keys()],
     servers,
     repository: options.forPlan ? await lookRepository(context) : undefined,
+    backupHost: options.forPlan ? await backupHost : undefined,
   }
   return options.forPlan ? await withRoom(context, found) : found
 }

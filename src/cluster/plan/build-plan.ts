@@ -11,6 +11,7 @@ import { settingsWanted } from './settings.ts'
 import { slotStep } from './slot-plan.ts'
 import { slotsWanted } from './slots.ts'
 import { step } from './step.ts'
+import { unitSteps } from './unit-plan.ts'
 
 /** Plans it: every step until it takes connections and has its roles and slots. */
 export function planBuild(
@@ -42,6 +43,7 @@ export function planBuild(
         },
       ),
       passfileStep(server, 'missing'),
+      ...unitSteps(wanted, server, found),
       step(server.name, { action: 'start' }, { title: 'start PostgreSQL', reason: 'it is new' }),
       ...roleSteps(wanted, server.name, []),
       ...slotsWanted(wanted, server.name).map((slot) => slotStep(server.name, slot, undefined)),

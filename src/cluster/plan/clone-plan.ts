@@ -11,6 +11,7 @@ import { blocker, type Problem } from './problem.ts'
 import { directorySteps, passfileStep, type ServerPlan } from './server-plan.ts'
 import { standbyFileWanted } from './standby-settings.ts'
 import { step } from './step.ts'
+import { unitSteps } from './unit-plan.ts'
 
 /** Plans it, from the clone to the moment it streams. */
 export function planClone(
@@ -36,6 +37,7 @@ export function planClone(
         ],
       },
     ),
+    ...unitSteps(wanted, server, found),
     step(server.name, { action: 'start' }, { title: 'start PostgreSQL', reason: 'it is new' }),
     attachStep(server.name, primary, 'the clone has to follow the primary'),
   ]

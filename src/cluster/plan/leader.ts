@@ -101,10 +101,11 @@ function twoPrimaries(servers: readonly MemberFound[]): readonly Problem[] {
 }
 
 function unreachable(server: ServerFound): Problem {
+  const { code = 'HOST_UNREACHABLE', message = '', hint = '' } = server.hostError ?? {}
   return blocker(server.name, {
-    code: 'HOST_UNREACHABLE',
-    message: `Cannot say who is primary: host of server "${server.name}" does not answer (${server.hostError?.message ?? ''}), and no other server runs as primary`,
-    hint: 'Bring the host back. If it is lost for good, take the server out of the cluster file.',
+    code,
+    message: `Cannot say who is primary: host of server "${server.name}" cannot be looked at (${message}), and no other server runs as primary`,
+    hint: `${hint} If the host is lost for good, take the server out of the cluster file.`,
   })
 }
 

@@ -10,10 +10,13 @@ import { planClone } from './clone-plan.ts'
 import { planPrimary } from './primary-plan.ts'
 import { blocker, type Problem, warning } from './problem.ts'
 import { rolesWanted } from './roles.ts'
-import { isError, serverProblems } from './server-problems.ts'
+import { installSteps } from './install-plan.ts'
+import { planService, planServiceUser } from './backup-host-plan.ts'
+import { isHopeless, serverProblems } from './server-problems.ts'
 import type { ServerPlan } from './server-plan.ts'
 import { slotProblems } from './slots.ts'
 import { planStandby } from './standby-plan.ts'
+import { addressProblems } from './address-problems.ts'
 import { planTidying } from './tidy-plan.ts'
 import { planRepository } from './repository-plan.ts'
 import { type Step, step } from './step.ts'
@@ -29,7 +32,11 @@ export interface Plan {
 
 /** Plans. Two calls with the same arguments give the same plan. */
 export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
-  const early = [...slotProblems(wanted), ...inspectionProblems(wanted, found)]
+  const early = [
+    ...slotProblems(wanted),
+    ...addressProblems(wanted),
+    ...inspectionProblems(wanted, found),
+  ]
   const leader = findLeader(wanted, found)
   if (leader.kind === 'undecided') {
     return { steps: [], problems: [...early, ...leader.problems], primary: undefined }
@@ -37,11 +44,14 @@ export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
   const primary = primaryOf(wanted, leader)
   const parts = [
     planPasswords(wanted, found),
+    { steps: installSteps(wanted, found.servers), problems: [] },
+    planServiceUser(wanted, found.backupHost),
     planRepository(wanted, found),
     ...planServers(wanted, found, { leader, primary }),
     ...found.servers.map((server) =>
       planTidying(wantedServer(wanted, server.name), { found: server, primary }),
     ),
+    planService(wanted, found.backupHost),
   ]
   const problems = [...early, ...parts.flatMap((part) => part.problems)]
   const isBlocked = problems.some((problem) => problem.severity === 'error')
@@ -165,7 +175,7 @@ function planOther(
     return planStandby(wanted, wish, { found: server, primary })
   }
   const { state } = server.directory
-  if (state === 'data' || state === 'foreign' || state === 'unknown' || isError(server.binaries)) {
+  if (state === 'data' || state === 'foreign' || state === 'unknown' || isHopeless(server)) {
     return { steps: [], problems: [] }
   }
   // A stopped primary shows its roles and slots only once it runs: the clone is planned in the next round.

@@ -17,6 +17,7 @@ import {
 import { settingsWanted, synchronousWanted } from './settings.ts'
 import { planSlot } from './slot-plan.ts'
 import { slotsWanted } from './slots.ts'
+import { unitSteps } from './unit-plan.ts'
 
 /** Plans it. Without an answer over SQL only files and process are planned: the rest is not known. */
 export function planPrimary(
@@ -35,6 +36,7 @@ export function planPrimary(
       ...directorySteps(found),
       ...passfileSteps(server, found),
       ...configuration.steps,
+      ...unitSteps(wanted, server, found),
       ...effectSteps(found, configuration),
       ...sql.steps,
     ],

@@ -16,9 +16,41 @@ export function serverProblems(
 ): readonly Problem[] {
   const wish = wanted.servers.find((candidate) => candidate.name === server.name) as ServerWanted
   return [
-    ...(isError(server.binaries) ? [problemOf(server.name, server.binaries)] : []),
+    ...(isHopeless(server) ? [problemOf(server.name, server.binaries)] : []),
+    ...machineProblems(wanted, found, server),
     ...directoryProblems(wanted, found, server),
     ...portProblems(wish, server),
+  ]
+}
+
+/** Whether the programs are missing and nothing can install them. */
+export function isHopeless(
+  server: ServerFound,
+): server is ServerFound & { readonly binaries: FoundError } {
+  return isError(server.binaries) && server.packageManager === undefined
+}
+
+/** Two names for one machine: what looks like two servers would be one in one place. */
+function machineProblems(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  server: ServerFound,
+): readonly Problem[] {
+  if (server.machineId === undefined) return []
+  const index = found.servers.indexOf(server)
+  const wish = wanted.servers[index] as ServerWanted
+  const twin = wanted.servers.slice(0, index).find((other, at) => {
+    const isSame = found.servers[at]?.machineId === server.machineId
+    const isPlaced = other.port === wish.port || other.directory === wish.directory
+    return isSame && isPlaced && other.host.address !== wish.host.address
+  })
+  if (twin === undefined) return []
+  return [
+    blocker(server.name, {
+      code: 'DIRECTORY_FOREIGN',
+      message: `Cannot use host "${wish.host.address}" for server "${server.name}": it is the machine of server "${twin.name}" ("${twin.host.address}") by another name`,
+      hint: 'Correct servers.<name>.host in the cluster file; on one machine every server needs its own port and directory.',
+    }),
   ]
 }
 

@@ -18,6 +18,7 @@ import {
 import { settingsWanted } from './settings.ts'
 import { leftSlotSteps } from './slot-plan.ts'
 import { floorsFor } from './standby-floors.ts'
+import { unitSteps } from './unit-plan.ts'
 
 /** Plans it. */
 export function planStandby(
@@ -43,6 +44,7 @@ export function planStandby(
       ...passfileSteps(server, found),
       ...configuration.steps,
       ...following.steps,
+      ...unitSteps(wanted, server, found),
       ...effectSteps(found, {
         effect,
         reason: configuration.reason || following.reason,

@@ -1,6 +1,7 @@
 /**
  * One thing `up` will do, as data: shown by `plan`, carried out by steps/. Holds no secret.
  */
+import type { PackageManager } from '../../host/packages.ts'
 import type { RoleWanted } from './roles.ts'
 
 /** One line of what changes. */
@@ -15,6 +16,7 @@ export type ManagedFile = 'settings' | 'include' | 'hba' | 'standby'
 /** What is done, with what the doing needs. */
 export type StepAction =
   | { readonly action: 'passwords'; readonly roles: readonly string[] }
+  | { readonly action: 'install'; readonly manager: PackageManager }
   | { readonly action: 'initdb' }
   | { readonly action: 'directory'; readonly path: string }
   /** `fallback` is put back when PostgreSQL refuses the new text. */
@@ -29,6 +31,11 @@ export type StepAction =
   | { readonly action: 'passfile'; readonly path: string }
   | { readonly action: 'repository'; readonly path: string }
   | { readonly action: 'repository-passfile'; readonly path: string }
+  | { readonly action: 'postgres-unit'; readonly unit: string }
+  | { readonly action: 'service-user'; readonly user: string; readonly home: string }
+  | { readonly action: 'service-package'; readonly version: string }
+  | { readonly action: 'service-file'; readonly path: string }
+  | { readonly action: 'service'; readonly unit: string }
   | { readonly action: 'start' | 'restart' | 'reload' | 'stop' }
   | { readonly action: 'role'; readonly role: RoleWanted }
   | { readonly action: 'slot'; readonly slot: string; readonly replaces: boolean }

@@ -2,6 +2,7 @@
  * What an act is given, and what most of them need first.
  */
 import type { PostgresInstance } from '../../host/postgres-instance.ts'
+import { postgresServiceOf } from '../../host/postgres-unit.ts'
 import type { ClusterContext, Machine } from '../context.ts'
 import { wantedServer } from '../plan/plan.ts'
 import type { Step, StepAction } from '../plan/step.ts'
@@ -31,7 +32,9 @@ export async function instanceOf(
   context: ClusterContext,
   server: ServerWanted,
 ): Promise<PostgresInstance> {
-  const { host, osUser } = await context.machineOf(server)
+  const { host, osUser, usesSystemd } = await context.machineOf(server)
   const binaries = await context.binariesOf(server)
-  return { name: server.name, host, binaries, directory: server.directory, user: osUser }
+  const { name, directory } = server
+  const service = usesSystemd ? postgresServiceOf(context.wanted.name, name) : undefined
+  return { name, host, binaries, directory, user: osUser, service }
 }

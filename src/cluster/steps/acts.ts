@@ -17,6 +17,9 @@ import {
   writeSignalFile,
 } from './files.ts'
 import { makeCluster } from './initdb.ts'
+import { installStep } from './install.ts'
+import { makeServiceUser, shipPackage, startService, writeServiceFile } from './backup-host.ts'
+import { writePostgresUnit } from './postgres-unit.ts'
 import { generatePasswords, writePassfile } from './passwords.ts'
 import { makeRepositoryDirectory, writeRepositoryPassfile } from './repository.ts'
 import { setRole } from './roles.ts'
@@ -29,6 +32,7 @@ const cloneStep: Act<'clone'> = async (context, step) => {
 
 const ACTS: { readonly [A in StepAction['action']]: Act<A> } = {
   passwords: generatePasswords,
+  install: installStep,
   initdb: makeCluster,
   directory: makeServerDirectory,
   file: writeConfigurationFile,
@@ -36,6 +40,11 @@ const ACTS: { readonly [A in StepAction['action']]: Act<A> } = {
   passfile: writePassfile,
   repository: makeRepositoryDirectory,
   'repository-passfile': writeRepositoryPassfile,
+  'postgres-unit': writePostgresUnit,
+  'service-user': makeServiceUser,
+  'service-package': shipPackage,
+  'service-file': writeServiceFile,
+  service: startService,
   start: startStep,
   restart: restartStep,
   reload: reloadStep,

@@ -55,6 +55,11 @@ const REASONS: readonly {
     code: 'POSTGRES_IDENTITY',
     hint: 'The standby went another way than the primary: backstay rejoin <standby>.',
   },
+  {
+    text: /could not connect to the primary server|connection to server .* failed|could not connect to server/,
+    code: 'POSTGRES_UNREACHABLE',
+    hint: 'Open the port of the primary for the machine of <standby> in the firewall between them.',
+  },
 ]
 
 /** How near a standby is. */

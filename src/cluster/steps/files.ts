@@ -19,6 +19,8 @@ const SOCKET_MODE = 0o755
 export const makeServerDirectory: Act<'directory'> = async (context, step) => {
   const server = serverOfStep(context, step)
   const { host, osUser } = await context.machineOf(server)
+  // Installing PostgreSQL may have made it since the plan, in its own way.
+  if ((await host.list(step.path)) !== undefined) return
   const mode = step.path === server.socketDirectory ? SOCKET_MODE : ARCHIVE_MODE
   await host.makeDirectory(step.path, { mode, owner: osUser })
 }

@@ -2,6 +2,7 @@
  * Generates passwords, and writes the password files of the OS users that need one.
  */
 import { randomBytes } from 'node:crypto'
+import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { passfileText } from '../look/look-files.ts'
 import { type Act, machineOfStep } from './act-context.ts'
@@ -28,7 +29,10 @@ export const writePassfile: Act<'passfile'> = async (context, step) => {
     throw new BackstayError('BUG', `Cannot write "${step.path}": role "${role}" has no password`)
   }
   const { host, osUser } = await machineOfStep(context, step)
-  await host.makeDirectory(step.path.slice(0, step.path.lastIndexOf('/')))
+  const parent = posix.dirname(step.path)
+  // The data directory will lie in it: PostgreSQL's OS user has to get through.
+  const isThere = (await host.inspect(parent)) !== undefined
+  if (!isThere) await host.makeDirectory(parent, { mode: 0o755 })
   const content = passfileText(context.wanted, password)
   await host.writeFile(step.path, content, { mode: 0o600, owner: osUser })
 }

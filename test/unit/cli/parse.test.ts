@@ -101,6 +101,7 @@ test('what is not given is undefined, false or empty', async () => {
     [undefined, undefined, [], false],
   )
   assert.deepEqual(globals, {
+    acceptNewHostKeys: false,
     config: undefined,
     json: false,
     quiet: false,

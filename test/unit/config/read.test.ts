@@ -218,9 +218,9 @@ const BROKEN: readonly [claim: string, from: string, to: string, problems: reado
   [
     'more confirmations than standbys',
     'backup:',
-    'replication: { synchronous: 2 }\nbackup:',
+    'replication: { synchronous: { standbys: 2 } }\nbackup:',
     [
-      '7:29 replication.synchronous asks for 2 confirmations: only 1 can confirm, so every commit would wait for ever',
+      '7:41 replication.synchronous.standbys asks for 2 confirmations: only 1 can confirm, so every commit would wait for ever',
     ],
   ],
   [

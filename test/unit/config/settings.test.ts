@@ -5,6 +5,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { read } from './machine.ts'
 
+/** What ssh is told when the file says nothing of it. */
+const plain = { sudoPassword: undefined, config: undefined }
+
 const DESIGN_EXAMPLE = `cluster: shop
 postgres:
   version: 18
@@ -22,7 +25,7 @@ backup:
 `
 
 test('the example of the design becomes a complete wish', () => {
-  const remote = { user: undefined, port: undefined, sudo: false }
+  const remote = { user: undefined, port: undefined, sudo: false, ...plain }
   const server = {
     port: 5432,
     directory: '/var/lib/postgresql/18/shop',
@@ -37,6 +40,7 @@ test('the example of the design becomes a complete wish', () => {
       version: 18,
       binaries: undefined,
       osUser: 'postgres',
+      install: true,
       superuser: 'postgres',
       locale: 'C.UTF-8',
       encoding: 'UTF8',
@@ -74,6 +78,7 @@ test('the example of the design becomes a complete wish', () => {
       name: 'vault',
       host: { address: '192.168.100.12', local: true, ssh: remote },
       repository: '/var/lib/backstay',
+      osUser: 'postgres',
       backupRole: 'backstay_backup',
       streamRole: 'backstay_stream',
       slot: 'backstay_vault',
@@ -129,8 +134,8 @@ test('ssh settings of a server win over those of the cluster; sudo follows the u
       'host: 192.168.100.11, ssh: { user: root }',
     ),
   )
-  assert.deepEqual(wanted.servers[0]?.host.ssh, { user: 'admin', port: 2222, sudo: true })
-  assert.deepEqual(wanted.servers[1]?.host.ssh, { user: 'root', port: 2222, sudo: false })
+  assert.deepEqual(wanted.servers[0]?.host.ssh, { user: 'admin', port: 2222, sudo: true, ...plain })
+  assert.deepEqual(wanted.servers[1]?.host.ssh, { user: 'root', port: 2222, sudo: false, ...plain })
 })
 
 test('the backup server can be one of the servers and takes its host from there', () => {

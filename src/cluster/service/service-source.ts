@@ -1,0 +1,66 @@
+/**
+ * What a backup server on another machine is given: this Backstay itself with the Node.js it runs on, the cluster file, and a
+ * unit of systemd. Made by whoever runs Backstay; the names under which it lies there are here.
+ */
+
+/** A file of the package. */
+export interface PackageFile {
+  /** Relative to the package's directory there. */
+  readonly path: string
+  /** Absolute path here. */
+  readonly source: string
+  readonly mode: number
+  readonly sizeBytes: number
+}
+
+/** The package and the texts that go with it. */
+export interface ServiceSource {
+  /** Names the directory there; another content has another version. */
+  readonly version: string
+  /** As `uname -m` says it: what the Node.js in it runs on. */
+  readonly architecture: string
+  readonly files: readonly PackageFile[]
+  /** The cluster file, as the operator wrote it. */
+  readonly clusterFile: string
+  /** The unit that runs `command serve` as `user`. */
+  unitText(place: ServicePlace): string
+}
+
+/** What the unit depends on there. */
+export interface ServicePlace {
+  readonly command: readonly string[]
+  readonly configFile: string
+  readonly user: string
+  readonly repository: string
+}
+
+const PACKAGES = '/opt/backstay'
+/** Whichever version is in use. */
+const CURRENT = `${PACKAGES}/current`
+
+/** Written last into a package's directory: without it the package did not arrive whole. */
+export const COMPLETE_NAME = '.complete'
+
+/** The link that names the version in use. */
+export const CURRENT_LINK = CURRENT
+
+/** So that people find the program there. */
+export const PROGRAM_LINK = '/usr/local/bin/backstay'
+
+/** Where a version lies. */
+export function packageDirectoryOf(version: string): string {
+  return `${PACKAGES}/${version}`
+}
+
+/** The command line of Backstay there, without its own words. */
+export const SERVICE_COMMAND: readonly string[] = [`${CURRENT}/node`, `${CURRENT}/bin/backstay.js`]
+
+/** Where the cluster file lies there. */
+export function serviceConfigOf(cluster: string): string {
+  return `/etc/backstay/${cluster}.yaml`
+}
+
+/** The unit there. */
+export function serviceUnitOf(cluster: string): string {
+  return `backstay-${cluster}.service`
+}

@@ -1,0 +1,85 @@
+/**
+ * The systemd unit of one PostgreSQL server. Our own and not the distribution's: it is the same on every distribution, runs a
+ * cluster that initdb made where the cluster file says, and asks the guard first (boot-guard.ts, docs/adr/0040).
+ */
+import { posix } from 'node:path'
+import { GUARD_PATH } from './boot-guard.ts'
+
+/** A server as a service of systemd. */
+export interface PostgresService {
+  /** Name of the unit with `.service`. */
+  readonly unit: string
+  /** File that lets the guard pass while it is there; in /run, so that no boot finds one. */
+  readonly permit: string
+}
+
+/** The unit of a server of a cluster. */
+export function postgresServiceOf(cluster: string, server: string): PostgresService {
+  const name = `backstay-postgres-${cluster}-${server}`
+  return { unit: `${name}.service`, permit: `/run/backstay-permits/${name}` }
+}
+
+/** Where a unit's file lies. */
+export function unitPathOf(unit: string): string {
+  return posix.join('/etc/systemd/system', unit)
+}
+
+/** What the unit's text depends on. */
+export interface PostgresUnitOptions {
+  readonly cluster: string
+  readonly server: string
+  /** Holds pg_ctl, psql and pg_controldata. */
+  readonly programs: string
+  readonly directory: string
+  readonly logFile: string
+  readonly osUser: string
+  /** The role the guard asks the others as. */
+  readonly role: string
+  /** The other servers of the cluster. */
+  readonly peers: readonly { readonly address: string; readonly port: number }[]
+}
+
+/**
+ * The unit's text. pg_ctl starts it, so that it works whether or not PostgreSQL was built to notify systemd; SIGINT is a fast
+ * shutdown. Source: systemd.service(5), systemd.kill(5), PostgreSQL documentation "Starting the Database Server".
+ */
+export function postgresUnitText(options: PostgresUnitOptions): string {
+  const { cluster, server, programs, directory, logFile, osUser, role, peers } = options
+  const { permit } = postgresServiceOf(cluster, server)
+  const others = peers.map(({ address, port }) => `${address} ${port}`)
+  const guard = [GUARD_PATH, directory, permit, programs, role, ...others]
+  const start = [`${programs}/pg_ctl`, '-D', directory, '-s', '-w', '-t', '604800', '-l', logFile]
+  return `# Written by Backstay: the next \`backstay up\` writes it anew.
+[Unit]
+Description=PostgreSQL server ${server} of cluster ${cluster} (Backstay)
+Documentation=man:postgres(1)
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=forking
+User=${osUser}
+ExecStartPre=${guard.map(systemdWord).join(' ')}
+ExecStart=${[...start, 'start'].map(systemdWord).join(' ')}
+PIDFile=${directory.replaceAll('%', '%%')}/postmaster.pid
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=mixed
+KillSignal=SIGINT
+Restart=on-failure
+RestartSec=10
+TimeoutStartSec=infinity
+TimeoutStopSec=1h
+
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+/** A word of a command line as systemd reads it: quoted, specifiers and variables taken literally. */
+export function systemdWord(word: string): string {
+  const literal = word.replaceAll('%', '%%').replaceAll('$', '$$$$')
+  return /^[A-Za-z0-9_@%+=:,./$-]+$/.test(literal)
+    ? literal
+    : `"${literal.replaceAll(/["\\]/g, String.raw`\$&`)}"`
+}

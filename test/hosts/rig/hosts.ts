@@ -1,0 +1,207 @@
+/**
+ * The topology of the how-to on one machine: primary, standby and backup server at 192.168.100.10 to .12, and an operator at .1
+ * who has Backstay, a key and nothing else.
+ */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { temporaryDirectory } from '../../harness/temporary-directory.ts'
+import { LAUNCHER } from '../../integration/cli/programs.ts'
+import { buildImage } from './image.ts'
+import { type Ended, reapMachines, TestMachine } from './machine.ts'
+import { addressOf, type HostNumber, TestNetwork } from './network.ts'
+
+const NUMBERS: Readonly<Record<HostName, HostNumber>> = { primary: 10, standby: 11, backup: 12 }
+const PREFIX = 'backstay-test-'
+/** The longest command is `up` of three hosts that have to install PostgreSQL. */
+const COMMAND_TIMEOUT_MS = 240_000
+
+/** A host by what it begins as. */
+export type HostName = 'primary' | 'standby' | 'backup'
+
+export const HOST_NAMES: readonly HostName[] = ['primary', 'standby', 'backup']
+
+/** What the operator's command said, and how long it took. */
+export interface Operated extends Ended {
+  readonly elapsedMs: number
+}
+
+/** The three hosts and the operator's desk. Disposing takes everything down. */
+export class TestHosts implements AsyncDisposable {
+  /** The operator's directory: backstay.yaml, ssh_config, known_hosts, id. */
+  readonly desk: string
+  readonly #base: ReturnType<typeof temporaryDirectory>
+  readonly #network: TestNetwork
+  readonly #machines: Readonly<Record<HostName, TestMachine>>
+
+  private constructor(options: { readonly withPostgres: boolean }) {
+    reapDeadRuns()
+    this.#base = temporaryDirectory()
+    const { path } = this.#base
+    this.desk = join(path, 'desk')
+    mkdirSync(this.desk, { mode: 0o700 })
+    mkdirSync(join(path, 't'), { mode: 0o700 })
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(this.desk, 'id')])
+    const name = `${PREFIX}${process.pid}-${serial++}`
+    this.#network = new TestNetwork(name, [10, 11, 12])
+    const key = readFileSync(join(this.desk, 'id.pub'), 'utf8')
+    const hosts = HOST_NAMES.map((host) => `${addressOf(NUMBERS[host])} ${host}`)
+    const make = (host: HostName): TestMachine =>
+      new TestMachine({
+        id: `${name}-${host}`,
+        hostname: host,
+        address: addressOf(NUMBERS[host]),
+        directory: join(path, host),
+        namespace: this.#network.namespaceOf(NUMBERS[host]),
+        withPostgres: options.withPostgres,
+        key,
+        hosts,
+      })
+    this.#machines = { primary: make('primary'), standby: make('standby'), backup: make('backup') }
+    this.#writeSshFiles()
+  }
+
+  /** Builds the image when needed and boots the three. */
+  static async start(options: { readonly withPostgres: boolean }): Promise<TestHosts> {
+    const reason = buildImage()
+    if (reason !== undefined) throw new Error(reason)
+    const hosts = new TestHosts(options)
+    try {
+      await Promise.all(Object.values(hosts.#machines).map(async (machine) => machine.boot()))
+      return hosts
+    } catch (error) {
+      await hosts[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** One of the hosts. */
+  host(name: HostName): TestMachine {
+    return this.#machines[name]
+  }
+
+  /** Power failure: the host dies at once, and its address answers nothing any more. */
+  async powerOff(name: HostName): Promise<void> {
+    this.setCable(name, 'down')
+    await this.host(name).kill()
+  }
+
+  /** Switches it on again; its files are as they were. */
+  async powerOn(name: HostName): Promise<void> {
+    this.setCable(name, 'up')
+    await this.host(name).boot()
+  }
+
+  /** Pulls the network cable of a host, or puts it back. */
+  setCable(name: HostName, state: 'up' | 'down'): void {
+    this.#network.setCable(NUMBERS[name], state)
+  }
+
+  /** Writes the cluster file. */
+  writeClusterFile(text: string): void {
+    writeFileSync(join(this.desk, 'backstay.yaml'), text)
+  }
+
+  /** Writes a file beside it. */
+  writeFile(name: string, text: string, mode: number): void {
+    writeFileSync(join(this.desk, name), text)
+    chmodSync(join(this.desk, name), mode)
+  }
+
+  /** Puts the hosts' keys into known_hosts, or empties it. */
+  writeKnownHosts(lines: readonly string[] = this.#hostKeys()): void {
+    writeFileSync(join(this.desk, 'known_hosts'), lines.map((line) => `${line}\n`).join(''))
+  }
+
+  /** Runs a command line of Backstay as the operator. */
+  async backstay(...words: readonly string[]): Promise<Operated> {
+    return await this.operate([process.execPath, LAUNCHER, ...words])
+  }
+
+  /** Starts a command line of Backstay as the operator and kills it (KILL) after a while, when it still runs. */
+  async killed(afterMs: number, ...words: readonly string[]): Promise<void> {
+    const limit = ['timeout', '--signal=KILL', String(afterMs / 1000)]
+    await this.operate([...limit, process.execPath, LAUNCHER, ...words])
+  }
+
+  /** Asks a server as superuser, from its own host; the answer without decoration. @throws when it does not answer */
+  sql(name: HostName, query: string, database = 'postgres'): string {
+    const passwords = readFileSync(join(this.desk, '.backstay/shop/passwords'), 'utf8')
+    const password = /^\*:\*:\*:postgres:(.*)$/m.exec(passwords)?.[1] ?? ''
+    const place = `-h ${addressOf(NUMBERS[name])} -U postgres -d ${database}`
+    const quoted = `'${query.replaceAll("'", String.raw`'\''`)}'`
+    return this.host(name).run(`PGPASSWORD=${password} psql -XAtq ${place} -c ${quoted}`).trim()
+  }
+
+  /** Runs a command of this machine where the operator sits. */
+  async operate(command: readonly string[]): Promise<Operated> {
+    const startedAtMs = performance.now()
+    const namespace = `--net=/run/netns/${this.#network.switchNamespace}`
+    const child = spawn('nsenter', [namespace, '--', ...command], {
+      cwd: this.desk,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: COMMAND_TIMEOUT_MS,
+      env: {
+        TMPDIR: join(this.#base.path, 't'),
+        PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+        HOME: this.desk,
+        USER: 'root',
+        LANG: 'C.UTF-8',
+      },
+    })
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    const code = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (status) => resolve(status ?? 255))
+    })
+    return { code, stdout, stderr, elapsedMs: performance.now() - startedAtMs }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(Object.values(this.#machines).map(async (machine) => machine.remove()))
+    this.#network[Symbol.dispose]()
+    await this.#base[Symbol.asyncDispose]()
+  }
+
+  #hostKeys(): readonly string[] {
+    return Object.values(this.#machines).flatMap((machine) => machine.hostKeys)
+  }
+
+  #writeSshFiles(): void {
+    const lines = [
+      'Host *',
+      '  User root',
+      `  IdentityFile ${join(this.desk, 'id')}`,
+      '  IdentitiesOnly yes',
+      `  UserKnownHostsFile ${join(this.desk, 'known_hosts')}`,
+      '  GlobalKnownHostsFile /dev/null',
+    ]
+    writeFileSync(join(this.desk, 'ssh_config'), `${lines.join('\n')}\n`)
+    this.writeKnownHosts()
+  }
+}
+
+let serial = 0
+
+/** Removes hosts and networks of tests that were killed. */
+function reapDeadRuns(): void {
+  const isDead = (name: string): boolean => {
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1]
+    return pid !== undefined && !isAlive(Number(pid))
+  }
+  reapMachines(isDead)
+  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+  const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '')
+  for (const name of names.filter(isDead)) spawnSync('ip', ['netns', 'del', name])
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * What a plan holds for hosts reached over ssh: packages, services, the backup server's machine.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ClusterFound, ServerFound } from '../../../../src/cluster/found.ts'
+import { makePlan } from '../../../../src/cluster/plan/plan.ts'
+import { unitTextWanted } from '../../../../src/cluster/plan/unit-plan.ts'
+import type { ClusterWanted } from '../../../../src/cluster/wanted.ts'
+import { GUARD_TEXT } from '../../../../src/host/boot-guard.ts'
+import { type Bend, bareServer, healthy, nothing, server, wish } from '../builders.ts'
+
+const ssh = { user: undefined, port: undefined, sudo: false }
+const remote = (address: string, role: 'primary' | 'standby') => ({
+  role,
+  address,
+  host: { address, local: false, ssh },
+})
+
+const WANTED: ClusterWanted = wish({
+  servers: [
+    server('db1', remote('192.168.100.10', 'primary')),
+    server('db2', remote('192.168.100.11', 'standby')),
+  ],
+})
+
+const NO_SERVICE = { text: undefined, guard: undefined, isEnabled: false, activeState: 'inactive' }
+
+function bare(name: string, change: Bend<ServerFound> = {}): ServerFound {
+  return {
+    ...bareServer(name, { state: 'missing' }),
+    machineId: `machine of ${name}`,
+    packageManager: 'apt-get',
+    service: NO_SERVICE,
+    binaries: { code: 'BINARIES_MISSING', message: 'not found', hint: 'install it' },
+    ...change,
+  }
+}
+
+function bareCluster(change: Bend<ServerFound> = {}): ClusterFound {
+  return { ...nothing(WANTED), servers: [bare('db1'), bare('db2', change)] }
+}
+
+const titles = (found: ClusterFound): readonly string[] =>
+  makePlan(WANTED, found).steps.map((step) => `${step.server ?? 'here'} ${step.action}`)
+
+test('PostgreSQL is installed on every bare machine before anything is built on it', () => {
+  const steps = titles(bareCluster())
+  const builds = steps.indexOf('db1 initdb')
+  assert.ok(steps.indexOf('db1 install') < builds && steps.indexOf('db2 install') < builds)
+})
+
+test('one machine gets PostgreSQL once', () => {
+  const found = bareCluster({ machineId: 'machine of db1' })
+  const apart = {
+    ...WANTED,
+    servers: WANTED.servers.map((one) => ({ ...one, host: WANTED.servers[0]?.host ?? one.host })),
+  }
+  const installs = makePlan(apart, found).steps.filter(({ action }) => action === 'install')
+  assert.equal(installs.length, 1)
+})
+
+test('without a package manager the missing programs stop everything', () => {
+  const { steps, problems } = makePlan(WANTED, bareCluster({ packageManager: undefined }))
+  assert.deepEqual(steps, [])
+  assert.equal(problems[0]?.code, 'BINARIES_MISSING')
+})
+
+test('a server is made a service before it is started', () => {
+  const steps = titles(bareCluster())
+  for (const name of ['db1', 'db2']) {
+    const unit = steps.indexOf(`${name} postgres-unit`)
+    assert.ok(unit >= 0 && unit < steps.indexOf(`${name} start`), name)
+  }
+})
+
+test('a service that is as it should be is left alone, another one is written anew', () => {
+  const found = healthy(WANTED)
+  const withService = (text: string | undefined): ClusterFound => ({
+    ...found,
+    servers: found.servers.map((one) => ({
+      ...one,
+      service: { text, guard: GUARD_TEXT, isEnabled: true, activeState: 'active' },
+    })),
+  })
+  const [db1] = WANTED.servers
+  const programs = '/usr/lib/postgresql/18/bin'
+  assert.ok(db1)
+  const text = unitTextWanted(WANTED, db1, { programs, osUser: 'postgres' })
+  assert.deepEqual(
+    titles(withService(text)).filter((title) => title.startsWith('db1')),
+    [],
+  )
+  assert.ok(titles(withService('old')).includes('db1 postgres-unit'))
+})
+
+test('two names for one machine are seen', () => {
+  const wanted = { ...WANTED, servers: WANTED.servers.map((one) => ({ ...one, port: 5432 })) }
+  const { steps, problems } = makePlan(wanted, bareCluster({ machineId: 'machine of db1' }))
+  assert.deepEqual(steps, [])
+  assert.match(problems[0]?.message ?? '', /by another name/)
+})
+
+test('an address that is every machine’s own is refused when there are several machines', () => {
+  const [db1, ...others] = WANTED.servers
+  assert.ok(db1)
+  const wanted = { ...WANTED, servers: [{ ...db1, address: '127.0.0.1' }, ...others] }
+  assert.equal(makePlan(wanted, bareCluster()).problems[0]?.code, 'CONFIG_INVALID')
+})
