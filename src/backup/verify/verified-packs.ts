@@ -25,7 +25,9 @@ export async function recordVerified(
   const { store, names, clock } = cluster
   const now = clock.now()
   const record: VerifiedRecord = { at: new Date(now).toISOString(), backup: info.id, packs }
-  await putSealed(store, `${names.verified}/${backupIdAt(now)}-${info.id}.json`, { ...record })
+  // Objects are written once: two records of one second need two names.
+  const time = `${backupIdAt(now)}${String(now % 1000).padStart(3, '0')}`
+  await putSealed(store, `${names.verified}/${time}-${info.id}.json`, { ...record })
   const known = await store.listObjects(names.verified)
   for (const object of known.slice(0, Math.max(0, known.length - RECORDS_MAX))) {
     await store.delete(`${names.verified}/${object}`)
