@@ -19,6 +19,7 @@ import { openPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 import { ensureDataset } from './dataset.ts'
 import { findPgBackRest } from './pgbackrest.ts'
+import { median } from './figures.ts'
 
 const SIZE_GB = 3
 const WORK = join(tmpdir(), `backstay-bench-backup-${process.getuid?.() ?? 0}`)
@@ -257,9 +258,4 @@ function report(what: string, results: Record<string, readonly Measured[]>): voi
       `  ${name.padEnd(12)} median ${median(seconds).toFixed(2)} s (${all}), stored ${median(measured.map((one) => one.megabytes)).toFixed(1)} MB${rss > 0 ? `, RSS ${rss} MB, ${last?.note}` : ''}`,
     )
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

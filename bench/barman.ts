@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { tarStream } from '../src/barman/client/tar-stream.ts'
 import { crc32c } from '@node-rs/crc32'
 import { WAL_MAGIC } from '../src/postgres/wal-page.ts'
+import { median } from './figures.ts'
 
 const SEGMENT_BYTES = 16 * 1024 * 1024
 const PAGE_BYTES = 8192
@@ -83,10 +84,6 @@ function timed([program = '', ...words]: readonly string[], input?: Buffer): num
   })
   if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${stderr.toString()}`)
   return performance.now() - startedAt
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
 /** A segment whose pages have right headers and a content of rows that compresses as WAL does. */

@@ -14,6 +14,7 @@ import { systemClock } from '../src/util/clock.ts'
 import { temporaryDirectory } from '../test/harness/temporary-directory.ts'
 import { unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 import { ensureDataset } from './dataset.ts'
+import { median, reportSpeed } from './figures.ts'
 
 const SIZE_GB = 3
 /** Where the child finds what to do, and where it says how much memory it took. */
@@ -50,8 +51,8 @@ async function compare(rounds: number): Promise<void> {
   }
   const [row] = await server.query('SELECT sum(pg_database_size(oid)) AS bytes FROM pg_database')
   const megabytes = Number(row?.['bytes']) / 1e6
-  report('ours', seconds.ours, megabytes)
-  report('pg_basebackup', seconds.peer, megabytes)
+  reportSpeed('ours', seconds.ours, megabytes)
+  reportSpeed('pg_basebackup', seconds.peer, megabytes)
   console.log(`speed ratio of medians: ${(median(seconds.peer) / median(seconds.ours)).toFixed(3)}`)
   console.log(`memory of ours: ${Math.max(...memory)} MB at most`)
 }
@@ -129,17 +130,4 @@ async function run(command: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const code = await new Promise((resolve) => child.once('close', resolve))
   if (code !== 0) throw new Error(`${program} ended with ${String(code)}`)
   return (performance.now() - started) / 1000
-}
-
-function report(name: string, seconds: number[], megabytes: number): void {
-  const middle = median(seconds)
-  const all = seconds.map((value) => value.toFixed(2)).join(' ')
-  console.log(
-    `${name}: median ${middle.toFixed(2)} s, ${Math.round(megabytes / middle)} MB/s (${all})`,
-  )
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((one, other) => one - other)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

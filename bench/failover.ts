@@ -16,6 +16,7 @@ import { until } from '../test/harness/until.ts'
 import { type House, makeHouse, openHouse } from '../test/integration/cluster/house.ts'
 import { postmasterOf } from '../test/integration/roles/support.ts'
 import { lostRows, makeTable, Writer } from '../test/integration/roles/writer.ts'
+import { reportSpread } from './figures.ts'
 
 const CONSENT = { allowDataLoss: false, primaryIsDead: true, planOnly: false }
 
@@ -56,8 +57,8 @@ for (let round = 0; round < rounds; round += 1) {
 console.log(
   `PostgreSQL ${major}, primary and two standbys on loopback, ANY 1 of 2, ${rounds} power failures`,
 )
-report('the command failover', takeovers)
-report('nobody could write, from the power failure on', silences)
+reportSpread('the command failover', takeovers)
+reportSpread('nobody could write, from the power failure on', silences)
 console.log(`old primaries rejoined: ${[...ways].map(([way, n]) => `${n} ${way}`).join(', ')}`)
 console.log(`${written} rows acknowledged, ${lost} lost`)
 process.exitCode = lost === 0 ? 0 : 1
@@ -90,12 +91,4 @@ function without({ wanted }: House, server: string): ClusterContext {
     clock: systemClock,
     signal: new AbortController().signal,
   })
-}
-
-function report(what: string, values: readonly number[]): void {
-  const sorted = values.toSorted((one, other) => one - other)
-  const [least, middle, most] = [0, Math.floor(sorted.length / 2), sorted.length - 1].map((index) =>
-    Math.round(sorted[index] ?? Number.NaN),
-  )
-  console.log(`${what}: median ${middle} ms, least ${least} ms, most ${most} ms`)
 }

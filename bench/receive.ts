@@ -10,6 +10,7 @@ import type { BaseBackupSink } from '../src/wire/base-backup-sink.ts'
 import type { ConnectionOptions } from '../src/wire/connection-options.ts'
 import { ReplicationConnection } from '../src/wire/replication-connection.ts'
 import { ensureDataset } from './dataset.ts'
+import { median, reportSpeed } from './figures.ts'
 
 const SIZE_GB = 3
 /** How the child is told where to connect. */
@@ -43,8 +44,8 @@ async function compare(rounds: number): Promise<void> {
   const query = 'SELECT sum(pg_database_size(oid)) AS bytes FROM pg_database'
   const [row] = await server.query(query)
   const megabytes = Number(row?.['bytes']) / 1e6
-  report('ours', seconds.ours, megabytes)
-  report('pg_basebackup', seconds.peer, megabytes)
+  reportSpeed('ours', seconds.ours, megabytes)
+  reportSpeed('pg_basebackup', seconds.peer, megabytes)
   console.log(`speed ratio of medians: ${(median(seconds.peer) / median(seconds.ours)).toFixed(3)}`)
 }
 
@@ -77,17 +78,4 @@ async function run(command: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const code = await new Promise((resolve) => child.once('close', resolve))
   if (code !== 0) throw new Error(`${program} ended with ${String(code)}`)
   return (performance.now() - started) / 1000
-}
-
-function report(name: string, seconds: number[], megabytes: number): void {
-  const middle = median(seconds)
-  const all = seconds.map((value) => value.toFixed(2)).join(' ')
-  console.log(
-    `${name}: median ${middle.toFixed(2)} s, ${Math.round(megabytes / middle)} MB/s (${all})`,
-  )
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((one, other) => one - other)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

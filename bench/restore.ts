@@ -21,6 +21,7 @@ import { claimFor, startReceiver } from '../test/integration/wal/support.ts'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 import { ensureDataset } from './dataset.ts'
 import { findPgBackRest } from './pgbackrest.ts'
+import { median } from './figures.ts'
 
 const SIZE_GB = 3
 const CHANGED_BACKUPS = 5
@@ -204,8 +205,4 @@ function report(seconds: ReadonlyMap<string, readonly number[]>): void {
     const ratio = (median(times) / copied).toFixed(2)
     console.log(`${name}: median ${median(times).toFixed(2)} s, ${ratio} × cp (${all})`)
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }

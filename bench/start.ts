@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { claimPorts } from '../test/harness/ports.ts'
 import { temporaryDirectory } from '../test/harness/temporary-directory.ts'
 import { runOwnCommand } from '../src/cli/demo/own-command.ts'
+import { median } from './figures.ts'
 
 const LAUNCHER = join(import.meta.dirname, '../bin/backstay.js')
 const rounds = Number(process.argv[2] ?? 11)
@@ -19,7 +20,7 @@ function medianMs(words: readonly string[]): number {
     return performance.now() - startedAtMs
   })
   // The first one fills the compile cache.
-  return times.slice(1).sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
+  return median(times.slice(1))
 }
 
 function tell(name: string, ms: number): void {

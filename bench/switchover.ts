@@ -8,6 +8,7 @@ import { bringUp } from '../src/cluster/up.ts'
 import type { PostgresMajor } from '../src/postgres/version.ts'
 import { makeHouse, openHouse } from '../test/integration/cluster/house.ts'
 import { lostRows, makeTable, Writer } from '../test/integration/roles/writer.ts'
+import { reportSpread } from './figures.ts'
 
 const WRITE_EVERY_MS = 10
 
@@ -47,16 +48,8 @@ const mode = isSynchronous ? 'ANY 1 of 2 standbys' : 'asynchronous'
 console.log(
   `PostgreSQL ${major}, primary and two standbys on loopback, ${mode}, ${rounds} switchovers`,
 )
-report('writes refused, as the client saw it', silences)
-report('from the stop of the old to the promotion of the new primary', stops)
-report('the whole command, until every standby showed a row', totals)
+reportSpread('writes refused, as the client saw it', silences)
+reportSpread('from the stop of the old to the promotion of the new primary', stops)
+reportSpread('the whole command, until every standby showed a row', totals)
 console.log(`${written} rows acknowledged, ${lost} lost`)
 process.exitCode = lost === 0 ? 0 : 1
-
-function report(what: string, values: readonly number[]): void {
-  const sorted = values.toSorted((one, other) => one - other)
-  const [least, middle, most] = [0, Math.floor(sorted.length / 2), sorted.length - 1].map((index) =>
-    Math.round(sorted[index] ?? Number.NaN),
-  )
-  console.log(`${what}: median ${middle} ms, least ${least} ms, most ${most} ms`)
-}

@@ -2,10 +2,10 @@
  * Reads units out of packs, each checked by its frame's checksum. Keeps a few decompressed units, because a file's
  * extents come back to the same unit again and again.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
 import type { ObjectReader, Store } from '../store/store.ts'
 import type { ClusterNames } from './format.ts'
 import type { Extent, Unit } from './manifest-entry.ts'
+import { describeUnit, openPack, readFrame, unitKey } from './pack-frame.ts'
 import { decompressFrame } from './zstd.ts'
 
 /** Decompressed units kept, 512 KiB each. */
@@ -37,7 +37,7 @@ export class PackReader implements AsyncDisposable {
    * @throws {BackstayError} REPOSITORY_DAMAGED
    */
   unit(unit: Unit): Promise<Buffer> {
-    const key = `${unit.pack}@${unit.offset}`
+    const key = unitKey(unit)
     const known = this.#units.get(key)
     if (known !== undefined) return touch(this.#units, key, known)
     const content = this.#readUnit(unit)
@@ -69,7 +69,8 @@ export class PackReader implements AsyncDisposable {
     const pack = this.#pack(unit.pack)
     pack.readers += 1
     try {
-      return decompressFrame(await readFrame(await pack.object, unit), unit.rawBytes, nameOf(unit))
+      const frame = await readFrame(await pack.object, unit)
+      return decompressFrame(frame, unit.rawBytes, describeUnit(unit))
     } finally {
       pack.readers -= 1
       await this.#closeIdle()
@@ -79,16 +80,10 @@ export class PackReader implements AsyncDisposable {
   #pack(name: string): OpenPack {
     const known = this.#packs.get(name)
     if (known !== undefined) return touch(this.#packs, name, known)
-    const pack = { object: this.#openPack(name), readers: 0 }
+    const pack = { object: openPack(this.#store, this.#names, name), readers: 0 }
     this.#packs.set(name, pack)
     pack.object.catch(() => this.#packs.delete(name))
     return pack
-  }
-
-  async #openPack(name: string): Promise<ObjectReader> {
-    const pack = await this.#store.open(this.#names.pack(name))
-    if (pack !== undefined) return pack
-    throw new BackstayError('REPOSITORY_DAMAGED', `Cannot read pack "${name}": it is missing`)
   }
 
   async #closeIdle(): Promise<void> {
@@ -98,22 +93,6 @@ export class PackReader implements AsyncDisposable {
     this.#packs.delete(idle[0])
     await (await idle[1].object)[Symbol.asyncDispose]()
   }
-}
-
-async function readFrame(pack: ObjectReader, unit: Unit): Promise<Buffer> {
-  if (unit.offset + unit.storedBytes > pack.sizeBytes) {
-    throw new BackstayError(
-      'REPOSITORY_DAMAGED',
-      `Cannot read ${nameOf(unit)}: the pack ends at byte ${pack.sizeBytes}`,
-    )
-  }
-  const frame = Buffer.allocUnsafe(unit.storedBytes)
-  await pack.read(unit.offset, frame)
-  return frame
-}
-
-function nameOf(unit: Unit): string {
-  return `the unit at byte ${unit.offset} of pack "${unit.pack}"`
 }
 
 function touch<T>(map: Map<string, T>, key: string, value: T): T {

@@ -2,9 +2,9 @@
  * Decompressed units for a restore worker: a few are kept, because a file's extents come back to the same unit, and one that goes
  * gives its memory back at once. Left to garbage collection, units of half a megabyte would pile up to a hundred.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
 import type { ClusterNames } from '../repository/format.ts'
 import type { Unit } from '../repository/manifest-entry.ts'
+import { describeUnit, openPack, readFrame, unitKey } from '../repository/pack-frame.ts'
 import { decompressFrame } from '../repository/zstd.ts'
 import type { ObjectReader, Store } from '../store/store.ts'
 
@@ -33,7 +33,7 @@ export class UnitSource implements AsyncDisposable {
    * @throws {BackstayError} REPOSITORY_DAMAGED
    */
   async unit(unit: Unit, beforeRelease: () => void): Promise<Buffer> {
-    const key = keyOf(unit)
+    const key = unitKey(unit)
     const kept = this.#units.get(key)
     if (kept !== undefined) {
       this.#units.delete(key)
@@ -47,7 +47,7 @@ export class UnitSource implements AsyncDisposable {
       this.#units.delete(oldest[0])
       release(oldest[1])
     }
-    const content = decompressFrame(frame, unit.rawBytes, nameOf(unit))
+    const content = decompressFrame(frame, unit.rawBytes, describeUnit(unit))
     release(frame)
     this.#units.set(key, content)
     return content
@@ -55,7 +55,7 @@ export class UnitSource implements AsyncDisposable {
 
   /** Begins to read the frame of the unit that will be asked for next. A failure is met when it is. */
   readAhead(unit: Unit): void {
-    const key = keyOf(unit)
+    const key = unitKey(unit)
     if (this.#units.has(key) || this.#ahead !== undefined) return
     const frame = this.#readFrame(unit)
     frame.catch(() => {})
@@ -72,19 +72,13 @@ export class UnitSource implements AsyncDisposable {
   async #frame(unit: Unit): Promise<Buffer> {
     const ahead = this.#ahead
     this.#ahead = undefined
-    if (ahead?.key === keyOf(unit)) return await ahead.frame
+    if (ahead?.key === unitKey(unit)) return await ahead.frame
     await ahead?.frame.catch(() => undefined)
     return await this.#readFrame(unit)
   }
 
   async #readFrame(unit: Unit): Promise<Buffer> {
-    const pack = await this.#pack(unit.pack)
-    if (unit.offset + unit.storedBytes > pack.sizeBytes) {
-      throw damaged(nameOf(unit), `the pack ends at byte ${pack.sizeBytes}`)
-    }
-    const frame = Buffer.allocUnsafe(unit.storedBytes)
-    await pack.read(unit.offset, frame)
-    return frame
+    return await readFrame(await this.#pack(unit.pack), unit)
   }
 
   async #pack(name: string): Promise<ObjectReader> {
@@ -95,8 +89,7 @@ export class UnitSource implements AsyncDisposable {
       this.#packs.delete(oldest[0])
       await oldest[1][Symbol.asyncDispose]()
     }
-    const pack = await this.#store.open(this.#names.pack(name))
-    if (pack === undefined) throw damaged(`pack "${name}"`, 'it is missing')
+    const pack = await openPack(this.#store, this.#names, name)
     this.#packs.set(name, pack)
     return pack
   }
@@ -106,16 +99,4 @@ export class UnitSource implements AsyncDisposable {
 function release(buffer: Buffer): void {
   const { buffer: memory } = buffer
   if (memory instanceof ArrayBuffer && memory.byteLength > Buffer.poolSize) memory.transfer(0)
-}
-
-function keyOf(unit: Unit): string {
-  return `${unit.pack}@${unit.offset}`
-}
-
-function nameOf(unit: Unit): string {
-  return `the unit at byte ${unit.offset} of pack "${unit.pack}"`
-}
-
-function damaged(what: string, why: string): BackstayError {
-  return new BackstayError('REPOSITORY_DAMAGED', `Cannot read ${what}: ${why}`)
 }

@@ -12,7 +12,7 @@ import { verifyCluster } from '../../src/cluster/verify.ts'
 import type { ClusterWanted } from '../../src/cluster/wanted.ts'
 import { availableMajors } from '../harness/binaries.ts'
 import { type House, makeHouse } from '../integration/cluster/house.ts'
-import type { UpOrder } from './up-child.ts'
+import type { DyingOrder } from './dying-cluster.ts'
 
 const CHILD = join(import.meta.dirname, 'up-child.ts')
 
@@ -23,7 +23,7 @@ interface Ended {
 }
 
 /** Runs the child; `killAfterMs` kills it from outside at that moment. */
-async function runUp(house: House, order: UpOrder, killAfterMs?: number): Promise<Ended> {
+async function runUp(house: House, order: DyingOrder, killAfterMs?: number): Promise<Ended> {
   const file = join(house.path, 'order.json')
   await writeFile(file, JSON.stringify(order))
   const child = spawn(process.execPath, [CHILD, file], { stdio: ['ignore', 'inherit', 'pipe'] })
