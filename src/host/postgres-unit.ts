@@ -78,7 +78,12 @@ WantedBy=multi-user.target
 
 /** A word of a command line as systemd reads it: quoted, specifiers and variables taken literally. */
 export function systemdWord(word: string): string {
-  const literal = word.replaceAll('%', '%%').replaceAll('$', '$$$$')
+  return systemdPath(word.replaceAll('$', '$$$$'))
+}
+
+/** A path in a list of paths, where no variables are expanded: quoted, specifiers taken literally. */
+export function systemdPath(path: string): string {
+  const literal = path.replaceAll('%', '%%')
   return /^[A-Za-z0-9_@%+=:,./$-]+$/.test(literal)
     ? literal
     : `"${literal.replaceAll(/["\\]/g, String.raw`\$&`)}"`

@@ -1,6 +1,7 @@
 /**
  * The text of the systemd unit that runs `backstay serve`.
  */
+import { systemdPath, systemdWord } from '../host/postgres-unit.ts'
 
 /** What differs between machines. */
 export interface UnitOptions {
@@ -15,7 +16,7 @@ export interface UnitOptions {
 
 /** `backstay.service` as a file's content. Source: systemd.service(5), systemd.exec(5). */
 export function systemdUnit(options: UnitOptions): string {
-  const command = [...options.command, '--config', options.configFile, 'serve'].map(quote)
+  const command = [...options.command, '--config', options.configFile, 'serve'].map(systemdWord)
   return `[Unit]
 Description=Backstay: WAL receiver and backup schedule
 Documentation=man:backstay(1)
@@ -39,16 +40,10 @@ WatchdogSec=60
 UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=${options.writablePaths.map(quote).join(' ')}
+ReadWritePaths=${options.writablePaths.map(systemdPath).join(' ')}
 PrivateTmp=yes
 
 [Install]
 WantedBy=multi-user.target
 `
-}
-
-function quote(word: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word)
-    ? word.replaceAll('%', '%%')
-    : `"${word.replaceAll(/["\\]/g, String.raw`\$&`).replaceAll('%', '%%')}"`
 }

@@ -3,6 +3,7 @@
  */
 import { link, open, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { syncDirectory } from './sync-directory.ts'
 
 /**
  * Writes a new file whole: it is there with all its content, durable, or not at all. Nothing is ever overwritten.
@@ -25,9 +26,4 @@ async function writeDurably(path: string, content: string): Promise<void> {
   await using file = await open(path, 'w')
   await file.writeFile(content)
   await file.sync()
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, 'r')
-  await directory.sync()
 }

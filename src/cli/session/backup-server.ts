@@ -5,7 +5,6 @@
 import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/service/service-source.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { CommandContext } from '../context.ts'
-import { openClusterSession } from './cluster-session.ts'
 
 /** Backups of large clusters take hours; a dead connection is noticed by ssh itself. */
 const TIMEOUT_MS = 14 * 86_400_000
@@ -35,6 +34,8 @@ export async function runOnBackupServer(
   const { wanted } = await context.config()
   const { backup } = wanted
   if (backup === undefined || backup.host.local) return undefined
+  // Most commands stay here and need nothing of ssh.
+  const { openClusterSession } = await import('./cluster-session.ts')
   await using session = await openClusterSession(context)
   const { host } = await session.cluster.machineOf(backup)
   const [program = ''] = SERVICE_COMMAND
@@ -59,7 +60,7 @@ export function wordsForThere(words: readonly string[]): readonly string[] {
     const word = words[at] ?? ''
     const after = OWN_OPTIONS.get(word)
     if (after !== undefined) at += after
-    else if (!word.startsWith('--config=')) kept.push(word)
+    else if (!/^(?:--config=|-c.)/.test(word)) kept.push(word)
   }
   return kept
 }

@@ -13,4 +13,5 @@ test('what means something on this machine only stays here', () => {
     'gaps',
     '--json',
   ])
+  assert.deepEqual(wordsForThere(['backups', '-cmy.yaml']), ['backups'])
 })
