@@ -1,8 +1,10 @@
 /**
- * What a receiver tells others: a small JSON file in the spool folder, replaced whole, so that `backstay status` in another
- * process (or after a crash) can read it. It is news, not truth: nothing is decided from it that could lose WAL.
+ * What a receiver tells others: a small JSON file in the spool folder, so that `backstay status` in another process (or after a
+ * crash) can read it. It is news, not truth: nothing is decided from it that could lose WAL. The file keeps the room it was given at
+ * the start: a receiver that is held up by a full disk can still say so.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
 import type { Clock } from '../util/clock.ts'
@@ -60,6 +62,10 @@ export interface ReceiverStatus {
 }
 
 const FILE_NAME = 'status.json'
+/** The file is padded to a multiple of this: nearly every status fits into the first, which is written over in place. */
+const ROOM_BYTES = 4096
+/** A read can meet a write in progress; one that follows at once does not meet the same. */
+const READ_ATTEMPTS = 3
 const LSN_KEYS = ['writeLsn', 'flushLsn', 'serverEndLsn'] as const
 
 /** A receiver that published nothing for so long is dead or stuck. */
@@ -74,27 +80,50 @@ export function isStale(status: ReceiverStatus, clock: Clock): boolean {
 export async function readReceiverStatus(
   spoolDirectory: string,
 ): Promise<ReceiverStatus | undefined> {
+  for (let attempt = 0; attempt < READ_ATTEMPTS; attempt += 1) {
+    const text = await readFile(join(spoolDirectory, FILE_NAME), 'utf8').catch(() => undefined)
+    if (text === undefined) return undefined
+    const status = decodeStatus(text)
+    if (status !== undefined) return status
+  }
+  // Written by another version, or the receiver died while writing: nobody depends on it.
+  return undefined
+}
+
+function decodeStatus(text: string): ReceiverStatus | undefined {
   try {
-    const path = join(spoolDirectory, FILE_NAME)
-    const found = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+    const found = JSON.parse(text) as Record<string, unknown>
     for (const key of LSN_KEYS) found[key] = parseLsn(String(found[key]))
     return found as unknown as ReceiverStatus
   } catch {
-    // Not there, or written by another version: nobody depends on it.
     return undefined
   }
 }
 
-/** Replaces the published status. Not synced: after a power cut an old one is as good as none. */
+/**
+ * Writes the published status over, in one call and in place: no room is needed but for the first. Not synced: after a power cut an old
+ * one is as good as none. One writer at a time.
+ */
 export async function writeReceiverStatus(
   spoolDirectory: string,
   status: ReceiverStatus,
 ): Promise<void> {
-  const path = join(spoolDirectory, FILE_NAME)
-  const temporary = join(spoolDirectory, `.${FILE_NAME}`)
-  const text = JSON.stringify(status, (_key, value: unknown) =>
-    typeof value === 'bigint' ? formatLsn(value as Lsn) : value,
+  const content = padded(
+    JSON.stringify(status, (_key, value: unknown) =>
+      typeof value === 'bigint' ? formatLsn(value as Lsn) : value,
+    ),
   )
-  await writeFile(temporary, `${text}\n`, { mode: 0o600 })
-  await rename(temporary, path)
+  const flags = constants.O_WRONLY | constants.O_CREAT
+  await using file = await open(join(spoolDirectory, FILE_NAME), flags, 0o600)
+  await file.write(content, 0, content.length, 0)
+  const { size } = await file.stat()
+  if (size > content.length) await file.truncate(content.length)
+}
+
+function padded(text: string): Buffer {
+  const bytes = Buffer.byteLength(text) + 1
+  const content = Buffer.alloc(Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES, ' ')
+  content.write(text)
+  content.write('\n', content.length - 1)
+  return content
 }

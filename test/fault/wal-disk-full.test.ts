@@ -31,7 +31,7 @@ it(
     await pg.query('create table noise(text text)')
     const repository = await claimFor(pg, small.path)
     await using receiver = startReceiver(pg, repository)
-    for (let round = 0; round < 3; round += 1) await pg.query(NOISE)
+    for (let round = 0; round < 4; round += 1) await pg.query(NOISE)
     const problem = await until('the receiver to find the disk full', async () => {
       const status = await receiver.status()
       return status?.lastError
