@@ -26,7 +26,13 @@ export async function start(name, launcher, ...given) {
 async function load(name, given) {
   enableCompileCache()
   const source = join(root, 'src', `${name}.ts`)
-  const { main } = await import(existsSync(source) ? source : join(root, 'dist', `${name}.js`))
+  const program = existsSync(source) ? source : join(root, 'dist', `${name}.js`)
+  let main
+  try {
+    ;({ main } = await import(program))
+  } catch (error) {
+    return fail(`Backstay cannot be loaded: ${error.stack}`, 'Install it again.')
+  }
   await main(...given)
 }
 
@@ -49,6 +55,7 @@ async function startNewerNode(launcher) {
   if (node === undefined) {
     return fail(
       `Backstay needs Node.js ${NEEDED_MAJOR} or newer: this is ${process.version}, and the package that brings ${NEEDED_MAJOR} (${nodePackage()}) is not installed`,
+      `Install Node.js ${NEEDED_MAJOR} or newer.`,
     )
   }
   const argv = [node, ...process.execArgv, launcher, ...process.argv.slice(2)]
@@ -78,7 +85,9 @@ async function supervise(node, argv) {
   const { spawn } = await import('node:child_process')
   const child = spawn(node, argv, { stdio: 'inherit' })
   for (const signal of FORWARDED_SIGNALS) process.on(signal, () => child.kill(signal))
-  child.on('error', (error) => fail(`Cannot start "${node}": ${error.message}`))
+  child.on('error', (error) =>
+    fail(`Cannot start "${node}": ${error.message}`, `Install Node.js ${NEEDED_MAJOR} or newer.`),
+  )
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code)
     for (const name of FORWARDED_SIGNALS) process.removeAllListeners(name)
@@ -88,7 +97,12 @@ async function supervise(node, argv) {
   })
 }
 
-function fail(message) {
-  process.stderr.write(`Error: ${message}\nHint: Install Node.js ${NEEDED_MAJOR} or newer.\n`)
-  process.exitCode = 1
+function fail(message, hint) {
+  process.stderr.write(`Error: ${message}\nHint: ${hint}\n`)
+  process.exitCode = stopsRecovery(process.argv.slice(2)) ? 126 : 1
+}
+
+/** From 1 a recovery would gather that the end of WAL is reached; a standby would rather ask again than stop. */
+function stopsRecovery([first, second, ...rest]) {
+  return first === 'wal' && second === 'get' && !rest.includes('--standby')
 }

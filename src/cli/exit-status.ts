@@ -24,6 +24,7 @@ export const EXIT_MEANINGS: Readonly<Record<number, string>> = {
   50: 'target not reachable, WAL is missing',
   51: 'unsafe without --allow-data-loss',
   70: 'bug in Backstay',
+  126: 'recovery must stop (wal get)',
   129: 'interrupted by SIGHUP',
   130: 'interrupted by SIGINT (Ctrl-C)',
   141: 'the reader of the output went away',

@@ -14,6 +14,7 @@ import { type Interrupts, watchInterrupts } from './interrupts.ts'
 import { renderJson } from './output/json.ts'
 import { makeOutput } from './output/output.ts'
 import { parseCommandLine, type RunInvocation } from './parse.ts'
+import { recoveryExitCode } from './recovery-exit-code.ts'
 import { readVersion } from './version.ts'
 
 const HELP_COLUMNS = 100
@@ -113,5 +114,5 @@ function reportError(thrown: unknown, interrupts: Interrupts): number {
     const stack = isVerbose ? `${redact(error.stack ?? '')}\n` : ''
     process.stderr.write(`${renderErrorText(error)}${stack}`)
   }
-  return interrupts.exitCode() ?? exitCodeOf(error)
+  return interrupts.exitCode() ?? recoveryExitCode(words, error) ?? exitCodeOf(error)
 }

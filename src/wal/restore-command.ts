@@ -38,9 +38,6 @@ export function restoreCommand(options: RestoreCommandOptions): string {
   ].join('; ')
 }
 
-/** The exit code that makes PostgreSQL stop recovery instead of ending it: above 125. Source: RestoreArchivedFile(). */
-export const STOP_RECOVERY_EXIT_CODE = 126
-
 /** One shell word in which PostgreSQL finds no placeholder. */
 function quote(word: string): string {
   const plain = /^[A-Za-z0-9_@+=:,./-]+$/.test(word)

@@ -2,33 +2,24 @@
  * Fetches a WAL file for recovery.
  */
 import { spawn } from 'node:child_process'
-import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
 import { formatSegmentName } from '../../postgres/segment-name.ts'
 import { openCluster } from '../../repository/cluster-repository.ts'
 import { fetchForRecovery } from '../../service/fetch-for-recovery.ts'
 import { openStore } from '../../store/open-store.ts'
-import { STOP_RECOVERY_EXIT_CODE } from '../../wal/restore-command.ts'
 import { readWalFile } from '../../wal/read-wal-file.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/wal-get.ts'
-import type { CommandContext, CommandResult } from '../context.ts'
+import type { CommandContext } from '../context.ts'
 import { selfProgram } from './self-program.ts'
 import { absolute, walPlace, type WalPlace } from './wal-place.ts'
 
 type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 
-/**
- * What is not held ends with 1, so that PostgreSQL tries elsewhere or ends recovery. Every other failure ends with 126, because
- * with 1 PostgreSQL would take the end of WAL to be reached and open the database without what follows.
- */
-export async function run(context: Context): Promise<CommandResult | void> {
-  try {
-    const place = await walPlace(context)
-    if (context.arguments.target === '-') await print(context, place)
-    else await fetch(context, place)
-  } catch (error) {
-    if (!isBackstayError(error) || error.code === 'WAL_MISSING') throw error
-    return failure(error, context.options.standby ? 1 : STOP_RECOVERY_EXIT_CODE)
-  }
+/** What it ends with when it fails: recovery-exit-code.ts. */
+export async function run(context: Context): Promise<void> {
+  const place = await walPlace(context)
+  if (context.arguments.target === '-') await print(context, place)
+  else await fetch(context, place)
 }
 
 async function fetch(context: Context, place: WalPlace): Promise<void> {
@@ -65,13 +56,4 @@ async function print(context: Context, place: WalPlace): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     context.stdout.write(found.content, (error) => (error ? reject(error) : resolve()))
   })
-}
-
-function failure(error: BackstayError, exitCode: number): CommandResult {
-  const { code, message, hint } = error
-  return {
-    data: { error: { code, message, hint } },
-    text: () => `Error: ${message}\nHint: ${hint}\n`,
-    exitCode,
-  }
 }

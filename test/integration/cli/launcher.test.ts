@@ -2,7 +2,7 @@
  * bin/backstay.js starts the program on Node.js 24, whatever Node.js it is started with.
  */
 import assert from 'node:assert/strict'
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
@@ -78,4 +78,15 @@ test('without Node.js 24 the error says what is missing', { skip }, async () => 
   const ended = await start([older ?? '', launcher, 'wait']).ended
   assert.deepEqual([ended.code, ended.stdout], [1, ''])
   assert.match(ended.stderr, /^Error: Backstay needs Node\.js 24 or newer: this is v\d+.*\nHint: /)
+})
+
+test('a program that cannot be loaded stops a recovery, but not a standby', async () => {
+  await using directory = temporaryDirectory()
+  const launcher = await makeCheckout(directory.path)
+  await rm(join(directory.path, 'src/cli/main.ts'))
+  const end = async (...words: string[]): Promise<number | null> =>
+    (await start([process.execPath, launcher, ...words]).ended).code
+  assert.equal(await end('wal', 'get', '000000010000000000000001', 'there'), 126)
+  assert.equal(await end('wal', 'get', '--standby', '000000010000000000000001', 'there'), 1)
+  assert.equal(await end('status'), 1)
 })

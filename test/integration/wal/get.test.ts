@@ -121,6 +121,11 @@ describe('wal get', () => {
     assert.equal(code, 126)
   })
 
+  it('stops recovery for a mistyped option', async () => {
+    await using stage = await setStage([1])
+    assert.equal(await call(stage, '--standbye', nameOf(1), stage.target), 126)
+  })
+
   it('prefetches what follows in the background', async () => {
     await using stage = await setStage([1, 2, 3, 4])
     assert.equal(await call(stage, nameOf(1), stage.target), 0)

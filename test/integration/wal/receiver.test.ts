@@ -26,6 +26,7 @@ for (const major of matrixMajors()) {
       await using pg = await startPostgres({ major })
       const repository = await claimFor(pg, folder.path)
       await using receiver = startReceiver(pg, repository)
+      await untilReceived(pg)
       await pg.query(LOAD)
       await pg.query(LOAD)
       await assertSameAsPrimary(pg, repository, await switchWal(pg))
