@@ -2,12 +2,13 @@
  * The program `barman-wal-restore`: a restore_command that fetches a WAL file with `barman get-wal` from the Barman host.
  * A file gets its name when it is whole, in the spool as well as at its destination.
  */
-import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClientError, clientProgram, runClient, USAGE_EXIT_CODE } from './client/client-program.ts'
 import { runSsh, shellWord, SSH_FAILED, sshCommand } from './client/ssh.ts'
 import { decompressWal } from './wal/decompress.ts'
+import { writeWhole } from '../wal/write-whole.ts'
 
 const DESTINATION_EXIT_CODE = 3
 
@@ -127,12 +128,9 @@ async function takeSpooled({ options, name, destination }: Order): Promise<boole
 }
 
 async function place(content: Buffer, destination: string): Promise<void> {
-  const temporary = temporaryFor(destination)
   try {
-    await writeFile(temporary, content, { mode: 0o600 })
-    await rename(temporary, destination)
+    await writeWhole(temporaryFor(destination), destination, content)
   } catch (error) {
-    await rm(temporary, { force: true })
     throw new ClientError(
       `Cannot write '${destination}': ${(error as Error).message}`,
       DESTINATION_EXIT_CODE,

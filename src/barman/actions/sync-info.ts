@@ -2,14 +2,16 @@
  * Says what of a server is here, for a passive Barman that wants to copy it.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
-import { formatLsn } from '../../postgres/lsn.ts'
+import { addBytes, formatLsn } from '../../postgres/lsn.ts'
+import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
 import { listBackups } from '../../repository/catalogue.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { storedEnds } from '../../wal/held-wal.ts'
 import { askPrimary, quote } from '../passive/primary-shell.ts'
 import type { BarmanContext } from '../context.ts'
 import type { Json } from '../output/python-json.ts'
 import { oneServer } from '../server/choose.ts'
 import { openServer } from '../server/place.ts'
-import { heldSegments } from '../server/wal-of-backup.ts'
 import { BARMAN_VERSION } from '../version.ts'
 
 /** @throws {BackstayError} HOST_COMMAND, STORE */
@@ -43,7 +45,7 @@ export async function run(context: BarmanContext): Promise<void> {
   ])
   const info = {
     last_position: 0,
-    last_name: (await heldSegments(repository)).at(-1)?.name ?? '',
+    last_name: await lastName(repository),
     backups: Object.fromEntries(backups) as Readonly<Record<string, Json>>,
     wals: [],
     version: BARMAN_VERSION,
@@ -58,6 +60,17 @@ export async function run(context: BarmanContext): Promise<void> {
   // One object on either format, as Barman prints it.
   for (const [key, value] of Object.entries(info)) output.data(key, value)
   output.lines(JSON.stringify(info, undefined, 4))
+}
+
+/** Name of the newest finished segment; empty when there is none. */
+async function lastName(repository: ClusterRepository): Promise<string> {
+  const [timeline, endLsn] = [...(await storedEnds(repository))].at(-1) ?? []
+  if (timeline === undefined || endLsn === undefined) return ''
+  const { segmentBytes } = repository.identity
+  return formatSegmentName(
+    segmentOf(addBytes(endLsn, -1), { timeline, segmentBytes }),
+    segmentBytes,
+  )
 }
 
 async function askOther(context: BarmanContext, server: BarmanServer): Promise<void> {

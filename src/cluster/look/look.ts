@@ -27,18 +27,18 @@ export async function lookCluster(
     ...rolesWanted(wanted).map((role) => role.name),
   ])
   const asked = { roles: rolesAsked(context, passwords), forPlan: options.forPlan }
-  const backupHost = options.forPlan ? lookBackupHost(context) : undefined
-  backupHost?.catch(() => undefined)
-  const servers = await Promise.all(
-    wanted.servers.map(async (server) => lookServer(context, server, asked)),
-  )
+  const [servers, repository, backupHost] = await Promise.all([
+    Promise.all(wanted.servers.map(async (server) => lookServer(context, server, asked))),
+    options.forPlan ? lookRepository(context) : undefined,
+    options.forPlan ? lookBackupHost(context) : undefined,
+  ])
   signal.throwIfAborted()
   const found = {
     identity: await state.readIdentity(),
     passwordRoles: [...passwords.keys()],
     servers,
-    repository: options.forPlan ? await lookRepository(context) : undefined,
-    backupHost: options.forPlan ? await backupHost : undefined,
+    repository,
+    backupHost,
   }
   return options.forPlan ? await withRoom(context, found) : found
 }

@@ -1,7 +1,6 @@
 /**
  * What makes a standby follow: its file, its signal, and whether the server has read them. Pure.
  */
-import { settingsOf } from '../../postgres/conf-file.ts'
 import { parseConninfo } from '../../postgres/conninfo.ts'
 import { versionFacts } from '../../postgres/version.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
@@ -9,6 +8,7 @@ import type { PrimaryOfPlan } from './attach-plan.ts'
 import type { Effect } from './configuration.ts'
 import { added, diffLines } from './diff.ts'
 import type { MemberFound } from './leader.ts'
+import { readSettings } from './overrides.ts'
 import { type Problem, warning } from './problem.ts'
 import { signalFilePath, standbyFilePath, standbyFileWanted } from './standby-settings.ts'
 import { type Step, step } from './step.ts'
@@ -94,12 +94,10 @@ export function conninfoProblems(
   server: ServerWanted,
   place: StandbyPlace,
 ): readonly Problem[] {
-  const override = readSetting(place.found.files.autoConf, 'primary_conninfo')
+  const override = readSettings(place.found.files.autoConf).get('primary_conninfo')
   if (override === undefined || versionFacts(wanted.postgres.version).recoveryConf) return []
-  const ours = readSetting(
-    standbyFileWanted(wanted, server, place.primary.wanted),
-    'primary_conninfo',
-  )
+  const file = standbyFileWanted(wanted, server, place.primary.wanted)
+  const ours = readSettings(file).get('primary_conninfo')
   if (override === ours) return []
   return [
     warning(server.name, {
@@ -116,13 +114,5 @@ function placeOf(conninfo: string): string {
     return `"${host}:${port}"`
   } catch {
     return 'another server'
-  }
-}
-
-function readSetting(text: string | undefined, name: string): string | undefined {
-  try {
-    return settingsOf(text ?? '').get(name)
-  } catch {
-    return undefined
   }
 }

@@ -1,9 +1,8 @@
 /**
  * Finds out what is left of a lost primary's WAL, and who holds most of it.
  */
-import { isBackstayError } from '../../errors/backstay-error.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
-import type { ClusterContext } from '../context.ts'
+import { type ClusterContext, factOf } from '../context.ts'
 import { wantedServer } from '../plan/plan.ts'
 import { timelineOf } from '../takeover.ts'
 import { type FailoverPlan, judgeLoss, type Loss } from './failover-plan.ts'
@@ -21,17 +20,16 @@ export interface Measured {
 /** Measures. Exact only once the old primary writes no more. */
 export async function measureLoss(context: ClusterContext, plan: FailoverPlan): Promise<Measured> {
   const standing = standingOf(plan.to)
-  const own = await holdings(context, plan.to.name, standing)
-  const others = await Promise.all(
-    plan.others
-      .filter((other) => timelineOf(other) === standing.timeline)
-      .map(async ({ name }) => holdings(context, name, standing)),
-  )
   const isReadable = plan.fencing === 'stopped' || plan.fencing === 'hung'
-  const old = isReadable ? await holdings(context, plan.from.name, standing) : undefined
-  const vault = await repositorySource(context, standing)
+  const alike = plan.others.filter((other) => timelineOf(other) === standing.timeline)
+  const [own, old, vault, note, others] = await Promise.all([
+    holdings(context, plan.to.name, standing),
+    isReadable ? holdings(context, plan.from.name, standing) : undefined,
+    repositorySource(context, standing),
+    context.state.readLeader(),
+    Promise.all(alike.map(async ({ name }) => holdings(context, name, standing))),
+  ])
   const all = [own, old, ...others, vault].filter((source) => source !== undefined)
-  const note = await context.state.readLeader()
   const loss = judgeLoss({
     plan,
     primaryEndLsn: old?.endLsn,
@@ -65,10 +63,8 @@ async function unlessFails<T>(work: () => Promise<T | undefined>): Promise<T | u
   try {
     return await work()
   } catch (error) {
-    if (isBackstayError(error) && error.code !== 'INTERRUPTED' && error.code !== 'BUG') {
-      return undefined
-    }
-    throw error
+    factOf(error)
+    return undefined
   }
 }
 
