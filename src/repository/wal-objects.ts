@@ -5,6 +5,7 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatHistoryName, parseWalFileName } from '../postgres/segment-name.ts'
 import type { Store } from '../store/store.ts'
+import { bytesBeforeZeros } from '../util/zero-tail.ts'
 import { type ClusterNames, PAGE_BYTES } from './format.ts'
 import { compressFrameAsync, decompressFrameAsync, decompressUnknownAsync } from './zstd.ts'
 
@@ -167,8 +168,6 @@ export class WalObjects {
 
 /** Length without the zeros at the end, rounded up to whole pages. */
 function usedBytes(content: Uint8Array): number {
-  const last = Buffer.from(content.buffer, content.byteOffset, content.byteLength)
-  let end = last.length
-  while (end > 0 && last[end - 1] === 0) end -= 1
-  return Math.min(last.length, Math.ceil(end / PAGE_BYTES) * PAGE_BYTES)
+  const pages = Math.ceil(bytesBeforeZeros(content) / PAGE_BYTES)
+  return Math.min(content.byteLength, pages * PAGE_BYTES)
 }

@@ -3,8 +3,13 @@
  * syncs what it restores, and prefetched files do not outlive a power cut.
  */
 import { open, rename, rm } from 'node:fs/promises'
+import { bytesBeforeZeros } from '../util/zero-tail.ts'
 
-/** Replaces `target` whole. `temporary` lies in the same folder. @throws the errno error; nothing is left then. */
+/**
+ * Replaces `target` whole. `temporary` lies in the same folder. Zeros at the end become a hole: to write them out is nearly all that
+ * a segment costs which archive_timeout has closed.
+ * @throws the errno error; nothing is left then.
+ */
 export async function writeWhole(
   temporary: string,
   target: string,
@@ -14,11 +19,12 @@ export async function writeWhole(
     {
       // In one call: writeFile would cut it into pieces of 512 KiB, each a turn through the thread pool.
       await using file = await open(temporary, 'w', 0o600)
-      let done = 0
-      while (done < content.length) {
-        const { bytesWritten } = await file.write(content, done, content.length - done, done)
+      const bytes = bytesBeforeZeros(content)
+      for (let done = 0; done < bytes;) {
+        const { bytesWritten } = await file.write(content, done, bytes - done, done)
         done += bytesWritten
       }
+      if (bytes < content.length) await file.truncate(content.length)
     }
     await rename(temporary, target)
   } catch (error) {
