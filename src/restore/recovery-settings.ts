@@ -18,6 +18,8 @@ import { describeTarget } from './wish.ts'
 export interface RecoveryOptions {
   /** The value of restore_command, quoted for the shell already (wal/restore-command.ts). */
   readonly restoreCommand: string
+  /** The value of recovery_end_command, quoted like it; nothing is done at the end when undefined. */
+  readonly endCommand?: string
   /** Leave archiving as the origin had it: the restored server then writes into the same archive. */
   readonly keepArchiving: boolean
   /** Port the restored server is to listen on; the origin's when undefined. */
@@ -83,6 +85,7 @@ function recoverySettings(plan: RestorePlan, options: RecoveryOptions): Settings
   const timeline = timelineOf(plan)
   return {
     restore_command: options.restoreCommand,
+    ...(options.endCommand === undefined ? {} : { recovery_end_command: options.endCommand }),
     ...(timeline === undefined ? {} : { recovery_target_timeline: timeline }),
     ...targetOf(plan),
     ...('inclusive' in stopAt

@@ -3,6 +3,7 @@
  * to some twenty segments a second, `mv` does several hundred. For a segment that is being fetched it waits a little: starting Node
  * then would take the processor from the very prefetch that is about to deliver.
  */
+import { commandWord } from '../postgres/command-word.ts'
 import { announcementName, BOOT_ID_FILE, PREFETCH_FOLDER } from './prefetch-folder.ts'
 
 /** Longest wait for an announced segment, which may be that of a prefetch that died: 200 looks, 10 ms apart. */
@@ -26,7 +27,7 @@ export interface RestoreCommandOptions {
 export function restoreCommand(options: RestoreCommandOptions): string {
   const { program, repository, cluster, standby } = options
   const fixed = [...program, 'wal', 'get', '--repository', repository, '--cluster', cluster]
-  const words = [...fixed, ...(standby ? ['--standby'] : [])].map(quote)
+  const words = [...fixed, ...(standby ? ['--standby'] : [])].map(commandWord)
   return [
     `read -r boot <${BOOT_ID_FILE}`,
     `d="pg_wal/${PREFETCH_FOLDER}/$boot"`,
@@ -36,10 +37,4 @@ export function restoreCommand(options: RestoreCommandOptions): string {
     `[ $n -le ${LOOKS_MAX} ] && [ -e "$d/${announcementName('%f')}" ] && sleep 0.01 || exec ${words.join(' ')} "%f" "%p"`,
     'done',
   ].join('; ')
-}
-
-/** One shell word in which PostgreSQL finds no placeholder. */
-function quote(word: string): string {
-  const plain = /^[A-Za-z0-9_@+=:,./-]+$/.test(word)
-  return plain ? word : `'${word.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%')}'`
 }

@@ -2,9 +2,10 @@
  * The repository of the primary Barman: which objects of a server it holds, and their content.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { shellQuote } from '../../host/shell-quote.ts'
 import type { ServerIdentity } from '../../repository/cluster-repository.ts'
 import { TarReader } from '../../wire/tar-reader.ts'
-import { askPrimary, type PrimaryShell, quote, streamFromPrimary } from './primary-shell.ts'
+import { askPrimary, type PrimaryShell, streamFromPrimary } from './primary-shell.ts'
 
 /** Where the primary has a server's objects, as its sync-info says. */
 export interface PrimaryPlace extends ServerIdentity {
@@ -24,8 +25,8 @@ export async function askPlace(
   shell: PrimaryShell,
   server: { readonly name: string; readonly configFile: string | undefined },
 ): Promise<PrimaryPlace> {
-  const config = server.configFile === undefined ? '' : `-c ${quote(server.configFile)} `
-  const text = await askPrimary(shell, `barman ${config}sync-info ${quote(server.name)}`)
+  const config = server.configFile === undefined ? '' : `-c ${shellQuote(server.configFile)} `
+  const text = await askPrimary(shell, `barman ${config}sync-info ${shellQuote(server.name)}`)
   const place = parsePlace(text)
   if (place !== undefined) return place
   throw new BackstayError(
@@ -58,8 +59,10 @@ export async function listPrimary(
   shell: PrimaryShell,
   { repository, cluster }: PrimaryPlace,
 ): Promise<ReadonlySet<string>> {
-  const folders = ['wal', 'packs', 'backups'].map((name) => quote(`${cluster}/${name}`)).join(' ')
-  const script = `cd ${quote(repository)} && for d in ${folders}; do test ! -d "$d" || find "$d" -type f ! -name '.*' -print; done`
+  const folders = ['wal', 'packs', 'backups']
+    .map((name) => shellQuote(`${cluster}/${name}`))
+    .join(' ')
+  const script = `cd ${shellQuote(repository)} && for d in ${folders}; do test ! -d "$d" || find "$d" -type f ! -name '.*' -print; done`
   const names = (await askPrimary(shell, script)).split('\n')
   return new Set(names.filter((name) => isObjectName(name, cluster)))
 }
@@ -78,7 +81,7 @@ export async function fetchObjects(
 ): Promise<void> {
   if (names.length === 0) return
   const wanted = new Set(names)
-  const script = `cd ${quote(place.repository)} && exec tar --format=ustar --owner=0 --group=0 --no-recursion -cf - -T -`
+  const script = `cd ${shellQuote(place.repository)} && exec tar --format=ustar --owner=0 --group=0 --no-recursion -cf - -T -`
   const reader = new TarReader({
     entry: ({ kind, path, sizeBytes }) => {
       if (kind === 'file' && wanted.delete(path)) return taker.begin(path, sizeBytes)

@@ -3,6 +3,7 @@
  */
 import { spawn } from 'node:child_process'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { shellQuote } from '../../host/shell-quote.ts'
 
 /** The way there. */
 export interface PrimaryShell {
@@ -34,7 +35,7 @@ export async function* streamFromPrimary(
   script: string,
   input: string,
 ): AsyncIterable<Buffer> {
-  const words = ['-c', `${shell.command} ${quote(script)}`]
+  const words = ['-c', `${shell.command} ${shellQuote(script)}`]
   const child = spawn('/bin/sh', words, { stdio: ['pipe', 'pipe', 'pipe'] })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let [complaint, why] = ['', '']
@@ -67,11 +68,6 @@ export async function* streamFromPrimary(
     shell.signal.throwIfAborted()
     child.kill('SIGKILL')
   }
-}
-
-/** A word as the shell there is to read it. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
 function failed({ command }: PrimaryShell, why: string): BackstayError {

@@ -4,14 +4,13 @@
  * The WAL is copied first, outside of the directory, and moved into it before the engine names pg_control: whatever the process
  * dies at, no directory can be started that lacks its WAL.
  */
-import { appendFileSync, cpSync, renameSync } from 'node:fs'
+import { cpSync, renameSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { LocalHost } from '../../host/local-host.ts'
-import { formatConfLine } from '../../postgres/conf-file.ts'
-import { versionFacts } from '../../postgres/version.ts'
+import { commandWord } from '../../postgres/command-word.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { useBackup } from '../../repository/use-backup.ts'
 import type { RestoreSources } from '../../restore/choose.ts'
@@ -68,6 +67,7 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
     clock: context.clock,
     recovery: {
       restoreCommand: restoreCommandOf(planned),
+      ...endCommandOf(planned),
       keepArchiving: false,
       port: undefined,
     },
@@ -75,7 +75,7 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
     workers: order.jobs ?? Math.min(MOST_WORKERS, availableParallelism()),
     signal: context.signal,
     onPhase: (phase) => {
-      // The settings are written and not yet synced.
+      // Nothing is synced yet, and pg_control has no name.
       if (phase === 'sync') wal.moveIn()
     },
   })
@@ -85,12 +85,12 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
 /** The command recovery gets its WAL with. */
 function restoreCommandOf({ server, order }: PlannedRestore): string {
   const { getWal, remote, standbyMode, portOption } = order
-  if (!getWal) return `cp ${shellWord(`${walDirectoryOf(order)}/%f`)} "%p"`
+  if (!getWal) return `cp ${commandWord(walDirectoryOf(order))}/%f "%p"`
   const partial = standbyMode ? '' : ' -P'
-  if (remote === undefined) return `barman get-wal${partial} ${shellWord(server.name)} %f > %p`
+  if (remote === undefined) return `barman get-wal${partial} ${commandWord(server.name)} %f > %p`
   const parallel = server.parallelJobs > 1 ? ` -p ${server.parallelJobs}` : ''
   const port = portOption === undefined ? '' : ` --port ${portOption}`
-  return `barman-wal-restore${partial}${port} -U barman ${hostname()} ${shellWord(server.name)} %f %p${parallel}`
+  return `barman-wal-restore${partial}${port} -U barman ${hostname()} ${commandWord(server.name)} %f %p${parallel}`
 }
 
 function walDirectoryOf({ destination, stagingWalDirectory }: RestoreOrder): string {
@@ -98,7 +98,7 @@ function walDirectoryOf({ destination, stagingWalDirectory }: RestoreOrder): str
 }
 
 interface StagedWal extends AsyncDisposable {
-  /** Puts the WAL at its place and has recovery remove it when it ends. */
+  /** Puts the WAL at its place. */
   moveIn(): void
 }
 
@@ -115,7 +115,6 @@ async function stageWal(planned: PlannedRestore): Promise<StagedWal> {
   return {
     moveIn: () => {
       if (isStaged) move(directory, join(planned.directory, WAL_FOLDER))
-      removeAtEnd(planned)
     },
     [Symbol.asyncDispose]: async () => {
       if (isStaged) await rm(directory, { recursive: true, force: true })
@@ -143,15 +142,6 @@ function move(from: string, to: string): void {
 }
 
 /** A standby never ends its recovery by itself, and a promotion ends it too: the WAL is not needed after that. */
-function removeAtEnd({ plan, order, directory }: PlannedRestore): void {
-  const isOld = versionFacts(plan.backup.postgres.major).recoveryConf
-  const file = join(directory, isOld ? 'recovery.conf' : 'postgresql.auto.conf')
-  const command = `rm -fr ${shellWord(walDirectoryOf(order))}`
-  appendFileSync(file, `${formatConfLine('recovery_end_command', command)}\n`)
-}
-
-/** One shell word; PostgreSQL's %f is replaced inside the quotes. */
-function shellWord(word: string): string {
-  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`
+function endCommandOf({ order }: PlannedRestore): { endCommand?: string } {
+  return order.getWal ? {} : { endCommand: `rm -fr ${commandWord(walDirectoryOf(order))}` }
 }

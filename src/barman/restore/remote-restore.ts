@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { shellQuote } from '../../host/shell-quote.ts'
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts'
 import { type PlannedRestore, restoreLocally } from './local-restore.ts'
 import { tablespaceMapping } from './tablespaces.ts'
@@ -38,7 +39,7 @@ export async function restoreRemotely(
     }
     const { stagingWalDirectory: wal } = order
     if (wal !== undefined && !order.getWal) {
-      await runRemote(remote, `mkdir -p ${quote(wal)}`)
+      await runRemote(remote, `mkdir -p ${shellQuote(wal)}`)
       await send(remote, elsewhere.wal, wal)
     }
     await sendData(remote, directory, order.destination)
@@ -67,7 +68,7 @@ async function remoteTablespaces({
 }
 
 async function makeEmpty(remote: Remote, path: string): Promise<void> {
-  const target = quote(path)
+  const target = shellQuote(path)
   await runRemote(
     remote,
     `mkdir -p ${target} && chmod 700 ${target} && test -z "$(ls -A ${target})"`,
@@ -86,7 +87,7 @@ interface Remote {
 }
 
 async function send(remote: Remote, from: string, destination: string): Promise<void> {
-  const target = quote(destination)
+  const target = shellQuote(destination)
   const words = ['-C', from, `--exclude=./${CONTROL_FILE_PATH}`, '-cf', '-', '.']
   const tar = spawn('tar', words, { stdio: ['ignore', 'pipe', 'inherit'], signal: remote.signal })
   const packed = ended(tar, 'tar')
@@ -99,7 +100,7 @@ async function send(remote: Remote, from: string, destination: string): Promise<
 /** The data directory; the file without which it cannot be started comes last. */
 async function sendData(remote: Remote, from: string, destination: string): Promise<void> {
   await send(remote, from, destination)
-  const control = quote(join(destination, CONTROL_FILE_PATH))
+  const control = shellQuote(join(destination, CONTROL_FILE_PATH))
   const naming = `sync; cat > ${control}.tmp && chmod 600 ${control}.tmp && sync && mv ${control}.tmp ${control} && sync`
   const last = startRemote(remote, naming)
   const bytes = createReadStream(join(from, CONTROL_FILE_PATH))
@@ -120,7 +121,7 @@ async function runRemote(remote: Remote, script: string): Promise<void> {
 }
 
 function startRemote({ command, signal }: Remote, script: string): ChildProcess {
-  const words = ['-c', `${command} ${quote(script)}`]
+  const words = ['-c', `${command} ${shellQuote(script)}`]
   return spawn('sh', words, { stdio: ['pipe', 'ignore', 'inherit'], signal })
 }
 
@@ -134,8 +135,4 @@ async function ended(child: ChildProcess, what: string): Promise<void> {
     reject(new BackstayError('HOST_COMMAND', text, { hint }))
   })
   await promise
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`
 }

@@ -4,25 +4,12 @@
  */
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatHistoryName, formatSegmentName, type Segment } from '../../postgres/segment-name.ts'
+import { formatHistoryName } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { walFilesOf } from '../../restore/copy-wal.ts'
 import type { RestorePlan } from '../../restore/plan.ts'
 import { syncDirectory } from '../../util/sync-directory.ts'
 import { readWalFile } from '../../wal/read-wal-file.ts'
-
-/** The segments on the path, in order. Where a timeline was left, the segment is named on both. */
-function segmentsOf(plan: RestorePlan): Segment[] {
-  const bytes = BigInt(plan.backup.postgres.segmentBytes)
-  const segments: Segment[] = []
-  for (const { timeline, from, to } of plan.path) {
-    const first = from / bytes
-    const end = to ?? plan.wal.endLsn
-    for (let number = first; number * bytes < end || number === first; number += 1n) {
-      segments.push({ timeline, number })
-    }
-  }
-  return segments
-}
 
 /**
  * Writes the files into `directory`, which exists; durable when it resolves. Segments that are not held are left out: the plan
@@ -38,9 +25,8 @@ export async function copyWal(
     const content = await repository.wal.getHistory(timeline)
     if (content !== undefined) await write(join(to.directory, formatHistoryName(timeline)), content)
   }
-  for (const segment of segmentsOf(plan)) {
+  for (const name of walFilesOf(plan, plan.backup.postgres.segmentBytes)) {
     to.signal.throwIfAborted()
-    const name = formatSegmentName(segment, plan.backup.postgres.segmentBytes)
     const found = await readWalFile(repository, name)
     if (found !== undefined) await write(join(to.directory, name), found.content)
   }

@@ -6,6 +6,7 @@ import { isAbsolute, join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { fileError } from '../../host/file-error.ts'
 import { replaceFile } from '../../host/local-files.ts'
+import { shellQuote } from '../../host/shell-quote.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/install-names.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { packageFile } from '../version.ts'
@@ -55,11 +56,7 @@ async function checkName(path: string, mayReplace: boolean): Promise<void> {
 }
 
 async function install(directory: string, name: string): Promise<void> {
-  const words = [process.execPath, packageFile(`bin/${name}.js`)].map(quote).join(' ')
+  const words = [process.execPath, packageFile(`bin/${name}.js`)].map(shellQuote).join(' ')
   const text = `#!/bin/sh\n${MARK}\nexec ${words} "$@"\n`
   await replaceFile(join(directory, name), text, { mode: 0o755, owner: undefined })
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`
 }

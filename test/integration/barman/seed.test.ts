@@ -126,7 +126,8 @@ for (const major of [11, 18] as const) {
 
     await pg.query('INSERT INTO t SELECT generate_series(1001, 1500)')
     await say('switch-wal', '--force', '--archive', NAME)
-    const target = join(house.directory, 'restored')
+    // PostgreSQL looks for placeholders in its commands, and rm stands in one of them.
+    const target = join(house.directory, "restored 100%, it's %f")
     const restored = await say('recover', NAME, 'latest', target)
     assert.match(restored, /^Starting local restore for server 192\.168\.100\.10 using backup \d/)
     assert.match(restored, /Your PostgreSQL server has been successfully prepared for recovery!\n$/)
