@@ -15,7 +15,8 @@ import { spoolOf } from './spool-place.ts'
 import { SpoolWriter } from './spool-writer.ts'
 import type { StatusPublisher } from './status-publisher.ts'
 
-const DEFAULT_IDLE_TIMEOUT_MS = 30_000
+/** The server answers every status: one that is silent for so long is gone, and synchronous commits may wait for us elsewhere. */
+const DEFAULT_IDLE_TIMEOUT_MS = 15_000
 const STATUS_INTERVAL_MS = 10_000
 const DEFAULT_STOP_TIMEOUT_MS = 20_000
 

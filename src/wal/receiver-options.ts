@@ -21,7 +21,7 @@ export interface ReceiverOptions {
   readonly clock: Clock
   /** Told of everything an operator may want to read later. Must not throw. */
   readonly onEvent: (event: ReceiverEvent) => void
-  /** A server that is silent for so long, although asked, is given up (half-open TCP). Default 30 s. */
+  /** A server that is silent for so long, although asked, is given up (half-open TCP). Default 15 s. */
   readonly idleTimeoutMs?: number
   /** Bounds the last sync, acknowledgement and hand-over when it is stopped. Default 20 s. */
   readonly stopTimeoutMs?: number

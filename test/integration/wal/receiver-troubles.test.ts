@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { BackstayError, isBackstayError } from '../../../src/errors/backstay-error.ts'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { receiveWal } from '../../../src/wal/receiver.ts'
 import { spoolOf } from '../../../src/wal/spool-place.ts'
@@ -49,7 +49,7 @@ describe('receiver in trouble', () => {
     await using folder = temporaryDirectory()
     await using pg = await startPostgres({ major: 18 })
     const repository = await claimCluster({
-      store: openStore({ kind: 'disk', directory: folder.path }),
+      store: new DiskStore(folder.path),
       name: 'shop',
       server: { systemIdentifier: '7', major: 18, segmentBytes: 16 * 1024 * 1024 },
       clock: systemClock,
@@ -101,6 +101,21 @@ describe('receiver in trouble', () => {
     await assertSameAsPrimary(standby, repository, await switchWal(standby), 1)
     const connected = receiver.events.filter((event) => event.kind === 'connected')
     assert.match(connected.at(-1)?.text ?? '', new RegExp(`:${standby.port}$`))
+  })
+
+  it('does not wait out a server that is silent when the primary has answered', async () => {
+    await using folder = temporaryDirectory()
+    await using pg = await startPostgres({ major: 18 })
+    const repository = await claimFor(pg, folder.path)
+    await using silent = await silentServer()
+    const servers = [silent.port, pg.port].map((port) => ({
+      ...pg.connection,
+      port,
+      applicationName: 'vault',
+      connectTimeoutMs: 60_000,
+    }))
+    await using _receiver = startReceiver(pg, repository, { servers })
+    await untilReceived(pg)
   })
 
   it('stops at a segment that is there with other content, and keeps both', async () => {
@@ -169,6 +184,22 @@ async function breakableWire(target: number): Promise<BreakableWire> {
     },
     async [Symbol.asyncDispose]() {
       for (const socket of pairs.flat()) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+/** Accepts connections and never says a word. */
+async function silentServer(): Promise<AsyncDisposable & { readonly port: number }> {
+  const clients: Socket[] = []
+  const server = createServer((client) => void clients.push(client))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return {
+    port: address.port,
+    async [Symbol.asyncDispose]() {
+      for (const client of clients) client.destroy()
       server.close()
     },
   }
