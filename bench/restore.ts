@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { takeBackup } from '../src/backup/take/take-backup.ts'
 import { receivedWal } from '../src/backup/wal-availability.ts'
 import type { BackupInfo } from '../src/repository/backup-info.ts'
-import { openStore } from '../src/store/open-store.ts'
+import { DiskStore } from '../src/store/disk-store.ts'
 import { systemClock } from '../src/util/clock.ts'
 import { openPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { claimFor, startReceiver } from '../test/integration/wal/support.ts'
@@ -115,7 +115,7 @@ async function copyStopped(from: string, to: string): Promise<void> {
 async function backUp(server: TestServer, repository: string): Promise<BackupInfo> {
   return await takeBackup({
     cluster: 'shop',
-    store: openStore({ kind: 'disk', directory: repository }),
+    store: new DiskStore(repository),
     clock: systemClock,
     connection: server.connection,
     server: null,

@@ -14,7 +14,7 @@ import { openCluster } from '../src/repository/cluster-repository.ts'
 import { callService } from '../src/service/control-client.ts'
 import { listenForControl } from '../src/service/control-server.ts'
 import { WalServer } from '../src/service/serve-wal.ts'
-import { openStore } from '../src/store/open-store.ts'
+import { DiskStore } from '../src/store/disk-store.ts'
 import { systemClock } from '../src/util/clock.ts'
 import { debianBinaries, startPostgres, type TestServer } from '../test/harness/postgres.ts'
 import { temporaryDirectory } from '../test/harness/temporary-directory.ts'
@@ -358,7 +358,7 @@ async function benchGetOf(fill: (pg: TestServer) => Promise<string>): Promise<vo
 /** One caller, file after file, through the socket of a running service. */
 async function timeService(directory: string, names: readonly string[]): Promise<void> {
   await using out = temporaryDirectory()
-  await using server = new WalServer(openStore({ kind: 'disk', directory }), systemClock)
+  await using server = new WalServer(new DiskStore(directory), systemClock)
   const socket = join(out.path, 'socket')
   await using _control = await listenForControl(socket, async (call) =>
     call.call === 'get-wal' ? server.get(call) : undefined,
@@ -411,7 +411,7 @@ async function timeRecoveryByCopy(
 ): Promise<void> {
   const plain = join(copies, 'plain')
   mkdirSync(plain)
-  const repository = await openCluster(openStore({ kind: 'disk', directory }), 'shop', systemClock)
+  const repository = await openCluster(new DiskStore(directory), 'shop', systemClock)
   for (const name of names) {
     const content = await repository.wal.getSegment(name)
     execFileSync('sh', ['-c', `cat > ${join(plain, name)}`], { input: content })

@@ -18,7 +18,7 @@ import { checkStretch, writeStretch } from './file-work.ts'
 import { UnitSource } from './unit-source.ts'
 
 const { store, cluster, owner } = workerData as FileWorkSettings
-const units = new UnitSource(openStore(store), clusterNames(cluster))
+const units = new UnitSource(await openStore(store), clusterNames(cluster))
 let earlier: Promise<void> = Promise.resolve()
 
 parentPort?.on('message', (batch: JobBatch) => {

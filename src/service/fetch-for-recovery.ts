@@ -34,14 +34,14 @@ export interface RecoveryWish {
 /** Puts the file at its target. @throws {BackstayError} WAL_MISSING when it is not held; REPOSITORY_DAMAGED, STORE, … */
 export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
   if (await askService(wish)) return
-  const [{ openStore }, { openCluster }, { getWalFile }, folder] = await Promise.all([
-    import('../store/open-store.ts'),
+  const [{ DiskStore }, { openCluster }, { getWalFile }, folder] = await Promise.all([
+    import('../store/disk-store.ts'),
     import('../repository/cluster-repository.ts'),
     import('../wal/get.ts'),
     import('../wal/prefetch-folder.ts'),
   ])
   const { fillerToken, ownFolder, prefetchDirectoryFor } = folder
-  const store = openStore({ kind: 'disk', directory: wish.repositoryDirectory })
+  const store = new DiskStore(wish.repositoryDirectory)
   const repository = await openCluster(store, wish.cluster, wish.clock)
   const { segmentBytes } = repository.identity
   const isFollowed = basename(wish.target) === RECOVERY_SEGMENT

@@ -69,8 +69,14 @@ export interface Store {
 }
 
 /** How to open a store from another thread: plain data. */
-export interface StoreAddress {
-  readonly kind: 'disk'
-  /** Absolute path. */
-  readonly directory: string
-}
+export type StoreAddress =
+  | {
+      readonly kind: 'disk'
+      /** Absolute path. */
+      readonly directory: string
+    }
+  | {
+      readonly kind: 'pipe'
+      /** Starts the process that serves it on standard input and output. No shell. */
+      readonly command: readonly string[]
+    }

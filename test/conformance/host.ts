@@ -114,6 +114,24 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
         assert.equal((await host.run(['cat'])).stdout, '')
       })
 
+      test('a function feeds the command for as long as it likes, and output is seen as it comes', async () => {
+        const seen: string[] = []
+        let say: ((line: string) => void) | undefined
+        const onStdout = (chunk: Buffer): void => {
+          seen.push(chunk.toString())
+          if (seen.join('') === 'one\n') say?.('two\n')
+        }
+        const result = await host.run(['sh', '-c', 'read a; echo "$a"; read b; echo "$b"; cat'], {
+          input: (stdin) => {
+            say = (line) => stdin.end(line)
+            stdin.write('one\n')
+          },
+          onStdout,
+        })
+        assert.equal(seen.join(''), 'one\ntwo\n')
+        assert.deepEqual([result.exitCode, result.stdout], [0, 'one\ntwo\n'])
+      })
+
       test('a command that does not read its input is judged by its exit code', async () => {
         const result = await host.run(['true'], { input: randomBytes(1_000_000) })
         assert.equal(result.exitCode, 0)

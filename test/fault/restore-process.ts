@@ -4,7 +4,7 @@
  */
 import { text } from 'node:stream/consumers'
 import { openCluster } from '../../src/repository/cluster-repository.ts'
-import { openStore } from '../../src/store/open-store.ts'
+import { DiskStore } from '../../src/store/disk-store.ts'
 import { systemClock } from '../../src/util/clock.ts'
 import { restore, type TestRestore } from '../integration/restore/restore-files.ts'
 
@@ -15,7 +15,7 @@ interface Order extends Omit<TestRestore, 'tablespaces'> {
 }
 
 const { repository, tablespaces, killAt, ...wish } = JSON.parse(await text(process.stdin)) as Order
-const store = openStore({ kind: 'disk', directory: repository })
+const store = new DiskStore(repository)
 await restore(await openCluster(store, 'shop', systemClock), {
   ...wish,
   tablespaces: new Map(tablespaces),

@@ -10,7 +10,7 @@ import { it } from 'node:test'
 import { type Lsn, parseLsn } from '../../src/postgres/lsn.ts'
 import { formatSegmentName, segmentOf, segmentStart } from '../../src/postgres/segment-name.ts'
 import { openCluster } from '../../src/repository/cluster-repository.ts'
-import { openStore } from '../../src/store/open-store.ts'
+import { DiskStore } from '../../src/store/disk-store.ts'
 import { systemClock } from '../../src/util/clock.ts'
 import { readWalFile } from '../../src/wal/read-wal-file.ts'
 import { segmentSource } from '../../src/wal/held-wal.ts'
@@ -41,7 +41,7 @@ async function cutOnce(): Promise<void> {
   const { acknowledged, snapshot } = await receiveAndCut(pg, folder.path, image)
   using after = mount(snapshot, join(folder.path, 'after'))
   assert.ok(!existsSync(join(after.path, 'unsynced')), 'the cut loses what was not synced')
-  const store = openStore({ kind: 'disk', directory: after.path })
+  const store = new DiskStore(after.path)
   const repository = await openCluster(store, 'shop', systemClock)
   const { segmentBytes } = repository.identity
   const name = (lsn: bigint): string =>

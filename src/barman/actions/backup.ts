@@ -10,7 +10,7 @@ import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { bytesBetween, formatLsn, type Lsn, toLsn } from '../../postgres/lsn.ts'
 import { type BackupInfo, parseBackupId } from '../../repository/backup-info.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import { syncedByReceiver } from '../../wal/load-continuity.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import type { BarmanContext } from '../context.ts'
@@ -66,7 +66,7 @@ async function backUp(context: BarmanContext, server: BarmanServer): Promise<voi
   const take = (): Promise<BackupInfo> =>
     takeBackup({
       cluster: name,
-      store: openStore({ kind: 'disk', directory: store.location }),
+      store: new DiskStore(store.location),
       clock,
       connection,
       server: server.name,

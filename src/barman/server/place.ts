@@ -7,7 +7,7 @@ import type { BarmanServer } from '../../config/barman/model.ts'
 import { isBackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterNames, clusterNames } from '../../repository/format.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import type { Store } from '../../store/store.ts'
 import type { BarmanContext } from '../context.ts'
 
@@ -46,7 +46,7 @@ export function placeOf(
   const directory = repositoryDirectory(context.config.barmanHome)
   const name = clusterNameOf(server.name)
   return {
-    store: openStore({ kind: 'disk', directory }),
+    store: new DiskStore(directory),
     name,
     names: clusterNames(name),
     clock: context.clock,

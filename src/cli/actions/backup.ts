@@ -9,7 +9,7 @@ import { type OpenWalAvailability, receivedWal } from '../../backup/wal-availabi
 import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import { formatSize } from '../../util/size.ts'
 import { chooseServer } from '../../wal/choose-server.ts'
 import { syncedByReceiver } from '../../wal/load-continuity.ts'
@@ -56,7 +56,7 @@ async function take(context: Context, course: Course): Promise<BackupInfo> {
   const maxRateBytes = rate ?? backup.rateLimitBytes
   return await takeBackup({
     cluster: wanted.name,
-    store: openStore({ kind: 'disk', directory: backup.repository }),
+    store: new DiskStore(backup.repository),
     clock: context.clock,
     connection,
     server: nameOf(wanted, connection),

@@ -11,7 +11,7 @@ import { clusterNameOf, repositoryDirectory } from '../../barman/server/place.ts
 import { loadBarmanConfig } from '../../config/barman/load.ts'
 import type { BarmanConfig, BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/import-barman.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
@@ -50,7 +50,7 @@ async function importOne(context: Context, wish: Wish): Promise<ServerImportResu
   const { place, repository, cluster, address } = wish
   return await importServer({
     place,
-    store: openStore({ kind: 'disk', directory: repository }),
+    store: new DiskStore(repository),
     cluster,
     clock,
     address,

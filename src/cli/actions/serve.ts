@@ -14,7 +14,7 @@ import type { LongTask } from '../../service/supervise.ts'
 import { systemdUnit } from '../../service/systemd-unit.ts'
 import { createRepository } from '../../repository/cluster-repository.ts'
 import { clusterNames } from '../../repository/format.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import { readReceiverStatus } from '../../wal/receiver-status.ts'
 import type { OPTIONS } from '../commands/serve.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
@@ -33,7 +33,7 @@ export async function run(context: Context): Promise<CommandResult | void> {
   if (context.options.unit) return unitText(wanted, path)
   const { repository } = backupOf(wanted)
   await becomeRepositoryOwner(repository)
-  const store = openStore({ kind: 'disk', directory: repository })
+  const store = new DiskStore(repository)
   await createRepository(store, context.clock)
   await using walServer = new WalServer(store, context.clock)
   const { environment, clock, signal } = context

@@ -9,7 +9,7 @@ import {
   openCluster,
 } from '../../repository/cluster-repository.ts'
 import { errorFacts, openServiceLog } from '../../service/log.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import { parseSize } from '../../util/size.ts'
 import { chooseServer } from '../../wal/choose-server.ts'
 import { receiveWal } from '../../wal/receiver.ts'
@@ -53,7 +53,7 @@ function untilInputEnds({ stdin, signal }: Context): AbortSignal {
 /** A cluster that is in the repository is opened without asking a server: there may be none, and the spool waits to be stored. */
 async function openOrClaim(context: Context, wanted: ClusterWanted): Promise<ClusterRepository> {
   const backup = backupOf(wanted)
-  const store = openStore({ kind: 'disk', directory: backup.repository })
+  const store = new DiskStore(backup.repository)
   const { clock, signal } = context
   try {
     return await openCluster(store, wanted.name, clock)

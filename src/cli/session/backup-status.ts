@@ -8,7 +8,7 @@ import { formatLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import { readCatalogue } from '../../repository/catalogue.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import type { Clock } from '../../util/clock.ts'
 import { findGaps, recoverableRange } from '../../wal/continuity.ts'
 import { loadContinuity } from '../../wal/load-continuity.ts'
@@ -31,7 +31,7 @@ export async function readBackupStatus(
   backup: BackupWanted,
   clock: Clock,
 ): Promise<BackupStatus> {
-  const store = openStore({ kind: 'disk', directory: backup.repository })
+  const store = new DiskStore(backup.repository)
   try {
     return await readStatus(backup.name, await openCluster(store, name, clock))
   } catch (error) {

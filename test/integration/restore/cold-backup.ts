@@ -14,7 +14,7 @@ import type { Extent } from '../../../src/repository/manifest-entry.ts'
 import { ManifestWriter } from '../../../src/repository/manifest-writer.ts'
 import { PackWriter } from '../../../src/repository/pack-writer.ts'
 import { compressFrame } from '../../../src/repository/zstd.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import type { TestServer } from '../../harness/postgres.ts'
 
@@ -37,7 +37,7 @@ export async function coldBackup(
   const control = parseControlFile(await readFile(join(server.directory, 'global/pg_control')))
   const { systemIdentifier, segmentBytes, checkpoint } = control
   const { major } = server
-  const store = openStore({ kind: 'disk', directory })
+  const store = new DiskStore(directory)
   const identity = { systemIdentifier, segmentBytes, major }
   const clock = systemClock
   const repository = await claimCluster({ store, name: 'shop', server: identity, clock })

@@ -8,7 +8,7 @@ import { it } from 'node:test'
 import { openCluster } from '../../../src/repository/cluster-repository.ts'
 import { callService } from '../../../src/service/control-client.ts'
 import { controlSocketOf } from '../../../src/service/control-protocol.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { readReceiverStatus } from '../../../src/wal/receiver-status.ts'
 import { spoolOf } from '../../../src/wal/spool-place.ts'
@@ -133,7 +133,7 @@ void it('serve receives WAL, starts its receiver again, answers, and stops in or
       const [row] = await house.pg.query(
         `select count(*)::int as count from pg_stat_replication where application_name = 'vault' and state = 'streaming'`,
       )
-      const store = openStore({ kind: 'disk', directory: house.repository })
+      const store = new DiskStore(house.repository)
       const { directory } = spoolOf(await openCluster(store, 'shop', systemClock))
       const status = await readReceiverStatus(directory)
       return (

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import { claimCluster, type ClusterRepository } from '../../../src/repository/cluster-repository.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { getWalFile } from '../../../src/wal/get.ts'
 import { fillerToken } from '../../../src/wal/prefetch-folder.ts'
@@ -38,7 +38,7 @@ interface Stage extends AsyncDisposable {
 async function setStage(numbers: readonly number[]): Promise<Stage> {
   const folder = temporaryDirectory()
   const repository = await claimCluster({
-    store: openStore({ kind: 'disk', directory: folder.path }),
+    store: new DiskStore(folder.path),
     name: 'shop',
     server: { systemIdentifier: '7', major: 18, segmentBytes: SEGMENT_BYTES },
     clock: systemClock,

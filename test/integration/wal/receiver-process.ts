@@ -3,7 +3,7 @@
  */
 import { text } from 'node:stream/consumers'
 import { openCluster } from '../../../src/repository/cluster-repository.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { receiveWal } from '../../../src/wal/receiver.ts'
 import type { ConnectionOptions } from '../../../src/wire/connection-options.ts'
@@ -17,7 +17,7 @@ interface Order {
 const order = JSON.parse(await text(process.stdin)) as Order
 const stopping = new AbortController()
 process.once('SIGTERM', () => stopping.abort())
-const store = openStore({ kind: 'disk', directory: order.directory })
+const store = new DiskStore(order.directory)
 await receiveWal(
   {
     repository: await openCluster(store, 'shop', systemClock),
