@@ -2,6 +2,7 @@
  * Errors as text for people and as JSON for programs. The only place that turns an error into output.
  */
 import { BackstayError } from './backstay-error.ts'
+import { ERROR_KINDS, type ErrorCode } from './codes.ts'
 import { isSecretName, redact } from './redact.ts'
 
 /** The object printed on stderr with `--json`. */
@@ -33,6 +34,20 @@ export function renderErrorJson(error: unknown): RenderedError {
   return JSON.parse(
     redactJson({ error: { code, message, hint, details: { ...details, ...withCauses(known) } } }),
   ) as RenderedError
+}
+
+/** The error that a Backstay elsewhere rendered as JSON, which is the last such line of `stderr`; undefined when there is none. */
+export function readErrorJson(stderr: string): BackstayError | undefined {
+  const line = stderr.split('\n').findLast((text) => text.startsWith('{"error":'))
+  if (line === undefined) return undefined
+  try {
+    const { code, message, hint, details } = (JSON.parse(line) as RenderedError).error
+    return Object.hasOwn(ERROR_KINDS, code)
+      ? new BackstayError(code as ErrorCode, message, { hint, details })
+      : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function withCauses(error: BackstayError): { causes?: string[] } {

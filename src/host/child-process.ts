@@ -26,6 +26,8 @@ export interface ChildOptions {
   readonly signal?: AbortSignal | undefined
   /** How much of standard output is kept (its end). Default 1 MiB. */
   readonly outputLimitBytes?: number
+  /** Sees standard output as it comes. */
+  readonly onStdout?: ((chunk: Buffer) => void) | undefined
   /** Sees standard error as it comes. */
   readonly onStderr?: (chunk: Buffer) => void
 }
@@ -58,6 +60,7 @@ export async function runChild(
   })
   const stdout = collect(child.stdout, options.outputLimitBytes ?? OUTPUT_LIMIT_BYTES)
   const stderr = collect(child.stderr, OUTPUT_LIMIT_BYTES)
+  if (options.onStdout !== undefined) child.stdout?.on('data', options.onStdout)
   if (options.onStderr !== undefined) child.stderr?.on('data', options.onStderr)
   feed(child, options.input)
   const { exitCode, timedOut } = await ended(child, options)

@@ -3,6 +3,8 @@
  * test/conformance/host.ts. Nothing but a POSIX shell, the usual small tools and PostgreSQL is expected on the machine.
  */
 
+import type { Writable } from 'node:stream'
+
 /** How a command is run. */
 export interface CommandOptions {
   /** OS user to run as; the driver's own user when left out. */
@@ -11,8 +13,13 @@ export interface CommandOptions {
   readonly directory?: string
   /** Added to a clean environment (PATH, HOME, USER, LOGNAME, LANG=C.UTF-8); nothing is inherited. */
   readonly environment?: Readonly<Record<string, string>>
-  /** Written to standard input, which is closed after it; the way for secrets (never argv). */
-  readonly input?: string | Uint8Array
+  /**
+   * Written to standard input, which is closed after it; the way for secrets (never argv). A function writes what it likes as long as
+   * it likes, and ends the stream; one that does not holds the command's input open until the command ends.
+   */
+  readonly input?: string | Uint8Array | ((stdin: Writable) => void)
+  /** Sees standard output as it comes, in pieces cut anywhere. */
+  readonly onStdout?: (chunk: Buffer) => void
   /** The command and its process group are ended (TERM, then KILL) after this, and TIMEOUT is thrown. Default 60 s. */
   readonly timeoutMs?: number
   /** Ends the command the same way when it aborts; the promise rejects with the signal's reason. */
@@ -82,9 +89,16 @@ export interface Host {
    * Nobody need listen on it yet. Cheap to call again, which also mends a way that was lost.
    */
   reachSocket(path: string): Promise<string>
-  /** Opens a writer that fills `directory` (made if missing) as `owner`, for clones and restores. */
-  openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter>
+  /** Opens a writer that fills `directory` (made if missing) as `owner`, for clones, restores and packages. */
+  openTree(directory: string, options: TreeOptions): Promise<TreeWriter>
   close(): Promise<void>
+}
+
+/** How a tree is written. */
+export interface TreeOptions {
+  readonly owner?: string
+  /** For what compresses well on a way that may be slow: where there is a way to go, it goes compressed. */
+  readonly isCompressed?: boolean
 }
 
 /** What is known of a file before its first byte. */

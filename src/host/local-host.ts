@@ -13,6 +13,7 @@ import type {
   Host,
   Ownership,
   PathInfo,
+  TreeOptions,
   TreeWriter,
 } from './host.ts'
 import {
@@ -48,9 +49,9 @@ export class LocalHost implements Host {
   async run(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const user = await this.#userFor(options.user, `run ${showCommand(command)}`)
     const environment = { ...cleanEnvironment(user), ...options.environment }
-    const { directory = '/', timeoutMs = DEFAULT_TIMEOUT_MS, input, signal } = options
+    const { directory = '/', timeoutMs = DEFAULT_TIMEOUT_MS, input, signal, onStdout } = options
     const words = user === this.#users.self ? command : asUser(user, command)
-    const child = { directory, environment, timeoutMs, input, signal }
+    const child = { directory, environment, timeoutMs, input, signal, onStdout }
     const result = await runChild(words, child).catch((error: unknown) => {
       throw signal?.aborted === true ? error : cannotStart(this.name, words, error)
     })
@@ -121,7 +122,7 @@ export class LocalHost implements Host {
     return path
   }
 
-  async openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter> {
+  async openTree(directory: string, options: TreeOptions): Promise<TreeWriter> {
     const { owner } = await this.#numeric(directory, options)
     return this.#files(`write into "${directory}"`, directory, async () => {
       await makeDirectory(directory, { mode: undefined, owner })

@@ -12,7 +12,7 @@ import { type ChildInput, type ChildOptions, type ChildResult, runChild } from '
 import { showCommand } from './shell-quote.ts'
 import { Slots } from './slots.ts'
 import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
-import { ownOutput, parseReply, remotePid } from './ssh-reply.ts'
+import { ownOutput, ownOutputOnly, parseReply, remotePid } from './ssh-reply.ts'
 import {
   type RemoteCommand,
   remoteCommandLine,
@@ -56,6 +56,8 @@ export interface SshOptions {
 export interface RemoteRun extends Omit<RemoteCommand, 'nonce' | 'sudo'> {
   readonly input?: ChildInput | undefined
   readonly signal?: AbortSignal | undefined
+  /** Sees the command's own standard output as it comes. */
+  readonly onStdout?: ((chunk: Buffer) => void) | undefined
   readonly outputLimitBytes?: number
 }
 
@@ -104,6 +106,7 @@ export class SshConnection implements AsyncDisposable {
         input: joinInput(remoteInputPrefix(full), remote.input),
         timeoutMs: remote.timeoutMs + NETWORK_GRACE_MS,
         signal: ending.signal,
+        onStdout: remote.onStdout && ownOutputOnly(remote.onStdout, nonce),
         onStderr: (chunk) => ending.watch(chunk, nonce),
         ...(remote.outputLimitBytes === undefined
           ? {}

@@ -11,6 +11,7 @@ import type {
   Host,
   Ownership,
   PathInfo,
+  TreeOptions,
   TreeWriter,
 } from './host.ts'
 import { SshConnection, type SshOptions } from './ssh-connection.ts'
@@ -58,8 +59,8 @@ export class SshHost implements Host {
   async run(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const { directory = '/', environment = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options
     const user = this.#userFor(options.user, 'run a command')
-    const { input, signal } = options
-    const remote = { command, user, directory, environment, timeoutMs, input, signal }
+    const { input, signal, onStdout } = options
+    const remote = { command, user, directory, environment, timeoutMs, input, signal, onStdout }
     const { exitCode, stdout, stderr } = await this.#connection.run(remote)
     return { exitCode, stdout: stdout.toString(), stderr }
   }
@@ -118,13 +119,14 @@ export class SshHost implements Host {
     return await forwardSocket(this.#connection, path)
   }
 
-  async openTree(directory: string, options: { readonly owner?: string }): Promise<TreeWriter> {
+  async openTree(directory: string, options: TreeOptions): Promise<TreeWriter> {
     const action = `write into "${directory}"`
     return this.#translate(action, directory, async () => {
       await this.#checkOwner(options)
       const owner = this.#userFor(options.owner, action)
       const [connection, files] = [this.#connection, this.#files]
-      return SshTreeWriter.open({ connection, files, directory, owner })
+      const { isCompressed = false } = options
+      return SshTreeWriter.open({ connection, files, directory, owner, isCompressed })
     })
   }
 

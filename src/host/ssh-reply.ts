@@ -38,3 +38,21 @@ export function ownOutput(stdout: Buffer, nonce: string): Buffer {
   const at = stdout.indexOf(`${nonce}\n`)
   return at < 0 ? stdout : stdout.subarray(at + nonce.length + 1)
 }
+
+/** The same for output that comes in pieces: `see` gets what follows the line with the nonce. */
+export function ownOutputOnly(
+  see: (chunk: Buffer) => void,
+  nonce: string,
+): (chunk: Buffer) => void {
+  const line = `${nonce}\n`
+  let head: Buffer | undefined = Buffer.alloc(0)
+  return (chunk) => {
+    if (head === undefined) return see(chunk)
+    head = Buffer.concat([head, chunk])
+    const at = head.indexOf(line)
+    if (at < 0) return
+    const own = head.subarray(at + line.length)
+    head = undefined
+    if (own.length > 0) see(own)
+  }
+}

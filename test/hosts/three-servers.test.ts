@@ -28,7 +28,8 @@ describe('three servers from nothing', { skip: whyNoHosts() ?? false }, () => {
       /package postgresql-15/,
       /make it service backstay-postgres-shop-db1\.service/,
       /make OS user "backstay"/,
-      /install Backstay .* in \/opt\/backstay/,
+      /install Backstay .* in \/opt\/backstay.*it clones straight from "db1"/,
+      /install Backstay .* in \/opt\/backstay.*it is missing/,
       /start service backstay-shop\.service/,
     ]) {
       assert.match(plan.stdout, line)
@@ -91,6 +92,23 @@ describe('three servers from nothing', { skip: whyNoHosts() ?? false }, () => {
         there === '1' && hosts.sql('standby', 'SELECT count(*) FROM names', 'test_db') === '1000'
       )
     })
+  })
+
+  test('a standby is cloned straight from the primary: its bytes do not pass the operator', async (t) => {
+    hosts.sql(
+      'primary',
+      "CREATE TABLE big AS SELECT g, repeat('x', 100) AS filler FROM generate_series(1, 1500000) g",
+      'test_db',
+    )
+    const bytes = Number(hosts.sql('primary', "SELECT pg_database_size('test_db')"))
+    const before = hosts.operatorBytes
+    const recloned = await hosts.backstay('reclone', 'db2', '--discard-old', '--yes', '--json')
+    assert.equal(recloned.code, 0, said(recloned))
+    const passed = hosts.operatorBytes - before
+    const [megabytes, seen] = [bytes, passed].map((count) => (count / 1e6).toFixed(1))
+    t.diagnostic(`reclone of ${megabytes} MB: ${seconds(recloned)}, ${seen} MB passed the operator`)
+    assert.ok(bytes > 150e6 && passed < bytes / 50, `${passed} of ${bytes}`)
+    assert.equal((await statusOf(hosts)).verdict, 'ok')
   })
 
   test('backup, started on the operator’s machine, is taken on the backup server; check finds nothing wrong', async () => {

@@ -42,6 +42,8 @@ export function reportSteps(tasks: TaskReporter): (event: ClusterEvent) => void 
         return finish(event.id)?.end.reject(new BackstayError('FAILED', `${event.id} failed`))
       case 'clone-progress':
         return each(event.server, (handle) => handle.progress(event.doneBytes, event.totalBytes))
+      case 'note':
+        return tasks.note(`${event.server}: ${event.text}`)
       case 'waiting':
         return each(event.server, (handle) => handle.update(`waiting for ${event.what}`))
     }

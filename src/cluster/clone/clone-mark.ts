@@ -6,6 +6,7 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts'
 import { CLONE_MARK_NAME } from '../names.ts'
+import { type CloneWorker, endWorker } from './clone-process.ts'
 
 /** What the mark says. */
 export interface CloneMark {
@@ -14,6 +15,8 @@ export interface CloneMark {
   readonly startedAt: string
   /** Tablespace directories the clone fills; they were empty before. */
   readonly tablespaces: readonly string[]
+  /** Who fills it, when that is a process on the same machine. */
+  readonly worker?: CloneWorker
 }
 
 /** PostgreSQL's own directory inside a tablespace. */
@@ -35,12 +38,26 @@ export async function readMarkedTablespaces(
   host: Host,
   directory: string,
 ): Promise<readonly string[]> {
+  return (await readCloneMark(host, directory))?.tablespaces ?? []
+}
+
+async function readCloneMark(host: Host, directory: string): Promise<CloneMark | undefined> {
   const text = (await host.readFile(posix.join(directory, CLONE_MARK_NAME)))?.toString() ?? ''
   try {
-    return (JSON.parse(text) as CloneMark).tablespaces
+    return JSON.parse(text) as CloneMark
   } catch {
-    return []
+    return undefined
   }
+}
+
+/**
+ * Ends who may still work on an unfinished clone without anybody waiting for it, and removes what it left.
+ * @throws REPOSITORY_LOCKED when the worker cannot be ended; what `clearUnfinishedClone` throws.
+ */
+export async function removeUnfinishedClone(host: Host, directory: string): Promise<void> {
+  const worker = (await readCloneMark(host, directory))?.worker
+  if (worker !== undefined) await endWorker(host, worker)
+  await clearUnfinishedClone(host, directory)
 }
 
 /**
@@ -48,7 +65,7 @@ export async function readMarkedTablespaces(
  * itself stays: it may be a mount point.
  * @throws BUG when the directory is not an unfinished clone.
  */
-export async function removeUnfinishedClone(host: Host, directory: string): Promise<void> {
+export async function clearUnfinishedClone(host: Host, directory: string): Promise<void> {
   const names = (await host.list(directory)) ?? []
   const isWhole = (await host.inspect(posix.join(directory, CONTROL_FILE_PATH))) !== undefined
   if (!names.includes(CLONE_MARK_NAME) || isWhole) {

@@ -2,6 +2,7 @@
  * Whether the machine of a standby reaches the primary at all: asked before gigabytes are copied that could not follow it.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
+import type { Host } from '../../host/host.ts'
 import type { ClusterContext } from '../context.ts'
 import type { ServerWanted } from '../wanted.ts'
 
@@ -23,13 +24,22 @@ export async function checkReachesPrimary(
   if (tools.pgIsready === undefined) return
   const place = ['-h', primary.address, '-p', String(primary.port), '-t', String(WAIT_SECONDS)]
   const { exitCode } = await host.run([tools.pgIsready, '-q', ...place], { user })
-  if (exitCode !== NO_ANSWER) return
-  throw new BackstayError(
+  if (exitCode === NO_ANSWER) throw noAnswer(host, { server, primary })
+}
+
+/** The error for a primary that is up and does not answer the machine of a standby. */
+export function noAnswer(
+  host: Host,
+  { server, primary }: { readonly server: ServerWanted; readonly primary: ServerWanted },
+  cause?: unknown,
+): BackstayError {
+  return new BackstayError(
     'POSTGRES_UNREACHABLE',
     `Cannot clone to server "${server.name}": its machine "${host.name}" gets no answer from the primary "${primary.name}" at ${primary.address}:${primary.port}, which runs`,
     {
       hint: `Open port ${primary.port} of "${primary.name}" for ${server.address} in the firewall between them, or correct servers.${primary.name}.address.`,
       details: { server: server.name, host: host.name, primary: primary.name },
+      cause,
     },
   )
 }

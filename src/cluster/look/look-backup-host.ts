@@ -40,13 +40,15 @@ async function look(
 ): Promise<BackupHostSeen> {
   const { name } = context.wanted
   const { osUser, backup } = who
-  const { version, architecture, clusterFile, ...source } = await context.serviceSource()
+  const source = await context.serviceSource()
+  const { version, architecture, clusterFile } = source
+  const directory = packageDirectoryOf(source)
   const configFile = serviceConfigOf(name)
   const place = { command: SERVICE_COMMAND, configFile, user: osUser }
   const [uname, link, complete, file, isKnown, usesSystemd] = await Promise.all([
     runChecked(host, ['uname', '-m']),
     host.inspect(CURRENT_LINK),
-    host.inspect(posix.join(packageDirectoryOf(version), COMPLETE_NAME)),
+    host.inspect(posix.join(directory, COMPLETE_NAME)),
     host.readFile(configFile),
     userExists(host, osUser),
     hasSystemd(host),
@@ -62,6 +64,7 @@ async function look(
     unit: usesSystemd ? await lookUnit(host, serviceUnitOf(name)) : undefined,
     wanted: {
       version,
+      directory,
       architecture,
       clusterFile,
       unitText: source.unitText({ ...place, repository: backup.repository }),

@@ -15,12 +15,17 @@ const CLONE_MARGIN_BYTES = 64 * 1024 * 1024
 const SIZES_TIMEOUT_MS = 600_000
 const NEEDS_CLONE = ['missing', 'empty', 'clone-unfinished', 'initdb-unfinished']
 
+/** Whether there is nothing in a server's directory that could become the standby. */
+export function needsClone({ directory }: ServerFound): boolean {
+  return NEEDS_CLONE.includes(directory.state)
+}
+
 /** The found cluster with room for each server that needs a clone. Costs the primary a walk over its files, so only then. */
 export async function withRoom(
   context: ClusterContext,
   found: ClusterFound,
 ): Promise<ClusterFound> {
-  const needy = found.servers.filter(({ directory }) => NEEDS_CLONE.includes(directory.state))
+  const needy = found.servers.filter(needsClone)
   const source = needy.length === 0 ? undefined : await lookSource(context, found)
   if (source === undefined) return found
   const servers = await Promise.all(

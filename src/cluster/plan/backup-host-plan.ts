@@ -3,7 +3,7 @@
  */
 import { unitPathOf } from '../../host/postgres-unit.ts'
 import type { BackupHostFound, BackupHostSeen } from '../found.ts'
-import { packageDirectoryOf, serviceConfigOf, serviceUnitOf } from '../service/service-source.ts'
+import { serviceConfigOf, serviceUnitOf } from '../service/service-source.ts'
 import type { BackupWanted, ClusterWanted } from '../wanted.ts'
 import { added, diffLines } from './diff.ts'
 import { blocker, warning } from './problem.ts'
@@ -48,13 +48,12 @@ export function planService(wanted: ClusterWanted, found: BackupHostFound | unde
 }
 
 function packageSteps(backup: BackupWanted, seen: BackupHostSeen): readonly Step[] {
-  const { version } = seen.wanted
+  const { version, directory } = seen.wanted
   if (seen.version === version && seen.hasPackage) return []
-  const directory = packageDirectoryOf(version)
   return [
     step(
       backup.name,
-      { action: 'service-package', version },
+      { action: 'package', version, use: 'service' },
       {
         title: `install Backstay ${version} in ${directory}`,
         reason: seen.version === undefined ? 'it is missing' : `${seen.version} is in use there`,

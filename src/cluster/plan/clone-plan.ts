@@ -10,7 +10,7 @@ import { added, diffLines } from './diff.ts'
 import { blocker, type Problem } from './problem.ts'
 import { directorySteps, passfileStep, type ServerPlan } from './server-plan.ts'
 import { standbyFileWanted } from './standby-settings.ts'
-import { step } from './step.ts'
+import { type Step, step } from './step.ts'
 import { unitSteps } from './unit-plan.ts'
 
 /** Plans it, from the clone to the moment it streams. */
@@ -20,15 +20,19 @@ export function planClone(
   place: { readonly found: ServerFound; readonly primary: PrimaryOfPlan },
 ): ServerPlan {
   const { found, primary } = place
+  const { backstay } = found
+  const source = primary.wanted.name
+  const isDirect = backstay !== undefined && backstay.obstacle === undefined
   const standby = standbyFileWanted(wanted, server, primary.wanted)
   const steps = [
     ...directorySteps(found),
     passfileStep(server, 'missing'),
+    ...packageSteps(found, source),
     step(
       server.name,
-      { action: 'clone', source: primary.wanted.name },
+      { action: 'clone', source, isDirect },
       {
-        title: `clone "${primary.wanted.name}" into ${server.directory}`,
+        title: `clone "${source}" into ${server.directory}`,
         reason: cloneReason(found),
         diff: [
           ...diffLines(undefined, standby),
@@ -44,7 +48,30 @@ export function planClone(
   return { steps, problems: roomProblems(server, found.room) }
 }
 
+/** Backstay on the standby's machine lets every byte go straight from the primary to it. */
+function packageSteps({ name, backstay }: ServerFound, source: string): readonly Step[] {
+  if (backstay === undefined || backstay.isThere || backstay.obstacle !== undefined) return []
+  const { version, directory } = backstay
+  return [
+    step(
+      name,
+      { action: 'package', version, use: 'clone' },
+      {
+        title: `install Backstay ${version} in ${directory}`,
+        reason: `it clones straight from "${source}"`,
+        diff: [added(`${directory} (with its own Node.js)`)],
+      },
+    ),
+  ]
+}
+
 function cloneReason(found: ServerFound): string {
+  const { obstacle } = found.backstay ?? {}
+  if (obstacle === undefined) return emptyReason(found)
+  return `${emptyReason(found)}; through this machine: Backstay cannot be put there, because ${obstacle}`
+}
+
+function emptyReason(found: ServerFound): string {
   const { state } = found.directory
   if (state === 'clone-unfinished') return 'an earlier clone did not finish'
   if (state === 'initdb-unfinished') return 'an initdb did not finish there'

@@ -1,7 +1,8 @@
 /**
- * What a backup server on another machine is given: this Backstay itself with the Node.js it runs on, the cluster file, and a
+ * What another machine is given: this Backstay itself with the Node.js it runs on; a backup server also the cluster file, and a
  * unit of systemd. Made by whoever runs Backstay; the names under which it lies there are here.
  */
+import { posix } from 'node:path'
 
 /** A file of the package. */
 export interface PackageFile {
@@ -20,6 +21,8 @@ export interface ServiceSource {
   /** As `uname -m` says it: what the Node.js in it runs on. */
   readonly architecture: string
   readonly files: readonly PackageFile[]
+  /** Where versions lie there. Default /opt/backstay. */
+  readonly folder?: string
   /** The cluster file, as the operator wrote it. */
   readonly clusterFile: string
   /** The unit that runs `command serve` as `user`. */
@@ -47,9 +50,23 @@ export const CURRENT_LINK = CURRENT
 /** So that people find the program there. */
 export const PROGRAM_LINK = '/usr/local/bin/backstay'
 
+/** Which version lies where. */
+export type PackagePlace = Pick<ServiceSource, 'version' | 'folder'>
+
+/** Where versions lie. */
+export function packagesFolderOf({ folder = PACKAGES }: PackagePlace): string {
+  return folder
+}
+
 /** Where a version lies. */
-export function packageDirectoryOf(version: string): string {
-  return `${PACKAGES}/${version}`
+export function packageDirectoryOf(place: PackagePlace): string {
+  return posix.join(packagesFolderOf(place), place.version)
+}
+
+/** The command line of exactly this version there, without its own words. */
+export function packageCommandOf(place: PackagePlace): readonly string[] {
+  const directory = packageDirectoryOf(place)
+  return [posix.join(directory, 'node'), posix.join(directory, 'bin/backstay.js')]
 }
 
 /** The command line of Backstay there, without its own words. */

@@ -2,19 +2,24 @@
  * The topology of the how-to on one machine: primary, standby and backup server at 192.168.100.10 to .12, and an operator at .1
  * who has Backstay, a key and nothing else.
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SWITCHOVER_PHASES } from '../../../src/cluster/roles/journal.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { LAUNCHER } from '../../integration/cli/programs.ts'
 import { buildImage } from './image.ts'
 import { type Ended, reapMachines, TestMachine } from './machine.ts'
 import { addressOf, type HostNumber, TestNetwork } from './network.ts'
+import { HostWriter, WRITER } from './writer.ts'
 
 const NUMBERS: Readonly<Record<HostName, HostNumber>> = { primary: 10, standby: 11, backup: 12 }
 const PREFIX = 'backstay-test-'
 /** The longest command is `up` of three hosts that have to install PostgreSQL. */
 const COMMAND_TIMEOUT_MS = 240_000
+
+/** A step of a switchover as its journal calls it. */
+export type SwitchoverPhase = (typeof SWITCHOVER_PHASES)[number]
 
 /** A host by what it begins as. */
 export type HostName = 'primary' | 'standby' | 'backup'
@@ -97,6 +102,11 @@ export class TestHosts implements AsyncDisposable {
     this.#network.setCable(NUMBERS[name], state)
   }
 
+  /** Bytes that came to or went from the operator until now. */
+  get operatorBytes(): number {
+    return this.#network.operatorBytes
+  }
+
   /** Writes the cluster file. */
   writeClusterFile(text: string): void {
     writeFileSync(join(this.desk, 'backstay.yaml'), text)
@@ -124,17 +134,72 @@ export class TestHosts implements AsyncDisposable {
     await this.operate([...limit, process.execPath, LAUNCHER, ...words])
   }
 
+  /** Runs `switchover`, and `work` at the moment its journal comes to this phase, or to a later one when that was short. */
+  async disturbedSwitchover(
+    phase: SwitchoverPhase,
+    work: (kill: () => void) => void,
+  ): Promise<Operated & { readonly at: SwitchoverPhase | undefined }> {
+    const { child, ended } = this.#start([process.execPath, LAUNCHER, 'switchover'])
+    const orderOf = (name: SwitchoverPhase): number => SWITCHOVER_PHASES.indexOf(name)
+    let at: SwitchoverPhase | undefined
+    const timer = setInterval(() => {
+      const now = this.#journalPhase()
+      if (at !== undefined || now === undefined || orderOf(now) < orderOf(phase)) return
+      at = now
+      work(() => child.kill('SIGKILL'))
+    }, 2)
+    const result = await ended
+    clearInterval(timer)
+    return { ...result, at }
+  }
+
+  /** Has a program write rows to whichever server is the primary, one every ten milliseconds, from where the operator sits. */
+  startWriter(number: number): HostWriter {
+    const servers = (['primary', 'standby'] as const).map((name) => addressOf(NUMBERS[name]))
+    const stateDirectory = join(this.desk, '.backstay/shop')
+    const order = JSON.stringify({ servers, stateDirectory, number })
+    const namespace = `--net=/run/netns/${this.#network.switchNamespace}`
+    return new HostWriter(['nsenter', namespace, '--', process.execPath, WRITER, order])
+  }
+
+  #journalPhase(): SwitchoverPhase | undefined {
+    try {
+      const text = readFileSync(join(this.desk, '.backstay/shop/journal.json'), 'utf8')
+      return (JSON.parse(text) as { phase: SwitchoverPhase }).phase
+    } catch {
+      return undefined
+    }
+  }
+
   /** Asks a server as superuser, from its own host; the answer without decoration. @throws when it does not answer */
   sql(name: HostName, query: string, database = 'postgres'): string {
+    return this.host(name)
+      .run(this.#psql(name, query, database))
+      .trim()
+  }
+
+  /** The same, whatever comes of it; it is ended (124) when there is no answer within some seconds. */
+  trySql(name: HostName, query: string): Ended {
+    return this.host(name).tryRun(`timeout 5 env ${this.#psql(name, query, 'postgres')}`)
+  }
+
+  #psql(name: HostName, query: string, database: string): string {
     const passwords = readFileSync(join(this.desk, '.backstay/shop/passwords'), 'utf8')
     const password = /^\*:\*:\*:postgres:(.*)$/m.exec(passwords)?.[1] ?? ''
     const place = `-h ${addressOf(NUMBERS[name])} -U postgres -d ${database}`
     const quoted = `'${query.replaceAll("'", String.raw`'\''`)}'`
-    return this.host(name).run(`PGPASSWORD=${password} psql -XAtq ${place} -c ${quoted}`).trim()
+    return `PGPASSWORD=${password} psql -XAtq ${place} -c ${quoted}`
   }
 
   /** Runs a command of this machine where the operator sits. */
   async operate(command: readonly string[]): Promise<Operated> {
+    return await this.#start(command).ended
+  }
+
+  #start(command: readonly string[]): {
+    readonly child: ChildProcess
+    readonly ended: Promise<Operated>
+  } {
     const startedAtMs = performance.now()
     const namespace = `--net=/run/netns/${this.#network.switchNamespace}`
     const child = spawn('nsenter', [namespace, '--', ...command], {
@@ -152,11 +217,18 @@ export class TestHosts implements AsyncDisposable {
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-    const code = await new Promise<number>((resolve, reject) => {
+    const ended = new Promise<Operated>((resolve, reject) => {
       child.once('error', reject)
-      child.once('close', (status) => resolve(status ?? 255))
+      child.once('close', (status) =>
+        resolve({
+          code: status ?? 255,
+          stdout,
+          stderr,
+          elapsedMs: performance.now() - startedAtMs,
+        }),
+      )
     })
-    return { code, stdout, stderr, elapsedMs: performance.now() - startedAtMs }
+    return { child, ended }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

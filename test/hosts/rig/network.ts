@@ -45,6 +45,16 @@ export class TestNetwork implements Disposable {
     this.#atSwitch('link', 'set', `port${host}`, state)
   }
 
+  /** Bytes that came to or went from the operator; what passes between hosts is not counted. */
+  get operatorBytes(): number {
+    const words = ['-j', '-s', '-n', this.switchNamespace, 'link', 'show', 'br0']
+    const answer = execFileSync('ip', words, { encoding: 'utf8' })
+    const [{ stats64 }] = JSON.parse(answer) as [
+      { readonly stats64: Readonly<Record<'rx' | 'tx', { readonly bytes: number }>> },
+    ]
+    return stats64.rx.bytes + stats64.tx.bytes
+  }
+
   [Symbol.dispose](): void {
     const names = [...this.#hosts.map((host) => this.namespaceOf(host)), this.switchNamespace]
     for (const name of names) spawnSync('ip', ['netns', 'del', name])

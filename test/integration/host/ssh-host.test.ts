@@ -2,6 +2,7 @@
  * What goes wrong with ssh, against a real sshd on this machine.
  */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -130,22 +131,51 @@ describe('SshHost', { skip: whyNoSshd() ?? false }, () => {
     assert.deepEqual(sockets(), [])
   })
 
-  test('a connection lost while a tree is written is told by the next call', async () => {
+  for (const isCompressed of [false, true]) {
+    const how = isCompressed ? 'compressed' : 'written'
+    test(`a connection lost while a tree is ${how} is told by the next call`, async () => {
+      const host = await SshHost.connect(options())
+      const tree = await host.openTree(join(sshd.directory, `tree ${how}`), { isCompressed })
+      await tree.beginFile('half', { mode: 0o600, sizeBytes: 50_000_000 })
+      await tree.write(randomBytes(3_000_000))
+      const { pid, end } = await hanging(host)
+      killSessionOf(pid)
+      await end
+      const rest = async (): Promise<void> => {
+        for (let index = 0; index < 47; index++) await tree.write(randomBytes(1_000_000))
+        await tree.endFile()
+        await tree.sync()
+      }
+      await assert.rejects(rest(), { code: 'HOST_UNREACHABLE' })
+      await assert.rejects(tree.sync(), { code: 'HOST_UNREACHABLE' })
+      await tree.close()
+      await host.close()
+    })
+  }
+
+  test('a compressed tree arrives as it was, and tar that cannot go on is told of', async () => {
     const host = await SshHost.connect(options())
-    const tree = await host.openTree(join(sshd.directory, 'tree'), {})
-    await tree.beginFile('half', { mode: 0o600, sizeBytes: 50_000_000 })
-    await tree.write(Buffer.alloc(3_000_000))
-    const { pid, end } = await hanging(host)
-    killSessionOf(pid)
-    await end
-    const rest = async (): Promise<void> => {
-      for (let index = 0; index < 47; index++) await tree.write(Buffer.alloc(1_000_000))
-      await tree.endFile()
-      await tree.sync()
-    }
-    await assert.rejects(rest(), { code: 'HOST_UNREACHABLE' })
-    await assert.rejects(tree.sync(), { code: 'HOST_UNREACHABLE' })
+    const directory = join(sshd.directory, 'compressed')
+    const content = randomBytes(5_000_000)
+    const tree = await host.openTree(directory, { isCompressed: true })
+    await tree.beginFile('a/file', { mode: 0o640, sizeBytes: content.length })
+    await tree.write(content)
+    await tree.endFile()
+    await tree.sync()
     await tree.close()
+    assert.ok((await host.readFile(join(directory, 'a/file')))?.equals(content))
+    const other = await host.openTree(directory, { isCompressed: true })
+    await other.beginFile('b', { mode: 0o600, sizeBytes: 2 * content.length })
+    await other.write(content)
+    await host.remove(directory)
+    const rest = async (): Promise<void> => {
+      await other.write(content)
+      await other.endFile()
+      await other.makeDirectory('c', 0o700)
+      await other.sync()
+    }
+    await assert.rejects(rest())
+    await other.close()
     await host.close()
   })
 

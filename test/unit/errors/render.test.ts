@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { BackstayError } from '../../../src/errors/backstay-error.ts'
-import { exitCodeOf, renderErrorJson, renderErrorText } from '../../../src/errors/render.ts'
+import {
+  exitCodeOf,
+  readErrorJson,
+  renderErrorJson,
+  renderErrorText,
+} from '../../../src/errors/render.ts'
 
 const cause = new Error('outer', { cause: new Error('password=s3cret refused') })
 const error = new BackstayError('POSTGRES_AUTH', 'Cannot log in to "db1" with password=s3cret', {
@@ -65,5 +70,17 @@ suite('rendered error', () => {
     assert.equal(exitCodeOf(error), 21)
     assert.equal(exitCodeOf(new Error('x')), 70)
     assert.equal(exitCodeOf(undefined), 70)
+  })
+
+  test('of a Backstay elsewhere is read back from what it said', () => {
+    const said = `Warning: something\n${JSON.stringify(renderErrorJson(error))}\n`
+    const read = readErrorJson(said)
+    assert.equal(read?.code, 'POSTGRES_AUTH')
+    assert.equal(read?.message, 'Cannot log in to "db1" with password=***')
+    assert.equal(read?.hint, 'Try postgres://a:***@db1')
+    assert.equal(read?.details['server'], 'db1')
+    for (const none of ['', 'Killed', '{"error":{"code":"NOSUCH","message":"x"}}', '{"error":']) {
+      assert.equal(readErrorJson(none), undefined)
+    }
   })
 })

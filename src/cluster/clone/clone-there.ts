@@ -1,0 +1,71 @@
+/**
+ * Has Backstay on the standby's machine clone straight from the primary: gives the order, shows that somebody waits, passes
+ * the progress on. The clone over there ends when this process does.
+ */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { readErrorJson } from '../../errors/render.ts'
+import type { CommandResult, Host } from '../../host/host.ts'
+import { lastLines } from '../../host/run-checked.ts'
+import type { ClusterContext } from '../context.ts'
+import { replicationPassword } from '../look/connect.ts'
+import { linesOf, speakOrder } from '../service/order-line.ts'
+import type { CloneOrder } from './clone-order.ts'
+import { CLONE_COMMAND } from './clone-process.ts'
+import { noAnswer } from './reach-primary.ts'
+import { parseProgress, type RemoteOrder } from './remote-order.ts'
+
+/** Large clusters take hours; a dead connection is noticed by ssh itself. */
+const TIMEOUT_MS = 14 * 86_400_000
+
+/**
+ * Clones with the Backstay that `command` starts there.
+ * @throws what the clone there throws, under its own code; HOST_UNREACHABLE when the connection is lost, HOST_COMMAND when the
+ * process there was ended.
+ */
+export async function cloneThere(
+  context: ClusterContext,
+  order: CloneOrder,
+  command: readonly string[],
+): Promise<void> {
+  const { host, osUser: owner } = await context.machineOf(order.server)
+  const { wanted, signal } = context
+  const server = order.server.name
+  const line: RemoteOrder = {
+    machine: host.name,
+    wanted,
+    server,
+    primary: order.primary.name,
+    owner,
+    password: await replicationPassword(context),
+  }
+  const told = linesOf((text) => {
+    const progress = parseProgress(text)
+    if (progress === undefined) return
+    const { doneBytes, totalBytes } = progress
+    context.report({ kind: 'clone-progress', server, doneBytes, totalBytes })
+  })
+  const life = new AbortController()
+  try {
+    const result = await host.run([...command, CLONE_COMMAND, '--json'], {
+      input: (stdin) => speakOrder(stdin, line, life.signal),
+      onStdout: told,
+      timeoutMs: TIMEOUT_MS,
+      signal,
+    })
+    if (result.exitCode !== 0) throw failure(host, order, result)
+  } finally {
+    life.abort()
+  }
+}
+
+function failure(host: Host, order: CloneOrder, result: CommandResult): BackstayError {
+  const error = readErrorJson(result.stderr)
+  if (error?.code === 'POSTGRES_UNREACHABLE') return noAnswer(host, order, error)
+  if (error !== undefined && error.code !== 'INTERRUPTED') return error
+  const said = error?.message ?? (lastLines(result.stderr, 3) || `exit code ${result.exitCode}`)
+  return new BackstayError(
+    'HOST_COMMAND',
+    `Cannot clone to server "${order.server.name}": Backstay on "${host.name}" was ended: ${said}`,
+    { hint: 'Run the command again: it goes on.', details: { host: host.name } },
+  )
+}
