@@ -104,5 +104,5 @@ function fail(message, hint) {
 
 /** From 1 a recovery would gather that the end of WAL is reached; a standby would rather ask again than stop. */
 function stopsRecovery([first, second, ...rest]) {
-  return first === 'wal' && second === 'get' && !rest.includes('--standby')
+  return first === 'gate' || (first === 'wal' && second === 'get' && !rest.includes('--standby'))
 }

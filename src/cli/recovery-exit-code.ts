@@ -9,10 +9,10 @@ import { isBackstayError } from '../errors/backstay-error.ts'
 const NOT_THERE = 1
 const STOP_RECOVERY = 126
 
-/** The exit code for `error` when `words` are those of a restore_command, else undefined. */
+/** The exit code for `error` when `words` are those of a restore_command, or of the gate that answers one, else undefined. */
 export function recoveryExitCode(words: readonly string[], error: unknown): number | undefined {
   const [first, second] = words.filter((word) => !word.startsWith('-'))
-  if (first !== 'wal' || second !== 'get') return undefined
+  if (first !== 'gate' && (first !== 'wal' || second !== 'get')) return undefined
   const isMissing = isBackstayError(error, 'WAL_MISSING')
   return isMissing || words.includes('--standby') ? NOT_THERE : STOP_RECOVERY
 }

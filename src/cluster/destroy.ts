@@ -20,6 +20,8 @@ import { isMember } from './plan/leader.ts'
 import { wantedServer } from './plan/plan.ts'
 import { removeBackupService } from './service/stop-service.ts'
 import { errorOf, warning } from './plan/problem.ts'
+import { closeWays } from './way/open-way.ts'
+import { wayDirectoryOf } from './way/way-files.ts'
 import type { ServerWanted } from './wanted.ts'
 
 /** Whether the operator said so. */
@@ -65,6 +67,7 @@ export async function destroyCluster(
   }
   const { archiveDirectory } = wanted.replication
   if (archiveDirectory !== undefined) kept.push(`${archiveDirectory}: archived WAL stays`)
+  await closeWays(context)
   await removeBackupService(context)
   await state.forget()
   return { removed, kept }
@@ -113,7 +116,12 @@ async function removeServer(
   if (found.directory.state === 'data') await markForRemoval(context, machine, wish)
   const names = (await host.list(directory)) ?? []
   if (names.includes(CLONE_MARK_NAME)) await removeUnfinishedClone(host, directory)
-  const beside = [passfilePathOf(directory), startLogPathOf(directory), fencePathOf(directory)]
+  const beside = [
+    passfilePathOf(directory),
+    startLogPathOf(directory),
+    fencePathOf(directory),
+    wayDirectoryOf(directory),
+  ]
   const extras = [...beside, ...found.asides]
   if (machine.usesSystemd)
     await removeUnit(host, postgresServiceOf(context.wanted.name, wish.name).unit)

@@ -6,6 +6,7 @@ import type { UnitState } from '../host/systemd.ts'
 import type { ControlFile } from '../postgres/control-file.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import type { SqlFound } from './found-sql.ts'
+import type { WaysFound } from './way/found-ways.ts'
 
 /** Everything seen in one look. */
 export interface ClusterFound {
@@ -19,6 +20,12 @@ export interface ClusterFound {
   readonly repository: RepositoryFound | undefined
   /** The machine of the backup server, when it is another one; only looked at for a plan. */
   readonly backupHost?: BackupHostFound | undefined
+  /** Id of the newest backup in the repository; only looked for when a clone may come from it. */
+  readonly newestBackup?: string | undefined
+  /** Names of standbys that fetch WAL from the repository; only looked at for a plan. */
+  readonly fetching?: readonly string[]
+  /** The servers' ways into the repository; only looked at for a plan that needs them. */
+  readonly ways?: WaysFound | undefined
 }
 
 /** What lies on the backup server's machine besides the repository, or why it could not be looked at. */
@@ -44,6 +51,8 @@ export interface BackupHostSeen {
   /** What this Backstay would put there. */
   readonly wanted: {
     readonly version: string
+    /** Where that version would lie there. */
+    readonly directory: string
     readonly architecture: string
     readonly clusterFile: string
     readonly unitText: string
@@ -59,6 +68,8 @@ export type RepositoryFound =
       readonly owner: string
       /** Never the content: it is a secret. */
       readonly passfile: 'ours' | 'missing' | 'different'
+      /** Of the cluster whose backups lie there under this cluster's name; decimal digits. Undefined when none do. */
+      readonly systemIdentifier: string | undefined
     }
 
 /** Which cluster this is, remembered from the day it was built. */
@@ -77,7 +88,7 @@ export interface ServerFound {
   readonly hostError: FoundError | undefined
   /** The OS user PostgreSQL runs as on that host. */
   readonly osUser: string
-  /** Tells machines apart, whatever address they were reached by; undefined on this machine. */
+  /** Tells machines apart, whatever address they were reached by; undefined where they do not say. */
   readonly machineId?: string | undefined
   /** What could install PostgreSQL; looked for only when it is missing and may be installed. */
   readonly packageManager?: PackageManager | undefined
@@ -95,8 +106,21 @@ export interface ServerFound {
   readonly sqlError: FoundError | undefined
   /** Room for a clone; only looked at when one is needed. */
   readonly room: RoomFound | undefined
+  /** Backstay on the machine; only looked at when a clone is needed on another machine than this one. */
+  readonly backstay?: PackageFound | undefined
   /** Data directories that a reclone set aside and nobody removed yet. */
   readonly asides: readonly string[]
+}
+
+/** This Backstay as seen on a machine. */
+export interface PackageFound {
+  /** What this Backstay would put there, and where. */
+  readonly version: string
+  readonly directory: string
+  /** Whether it is there whole. */
+  readonly isThere: boolean
+  /** Why it cannot be put there, in words that follow «because»; undefined when it can. */
+  readonly obstacle: string | undefined
 }
 
 /** What postmaster.pid says of a running server. */

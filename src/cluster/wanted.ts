@@ -69,6 +69,8 @@ export interface ServerWanted {
   readonly socketDirectory: string
   /** Where tablespaces go when a clone must not use the primary's paths (several servers on one machine). */
   readonly tablespaceMapping: Readonly<Record<string, string>>
+  /** Whether a clone of it comes from the newest backup. Default: from the primary. */
+  readonly clonesFromBackup?: boolean
   /** Server-only settings; they win over `postgres.parameters`. */
   readonly parameters: Readonly<Record<string, string>>
 }
@@ -86,12 +88,18 @@ export interface ReplicationWanted {
   readonly synchronousStandbys: number | undefined
   /** Local directory for finished segments (archive_command), or undefined. */
   readonly archiveDirectory: string | undefined
+  /** Whether archive_command stores finished segments in the repository. Default false. */
+  readonly archivesToRepository?: boolean
 }
 
 /** The backup server. */
 export interface BackupWanted {
   readonly name: string
   readonly host: HostWanted
+  /** Address at which the servers reach sshd there. Default: that of the host. */
+  readonly address?: string
+  /** The command line of Backstay there, without its own words. Default: what `up` installs. */
+  readonly program?: readonly string[]
   /** Absolute path of the repository on that host. */
   readonly repository: string
   /** OS user that owns the repository and runs the service when Backstay is root. Default: `postgres.osUser`. */

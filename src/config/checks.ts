@@ -4,11 +4,12 @@
  */
 import { isAbsolute, relative } from 'node:path'
 import { slotNameOf } from '../cluster/names.ts'
+import { isLoopback } from '../cluster/plan/settings.ts'
 import { findHbaProblems } from '../postgres/hba-file.ts'
 import type { ConfigPath } from './document.ts'
 import { parameterFindings } from './parameter-checks.ts'
 import type { Finding } from './problems.ts'
-import type { ClusterSettings, ServerSettings } from './settings.ts'
+import { ARCHIVE_TO_REPOSITORY, type ClusterSettings, type ServerSettings } from './settings.ts'
 import { NAME_PATTERN, NAME_RULE } from './values.ts'
 
 /** Longest path of a Unix socket in bytes (sun_path without its end), and what PostgreSQL adds to the directory. */
@@ -28,6 +29,8 @@ export function findingsOf(settings: ClusterSettings): Finding[] {
     ...accessFindings(settings),
     ...synchronousFindings(settings),
     ...backupFindings(settings),
+    ...archiveFindings(settings),
+    ...cloneFindings(settings),
     ...parameterFindings(settings),
   ]
 }
@@ -125,7 +128,9 @@ function pathFindings([name, server]: Named): Finding[] {
 function sharedPathFindings({ postgres, replication }: ClusterSettings): Finding[] {
   return [
     ...absoluteFinding(['postgres', 'binaries'], postgres.binaries),
-    ...absoluteFinding(['replication', 'archive'], replication.archive),
+    ...(replication.archive === ARCHIVE_TO_REPOSITORY
+      ? []
+      : absoluteFinding(['replication', 'archive'], replication.archive)),
   ]
 }
 
@@ -175,6 +180,58 @@ function backupFindings({ backup, servers }: ClusterSettings): Finding[] {
       text: `and the data directory of "${name}" must lie apart: found "${backup.repository}" and "${directory}"`,
     })),
   ]
+}
+
+/** What `replication.archive: backup` needs of the backup part. */
+function archiveFindings({ backup, postgres, replication, servers }: ClusterSettings): Finding[] {
+  if (replication.archive !== ARCHIVE_TO_REPOSITORY) return []
+  const path = ['replication', 'archive']
+  if (backup === undefined) {
+    return [{ path, text: 'says backup: there is no backup part. Add one, or name a directory' }]
+  }
+  const others = Object.entries(servers).filter(
+    ([, server]) => machineOf(server) !== machineOf(backup),
+  )
+  const findings: Finding[] = []
+  if (others.length < Object.keys(servers).length && backup.osUser !== postgres.osUser) {
+    const text = `must be "${postgres.osUser}", as postgres.osUser: archive_command on the backup server's own machine stores as that user`
+    findings.push({ path: ['backup', 'osUser'], text })
+  }
+  if (others.length > 0 && isLoopback(backup.address)) {
+    const text = `must be one that the servers reach: "${backup.address}" is every machine's own`
+    findings.push({ path: ['backup', 'address'], text })
+  }
+  const odd = others.filter(([, { directory }]) => /["\\]/.test(directory))
+  return [
+    ...findings,
+    ...odd.map(([name]) => ({
+      path: ['servers', name, 'directory'],
+      text: 'must have no quotation mark or backslash: the ssh of archive_command could not name it',
+    })),
+  ]
+}
+
+/** A clone from a backup goes over ssh from the one machine to the other. */
+function cloneFindings({ backup, servers }: ClusterSettings): Finding[] {
+  const wishes = Object.entries(servers).filter(([, { cloneFrom }]) => cloneFrom === 'backup')
+  return wishes.flatMap(([name, server]) => {
+    const path = ['servers', name, 'cloneFrom']
+    if (backup === undefined) return [{ path, text: 'says backup: there is no backup part' }]
+    // The file is also read on the backup server, to which that is this machine.
+    if (server.isLocal || server.host === backup.host) {
+      const text =
+        'says backup: that is for a server on another machine than this and the backup server'
+      return [{ path, text }]
+    }
+    return isLoopback(backup.address)
+      ? [
+          {
+            path,
+            text: `says backup: "${backup.address}" leads nowhere from there; set backup.address`,
+          },
+        ]
+      : []
+  })
 }
 
 function overlap(one: string, other: string): boolean {

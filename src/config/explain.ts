@@ -65,6 +65,7 @@ function elsewhere(path: ConfigPath, document: ConfigDocument): ConfigPath[] {
   const last = path.at(-1) ?? ''
   if (path.at(-2) === 'ssh') return [['ssh', last]]
   if (part === 'servers' && last === 'address') return [[part, second ?? '', 'host']]
+  if (part === 'backup' && last === 'address') return [['backup', 'host']]
   if (part === 'backup' && last === 'host') {
     return [['servers', String(document.valueAt(['backup', 'server'])), 'host']]
   }

@@ -3,6 +3,7 @@
  */
 import { accessSync, constants } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
+import { resolve } from 'node:path'
 import { isLoopback } from '../cluster/plan/settings.ts'
 
 /** Facts about this machine; tests give their own. */
@@ -10,6 +11,8 @@ export interface Machine {
   readonly hostname: string
   readonly addresses: readonly string[]
   readonly isRoot: boolean
+  /** The command line of this Backstay, without its own words. */
+  readonly program: readonly string[]
   canWrite(directory: string): boolean
 }
 
@@ -21,6 +24,7 @@ export function thisMachine(): Machine {
       (interfaces ?? []).map(({ address }) => address),
     ),
     isRoot: process.getuid?.() === 0,
+    program: [process.execPath, resolve(import.meta.dirname, '../../bin/backstay.js')],
     canWrite,
   }
 }

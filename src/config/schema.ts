@@ -118,6 +118,12 @@ const Server = z
       .describe(
         'Where a clone puts tablespaces when it must not use the primary’s paths: path on the primary → path here.',
       ),
+    cloneFrom: z
+      .enum(['primary', 'backup'], { error: 'must be primary or backup' })
+      .default('primary')
+      .describe(
+        'Where a standby’s clone comes from: `backup` takes the newest backup in the repository, and WAL from there until it streams; the primary is not read. Only for servers and backup servers on machines of their own, reached over ssh. Without a backup the clone comes from the primary.',
+      ),
     parameters: Parameters.default({}).describe(
       'Settings of this server only; they win over `postgres.parameters`.',
     ),
@@ -156,9 +162,14 @@ const Replication = z
       })
       .optional()
       .describe('Commits wait for standbys. Left out: replication is asynchronous.'),
-    archive: Path.optional().describe(
-      'Directory on each server into which archive_command copies finished WAL segments. Left out: WAL is received by the backup server only.',
-    ),
+    archive: z
+      .union([z.literal('backup'), Path], {
+        error: 'must be the absolute path of a directory, or backup',
+      })
+      .optional()
+      .describe(
+        'What archive_command does with finished WAL segments: `backup` stores them in the repository, over ssh where that is on another machine; a path is a directory on each server to copy them into. Left out: WAL is received by the backup server only.',
+      ),
   })
   .describe('How WAL flows between the servers.')
 
@@ -169,6 +180,11 @@ const Backup = z
     ),
     host: Line.optional().describe('Name or address of the machine that holds the repository.'),
     ssh: Ssh.optional(),
+    address: otherwise(
+      Line,
+      'the value of `host`',
+      'Name or address at which the servers reach sshd there, on the port in `ssh`; only used where they do (`replication.archive: backup`).',
+    ),
     repository: Path.default('/var/lib/backstay').describe('Directory of the repository there.'),
     osUser: otherwise(
       Line,

@@ -41,9 +41,12 @@ export interface ServerSettings extends Omit<ServerFile, 'ssh'> {
 export interface BackupSettings extends Omit<BackupFile, 'ssh'> {
   readonly host: string
   readonly ssh: CompleteSsh
+  readonly address: string
   readonly osUser: string
   readonly slot: string
   readonly isLocal: boolean
+  /** The command line of Backstay there; undefined where `up` installs it. */
+  readonly program: readonly string[] | undefined
 }
 
 /** The file with nothing left out. */
@@ -52,6 +55,9 @@ export interface ClusterSettings extends Omit<ClusterFile, 'servers' | 'backup'>
   readonly servers: Readonly<Record<string, ServerSettings>>
   readonly backup: BackupSettings | undefined
 }
+
+/** Stands for a directory in `replication.archive`. */
+export const ARCHIVE_TO_REPOSITORY = 'backup'
 
 /** Owns the repository on a backup server of its own. */
 const SERVICE_USER = 'backstay'
@@ -76,9 +82,17 @@ export function completeSettings(file: ClusterFile, around: Surroundings): Clust
     stateDirectory,
     postgres: { ...file.postgres, binaries: onServers(file.postgres.binaries) },
     servers,
-    replication: { ...file.replication, archive: onServers(file.replication.archive) },
+    replication: { ...file.replication, archive: archiveOf(file, onServers) },
     backup: file.backup === undefined ? undefined : completeBackup(file.backup, house),
   }
+}
+
+/** `backup` is a word, not a path. */
+function archiveOf(
+  { replication: { archive } }: ClusterFile,
+  onServers: (path: string | undefined) => string | undefined,
+): string | undefined {
+  return archive === ARCHIVE_TO_REPOSITORY ? archive : onServers(archive)
 }
 
 interface House {
@@ -116,10 +130,12 @@ function completeBackup(backup: BackupFile, house: House): BackupSettings {
     ...backup,
     host,
     ssh: completeSsh(house, backup.ssh ?? server?.ssh),
+    address: backup.address ?? server?.address ?? host,
     osUser: backup.osUser ?? (isApart ? SERVICE_USER : file.postgres.osUser),
     slot: backup.slot ?? slotNameOf(backup.server),
     repository: isLocal ? resolve(around.directory, backup.repository) : backup.repository,
     isLocal,
+    program: isLocal ? around.machine.program : undefined,
   }
 }
 

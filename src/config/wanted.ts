@@ -9,7 +9,12 @@ import type {
   ReplicationWanted,
   ServerWanted,
 } from '../cluster/wanted.ts'
-import type { BackupSettings, ClusterSettings, ServerSettings } from './settings.ts'
+import {
+  ARCHIVE_TO_REPOSITORY,
+  type BackupSettings,
+  type ClusterSettings,
+  type ServerSettings,
+} from './settings.ts'
 
 /** The cluster as the engine wants to hear it. */
 export function toWanted(settings: ClusterSettings): ClusterWanted {
@@ -38,6 +43,7 @@ function serverWanted(name: string, server: ServerSettings): ServerWanted {
     directory: server.directory,
     socketDirectory: server.socketDirectory,
     tablespaceMapping: server.tablespaces,
+    ...(server.cloneFrom === 'backup' ? { clonesFromBackup: true } : {}),
     parameters: lowerCase(server.parameters),
   }
 }
@@ -50,7 +56,8 @@ function replicationWanted(replication: ClusterSettings['replication']): Replica
     walKeepBytes: keep,
     maxSlotWalKeepBytes: slotKeep === 'unlimited' ? undefined : slotKeep,
     synchronousStandbys: synchronous?.standbys,
-    archiveDirectory: archive,
+    archiveDirectory: archive === ARCHIVE_TO_REPOSITORY ? undefined : archive,
+    archivesToRepository: archive === ARCHIVE_TO_REPOSITORY,
   }
 }
 
@@ -58,6 +65,8 @@ function backupWanted(backup: BackupSettings): BackupWanted {
   return {
     name: backup.server,
     host: hostWanted(backup),
+    address: backup.address,
+    ...(backup.program === undefined ? {} : { program: backup.program }),
     repository: backup.repository,
     osUser: backup.osUser,
     backupRole: backup.role,

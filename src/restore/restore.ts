@@ -10,10 +10,11 @@ import { fileError } from '../host/file-error.ts'
 import { makeDirectory, replaceFile } from '../host/local-files.ts'
 import { syncFileSystems } from '../host/sync-tree.ts'
 import { appendConfLines } from '../postgres/conf-file.ts'
-import { CONTROL_FILE_PATH } from '../postgres/control-file.ts'
+import { CONTROL_FILE_PATH, type ControlFile } from '../postgres/control-file.ts'
 import { formatTablespaceMap } from '../postgres/tablespace-map.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { ManifestReader } from '../repository/manifest-reader.ts'
+import type { StoreAddress } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
 import { thisProcess } from '../util/process-identity.ts'
 import { copyWal } from './copy-wal.ts'
@@ -29,8 +30,12 @@ import { writeTree } from './write-tree.ts'
 /** What carrying out needs besides what was prepared. */
 export interface RestoreAround {
   readonly repository: ClusterRepository
+  /** How the workers open its store. Default: the directory it is in. */
+  readonly storeAddress?: StoreAddress
   readonly clock: Clock
   readonly recovery: RecoveryOptions
+  /** Makes the files of configuration and recovery instead: the copy is to be a standby of the cluster. */
+  readonly configure?: (directory: string, control: ControlFile) => Promise<void>
   /** Put the WAL into the directory; `recovery` then names NO_RESTORE_COMMAND. */
   readonly copiesWal?: boolean
   /** Make configuration files where the backup has none, so that the directory can be opened. */
@@ -148,7 +153,7 @@ async function writeAll(prepared: PreparedRestore, around: RestoreAround): Promi
   const { store, names, identity } = around.repository
   await using manifest = await ManifestReader.open(store, names.manifest(plan.backup.id))
   return await writeTree(manifest, {
-    store: { kind: 'disk', directory: store.location },
+    store: around.storeAddress ?? { kind: 'disk', directory: store.location },
     cluster: identity.cluster,
     owner: around.owner,
     layout,
@@ -163,7 +168,10 @@ async function writeAll(prepared: PreparedRestore, around: RestoreAround): Promi
 /** Writes what the held-back files become: settings of recovery, and the map of the tablespaces. */
 async function writeSettings(prepared: PreparedRestore, around: RestoreAround): Promise<void> {
   const { plan, layout, contents, survey, control } = prepared
-  const { autoConf, files } = recoveryFiles(plan, around.recovery)
+  const { autoConf, files } =
+    around.configure === undefined
+      ? recoveryFiles(plan, around.recovery)
+      : { autoConf: [], files: {} }
   const mode = survey.special.get('postgresql.auto.conf')?.mode ?? 0o600
   const write = (name: string, content: string): Promise<void> =>
     replaceFile(join(layout.directory, name), content, { mode, owner: around.owner })
@@ -174,6 +182,7 @@ async function writeSettings(prepared: PreparedRestore, around: RestoreAround): 
   const standIns = around.standIns === true ? standInFiles(contents, control.values) : {}
   for (const [name, content] of Object.entries({ ...files, ...standIns }))
     await write(name, content)
+  await around.configure?.(layout.directory, control.values)
   if (!contents.has('tablespace_map')) return
   const links = layout.tablespaces.map(({ oid, directory }) => ({ oid, location: directory }))
   await write('tablespace_map', formatTablespaceMap(links, plan.backup.postgres.major))

@@ -9,12 +9,15 @@ import { announcementName, BOOT_ID_FILE, PREFETCH_FOLDER } from './prefetch-fold
 /** Longest wait for an announced segment, which may be that of a prefetch that died: 200 looks, 10 ms apart. */
 const LOOKS_MAX = 200
 
+/** A repository on this machine, or the way into one on another. Absolute paths. */
+export type WalPlaceWords = { readonly repository: string } | { readonly way: string }
+
 /** What the command has to know. */
 export interface RestoreCommandOptions {
   /** The program with its leading words: `["/usr/bin/node", "/…/bin/backstay.js"]`, absolute. */
   readonly program: readonly string[]
-  /** Absolute path of the repository. */
-  readonly repository: string
+  /** Where `wal get` finds the repository. */
+  readonly place: WalPlaceWords
   readonly cluster: string
   /**
    * For a standby: an error counts as «not there», because PostgreSQL asks again and can stream meanwhile. Otherwise an error
@@ -25,8 +28,9 @@ export interface RestoreCommandOptions {
 
 /** The value for `restore_command`, not yet quoted for the file it goes into. */
 export function restoreCommand(options: RestoreCommandOptions): string {
-  const { program, repository, cluster, standby } = options
-  const fixed = [...program, 'wal', 'get', '--repository', repository, '--cluster', cluster]
+  const { program, place, cluster, standby } = options
+  const from = 'way' in place ? ['--way', place.way] : ['--repository', place.repository]
+  const fixed = [...program, 'wal', 'get', ...from, '--cluster', cluster]
   const words = [...fixed, ...(standby ? ['--standby'] : [])].map(commandWord)
   return [
     `read -r boot <${BOOT_ID_FILE}`,

@@ -3,18 +3,11 @@
  */
 import type { ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { findBackup } from '../../repository/catalogue.ts'
-import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { tablespaceMappingOf } from '../../restore/layout.ts'
 import { formatTimeUs, hasZone, parseTimeUs } from '../../restore/target-time.ts'
-import {
-  type BackupChoice,
-  type RestoreWish,
-  targetOf,
-  timelineChoiceOf,
-} from '../../restore/wish.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/restore.ts'
 import type { CommandContext } from '../context.ts'
+import type { WishWords } from '../../cluster/restore-there/restore-order.ts'
 import { absolute } from './wal-place.ts'
 
 /** The context of the command. */
@@ -26,18 +19,24 @@ export interface Destination {
   readonly tablespaces: ReadonlyMap<string, string>
 }
 
-/** What is wished. @throws {BackstayError} USAGE, BACKUP_MISSING */
-export async function wishOf(
-  context: RestoreContext,
-  repository: ClusterRepository,
-): Promise<RestoreWish> {
-  const { options } = context
+/** What is wished, in words that mean the same on every machine. @throws {BackstayError} USAGE */
+export function wishWords({ options, arguments: { backup } }: RestoreContext): WishWords {
+  const { targetTime, targetLsn, targetXid, targetName, targetTli, targetAction } = options
+  const timeUs = targetTime === undefined ? undefined : parseTimeUs(targetTime)
+  const { targetImmediate, exclusive, standbyMode } = options
   return {
-    target: targetOf(options),
-    timeline: timelineChoiceOf(options.targetTli),
-    action: options.targetAction,
-    standbyMode: options.standbyMode,
-    backup: await backupOf(repository, context.arguments.backup),
+    backup,
+    ...(targetTime === undefined
+      ? {}
+      : { targetTime: timeUs === undefined ? targetTime : formatTimeUs(timeUs) }),
+    ...(targetLsn === undefined ? {} : { targetLsn }),
+    ...(targetXid === undefined ? {} : { targetXid }),
+    ...(targetName === undefined ? {} : { targetName }),
+    targetImmediate,
+    exclusive,
+    targetTli,
+    targetAction,
+    standbyMode,
   }
 }
 
@@ -49,28 +48,32 @@ export function remarksOn({ options }: RestoreContext): string[] {
   return [`"${targetTime}" names no time zone: taken as local time, ${formatTimeUs(timeUs)}`]
 }
 
-/** Undefined when no directory was named. @throws {BackstayError} USAGE, CONFIG_INVALID */
+/** The server named with --server. @throws {BackstayError} USAGE when there is none of that name */
+export async function serverNamed(context: RestoreContext): Promise<ServerWanted | undefined> {
+  const { server: name } = context.options
+  return name === undefined ? undefined : await serverOf(context, name)
+}
+
+/**
+ * Undefined when no directory was named. A directory named beside a server is one on its machine; the server's own tablespaces
+ * are not meant then.
+ * @throws {BackstayError} USAGE
+ */
 export async function destinationOf(context: RestoreContext): Promise<Destination | undefined> {
-  const { server: name, tablespace } = context.options
   const { directory } = context.arguments
   const given = new Map(
-    [...tablespaceMappingOf(tablespace)].map(([from, to]) => [from, absolute(context, to)]),
+    [...tablespaceMappingOf(context.options.tablespace)].map(([from, to]) => [
+      from,
+      absolute(context, to),
+    ]),
   )
-  if (name !== undefined && directory !== undefined) {
-    throw new BackstayError('USAGE', 'Cannot restore into DIRECTORY and --server at once')
-  }
   if (directory !== undefined) {
     return { directory: absolute(context, directory), tablespaces: given }
   }
-  if (name === undefined) return undefined
-  const server = await serverOf(context, name)
+  const server = await serverNamed(context)
+  if (server === undefined) return undefined
   const tablespaces = new Map([...Object.entries(server.tablespaceMapping), ...given])
   return { directory: server.directory, tablespaces }
-}
-
-async function backupOf(repository: ClusterRepository, word: string): Promise<BackupChoice> {
-  if (word === 'auto' || word === 'latest') return word
-  return (await findBackup(repository, word)).info.id
 }
 
 async function serverOf(context: RestoreContext, name: string): Promise<ServerWanted> {
@@ -80,10 +83,5 @@ async function serverOf(context: RestoreContext, name: string): Promise<ServerWa
     const known = servers.map((each) => `"${each.name}"`).join(', ')
     throw new BackstayError('USAGE', `Cannot restore into "${name}": the servers are ${known}`)
   }
-  if (server.host.local) return server
-  throw new BackstayError(
-    'HOST_UNREACHABLE',
-    `Cannot restore into "${name}": it is on host "${server.host.address}"`,
-    { hint: 'Run the restore on that host, with the repository mounted there.' },
-  )
+  return server
 }

@@ -2,6 +2,9 @@
  * Restores: plans, says the plan, prepares, writes, and opens when that is wished.
  */
 import { availableParallelism } from 'node:os'
+import { serviceConfigOf } from '../../cluster/service/service-source.ts'
+import { isSameMachine } from '../../cluster/way/way-files.ts'
+import type { ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { findBinaries, type PostgresBinaries } from '../../host/binaries.ts'
 import { embeddedDirectories } from '../../host/embedded-postgres.ts'
@@ -34,8 +37,10 @@ import {
   destinationOf,
   remarksOn,
   type RestoreContext,
-  wishOf,
+  serverNamed,
+  wishWords,
 } from './restore-wish.ts'
+import { wishFrom } from '../../cluster/restore-there/restore-order.ts'
 import { selfProgram } from './self-program.ts'
 import { openWalPlace } from './wal-place.ts'
 
@@ -44,10 +49,15 @@ const MOST_JOBS = 4
 
 /** @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, SERVER_RUNNING, DISK_SPACE, REPOSITORY_DAMAGED, … */
 export async function run(context: RestoreContext): Promise<CommandResult> {
+  const elsewhere = await serverElsewhere(context)
+  if (elsewhere !== undefined) {
+    const { restoreThere } = await import('./restore-there.ts')
+    return await restoreThere(context, elsewhere)
+  }
   const repository = await openWalPlace(context)
   const destination = await destinationOf(context)
   const sources = await loadSources(repository, context.signal)
-  const wish = await wishOf(context, repository)
+  const wish = await wishFrom(wishWords(context), repository)
   const plan = await context.output.tasks.task('Plan', async () => planRestore(wish, sources))
   const course = { context, repository, sources, plan }
   if (destination === undefined) {
@@ -57,6 +67,30 @@ export async function run(context: RestoreContext): Promise<CommandResult> {
     })
   }
   return await restoreInto(course, destination)
+}
+
+/** The server to restore onto when it is on another machine, and the repository on a third. @throws HOST_UNREACHABLE */
+async function serverElsewhere(context: RestoreContext): Promise<ServerWanted | undefined> {
+  const server = await serverNamed(context)
+  if (server === undefined || context.options.repository !== undefined) return undefined
+  const { wanted } = await context.config()
+  const { backup } = wanted
+  if (backup === undefined || (server.host.local && backup.host.local)) return undefined
+  if (!server.host.local && !isSameMachine(server.host, backup.host)) return server
+  const [where, hint] = server.host.local
+    ? [
+        'this machine',
+        `the repository is on "${backup.host.address}": reach both machines over ssh from a third.`,
+      ]
+    : [
+        `"${server.host.address}"`,
+        `Log in there and run: backstay --config ${serviceConfigOf(wanted.name)} restore …`,
+      ]
+  throw new BackstayError(
+    'HOST_UNREACHABLE',
+    `Cannot restore onto "${server.name}" from here: it is on ${where}`,
+    { hint },
+  )
 }
 
 interface Course {
@@ -123,7 +157,7 @@ async function write(
           ? NO_RESTORE_COMMAND
           : restoreCommand({
               program: selfProgram(),
-              repository: repository.store.location,
+              place: { repository: repository.store.location },
               cluster: repository.identity.cluster,
               standby: standbyMode,
             }),
@@ -207,16 +241,16 @@ function restoredResult(
       opened: state ?? null,
     },
     text: () =>
-      `Restored ${formatSize(bytes)} in ${formatDuration(elapsedMs)}. ${nextStep(course, destination, state)}\n`,
+      `Restored ${formatSize(bytes)} in ${formatDuration(elapsedMs)}. ${nextStep(course.context, destination, state)}\n`,
   }
 }
 
-function nextStep(
-  { context }: Course,
-  { directory }: Destination,
+/** What to do with a restored directory. */
+export function nextStep(
+  { options: { start } }: Pick<RestoreContext, 'options'>,
+  { directory }: Pick<Destination, 'directory'>,
   state: OpenedState | undefined,
 ): string {
-  const { start } = context.options
   switch (state) {
     case undefined:
       return `Start the server on "${directory}": it recovers by itself.`

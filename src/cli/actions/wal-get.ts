@@ -6,7 +6,7 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import { formatSegmentName } from '../../postgres/segment-name.ts'
 import { openCluster } from '../../repository/cluster-repository.ts'
 import { fetchForRecovery } from '../../service/fetch-for-recovery.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import { readWalFile } from '../../wal/read-wal-file.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/wal-get.ts'
 import type { CommandContext } from '../context.ts'
@@ -17,6 +17,8 @@ type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 
 /** What it ends with when it fails: recovery-exit-code.ts. */
 export async function run(context: Context): Promise<void> {
+  if (context.options.way !== undefined)
+    return await fetchFromElsewhere(context, context.options.way)
   const place = await walPlace(context)
   if (context.arguments.target === '-') await print(context, place)
   else await fetch(context, place)
@@ -24,29 +26,52 @@ export async function run(context: Context): Promise<void> {
 
 async function fetch(context: Context, place: WalPlace): Promise<void> {
   const { file, target } = context.arguments
+  const { repositoryDirectory, cluster } = place
   await fetchForRecovery({
     ...place,
     name: file,
     target: absolute(context, target),
     clock: context.clock,
-    startPrefetch: (directory, from) => {
-      const [command, ...words] = selfProgram()
-      const { repositoryDirectory, cluster } = place
-      const name = formatSegmentName(from, from.segmentBytes)
-      const options = ['--repository', repositoryDirectory, '--cluster', cluster]
-      const child = spawn(command, [...words, 'wal', 'prefetch', ...options, directory, name], {
-        detached: true,
-        stdio: 'ignore',
-        cwd: '/',
-      })
-      child.unref()
-      return child.pid
-    },
+    startPrefetch: (directory, from) =>
+      startPrefetch(['--repository', repositoryDirectory, '--cluster', cluster], {
+        directory,
+        name: formatSegmentName(from, from.segmentBytes),
+      }),
   })
 }
 
+async function fetchFromElsewhere(context: Context, way: string): Promise<void> {
+  const { fetchOverWay } = await import('../../service/fetch-over-way.ts')
+  const { file, target } = context.arguments
+  await fetchOverWay({
+    way,
+    name: file,
+    target: absolute(context, target),
+    clock: context.clock,
+    startPrefetch: (directory, first, segmentBytes) =>
+      startPrefetch(['--way', way, '--cluster', context.options.cluster ?? ''], {
+        directory,
+        name: formatSegmentName(first, segmentBytes),
+      }),
+  })
+}
+
+function startPrefetch(
+  place: readonly string[],
+  from: { readonly directory: string; readonly name: string },
+): number | undefined {
+  const [command, ...words] = selfProgram()
+  const child = spawn(command, [...words, 'wal', 'prefetch', ...place, from.directory, from.name], {
+    detached: true,
+    stdio: 'ignore',
+    cwd: '/',
+  })
+  child.unref()
+  return child.pid
+}
+
 async function print(context: Context, place: WalPlace): Promise<void> {
-  const store = openStore({ kind: 'disk', directory: place.repositoryDirectory })
+  const store = new DiskStore(place.repositoryDirectory)
   const repository = await openCluster(store, place.cluster, context.clock)
   const { file } = context.arguments
   const found = await readWalFile(repository, file)

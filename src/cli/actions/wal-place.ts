@@ -6,7 +6,7 @@ import { repositoryPassfile } from '../../cluster/look/look-repository.ts'
 import type { BackupWanted, ClusterWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { openStore } from '../../store/open-store.ts'
+import { DiskStore } from '../../store/disk-store.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import type { CommandContext } from '../context.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
@@ -38,7 +38,7 @@ export async function walPlace(context: PlaceContext): Promise<WalPlace> {
 /** Opens the cluster's part of the repository. @throws {BackstayError} REPOSITORY_MISSING, … */
 export async function openWalPlace(context: PlaceContext): Promise<ClusterRepository> {
   const { repositoryDirectory, cluster } = await walPlace(context)
-  const store = openStore({ kind: 'disk', directory: repositoryDirectory })
+  const store = new DiskStore(repositoryDirectory)
   return await openCluster(store, cluster, context.clock)
 }
 

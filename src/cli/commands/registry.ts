@@ -51,6 +51,7 @@ export const REGISTRY: Registry = {
         rejoin: () => import('./rejoin.ts'),
         reclone: () => import('./reclone.ts'),
         down: () => import('./down.ts'),
+        'clone-here': () => import('./clone-here.ts'),
       },
     },
     {
@@ -85,6 +86,8 @@ export const REGISTRY: Registry = {
         'wal push': () => import('./wal-push.ts'),
         'wal get': () => import('./wal-get.ts'),
         'wal prefetch': () => import('./wal-prefetch.ts'),
+        gate: () => import('./gate.ts'),
+        'restore-here': () => import('./restore-here.ts'),
         'wal list': () => import('./wal-list.ts'),
         'wal gaps': () => import('./wal-gaps.ts'),
       },

@@ -10,12 +10,20 @@ export const ARGUMENTS = [
     name: 'backup',
     help: 'Id, beginning of an id, label, latest, oldest, or auto: the newest that reaches the target',
   },
-  { name: 'directory', help: 'Data directory to make (or --server)', optional: true },
+  {
+    name: 'directory',
+    help: 'Data directory to make; with --server on its machine',
+    optional: true,
+  },
 ] as const satisfies readonly ArgumentSpec[]
 
 export const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
-  server: { type: 'string', value: 'NAME', help: 'Restore into the directory of this server' },
+  server: {
+    type: 'string',
+    value: 'NAME',
+    help: 'Restore onto the machine of this server: into DIRECTORY there, else its own',
+  },
   targetTime: { type: 'string', value: 'TIME', help: 'Stop at a time: "2026-11-22 10:00:00+00"' },
   targetLsn: { type: 'string', value: 'LSN', help: 'Stop at a WAL position: 16/B374D848' },
   targetXid: { type: 'string', value: 'XID', help: 'Stop at a transaction' },
@@ -77,7 +85,8 @@ export const OPTIONS = {
 export default defineCommand({
   summary: 'Restore a backup and WAL up to any moment into a directory',
   description: `Says first which backup, which timelines, which WAL, how much and how long, or why it cannot be done; --plan stops there.
-The restored copy does not archive, waits for no standby and follows nobody. A target given without time zone is local time.`,
+The restored copy does not archive, waits for no standby and follows nobody. A target given without time zone is local time.
+On the machine of a server the Backstay there restores, as PostgreSQL's OS user; the data comes to it straight from the backup server.`,
   options: OPTIONS,
   arguments: ARGUMENTS,
   exits: [
@@ -93,6 +102,7 @@ The restored copy does not archive, waits for no standby and follows nobody. A t
     'backstay restore latest /srv/restored',
     'backstay restore auto /srv/restored --target-time "2026-11-22 10:00:00+00" --plan',
     'backstay restore auto /srv/look --target-xid 4711 --exclusive --start 6543',
+    'backstay restore latest --server db2 --delta',
   ],
   load: () => import('../actions/restore.ts'),
 })

@@ -3,10 +3,11 @@
  */
 import { defineCommand } from '../define-command.ts'
 import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
-import { WAL_PLACE_OPTIONS } from './wal-options.ts'
+import { WAL_PLACE_OPTIONS, WAY_OPTION } from './wal-options.ts'
 
 export const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
+  ...WAY_OPTION,
   standby: {
     type: 'flag',
     help: 'Errors count as «not there» (exit 1): a standby asks again and can stream meanwhile',

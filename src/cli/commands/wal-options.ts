@@ -12,5 +12,15 @@ export const WAL_PLACE_OPTIONS = {
   cluster: { type: 'string', value: 'NAME', help: 'Cluster in the repository' },
 } as const satisfies OptionSpecs
 
+/** Of the commands that a recovery starts. */
+export const WAY_OPTION = {
+  way: {
+    type: 'string',
+    value: 'DIR',
+    hidden: true,
+    help: 'The way into the repository on another machine; with --cluster',
+  },
+} as const satisfies OptionSpecs
+
 /** The type of these options. */
 export type WalPlaceOptions = typeof WAL_PLACE_OPTIONS

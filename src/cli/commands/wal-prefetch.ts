@@ -2,8 +2,10 @@
  * `backstay wal prefetch`: started by `wal get` in the background; not for people.
  */
 import { defineCommand } from '../define-command.ts'
-import type { ArgumentSpec } from '../option-spec.ts'
-import { WAL_PLACE_OPTIONS } from './wal-options.ts'
+import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
+import { WAL_PLACE_OPTIONS, WAY_OPTION } from './wal-options.ts'
+
+export const OPTIONS = { ...WAL_PLACE_OPTIONS, ...WAY_OPTION } as const satisfies OptionSpecs
 
 export const ARGUMENTS = [
   { name: 'directory', help: 'Folder to keep filled' },
@@ -13,7 +15,7 @@ export const ARGUMENTS = [
 export default defineCommand({
   summary: 'Keep the prefetch folder of a recovery filled',
   hidden: true,
-  options: WAL_PLACE_OPTIONS,
+  options: OPTIONS,
   arguments: ARGUMENTS,
   load: () => import('../actions/wal-prefetch.ts'),
 })

@@ -12,6 +12,7 @@ import {
 import { parseRecoveryConf } from '../../postgres/recovery-conf.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import { parseSettingBoolean } from '../../postgres/setting-value.ts'
+import { MARKER_NAME } from '../../restore/marker.ts'
 import { until } from '../../util/until.ts'
 import { readMarkedTablespaces } from '../clone/clone-mark.ts'
 import type { ClusterContext } from '../context.ts'
@@ -44,6 +45,11 @@ export async function lookDirectory(
   const hasMark = names.includes(CLONE_MARK_NAME)
   if (hasMark && (await host.inspect(posix.join(path, CONTROL_FILE_PATH))) === undefined) {
     return { state: 'clone-unfinished', tablespaces: await readMarkedTablespaces(host, path) }
+  }
+  // What a clone from a backup left when it died is emptied by the next.
+  const isRestore = server.clonesFromBackup === true && names.includes(MARKER_NAME)
+  if (isRestore && (await host.inspect(posix.join(path, CONTROL_FILE_PATH))) === undefined) {
+    return { state: 'empty', owner: place.owner, mode: place.mode }
   }
   return lookData(context, host, { ...place, path, names, hasMark, isNoted })
 }

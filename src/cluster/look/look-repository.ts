@@ -1,8 +1,12 @@
 /**
- * Looks at the place of the repository: its directory, who owns it, and the password file of the backup server in it.
+ * Looks at the place of the repository: its directory, who owns it, the password file of the backup server in it, and whose backups
+ * it holds.
  */
 import { posix } from 'node:path'
+import type { Host } from '../../host/host.ts'
 import { formatPassfileLine } from '../../postgres/passfile.ts'
+import { openSealedJson } from '../../repository/sealed-json.ts'
+import { clusterNames } from '../../repository/format.ts'
 import { type ClusterContext, factOf } from '../context.ts'
 import type { RepositoryFound } from '../found.ts'
 import type { BackupWanted } from '../wanted.ts'
@@ -23,15 +27,33 @@ export async function lookRepository(
     const info = await host.inspect(backup.repository)
     if (info === undefined) return { state: 'missing', osUser }
     const path = repositoryPassfile(backup)
-    const [text, file, wanted] = await Promise.all([
+    const [text, file, wanted, systemIdentifier] = await Promise.all([
       host.readFile(path),
       host.inspect(path),
       repositoryPassfileText(context, backup),
+      lookIdentity(context, backup, host),
     ])
     const isOurs =
       text?.toString() === wanted && file?.owner === osUser && (file.mode & 0o077) === 0
     const passfile = text === undefined ? 'missing' : isOurs ? 'ours' : 'different'
-    return { state: 'there', osUser, owner: info.owner, passfile }
+    return { state: 'there', osUser, owner: info.owner, passfile, systemIdentifier }
+  } catch (error) {
+    factOf(error)
+    return undefined
+  }
+}
+
+/** A damaged one is for the backup server to report. */
+async function lookIdentity(
+  { wanted }: ClusterContext,
+  { repository }: BackupWanted,
+  host: Host,
+): Promise<string | undefined> {
+  const { identity: name } = clusterNames(wanted.name)
+  const content = await host.readFile(posix.join(repository, name))
+  if (content === undefined) return undefined
+  try {
+    return String(openSealedJson(name, content)['systemIdentifier'])
   } catch (error) {
     factOf(error)
     return undefined
@@ -50,4 +72,23 @@ export async function repositoryPassfileText(
     return password === undefined ? [] : [`${formatPassfileLine({ user, password })}\n`]
   })
   return lines.length === roles.length ? lines.join('') : undefined
+}
+
+/** The newest backup that is listed, when a server's clone may come from it. */
+export async function lookNewestBackup(context: ClusterContext): Promise<string | undefined> {
+  const { backup, name, servers } = context.wanted
+  if (backup === undefined || !servers.some((server) => server.clonesFromBackup)) return undefined
+  const { backups } = clusterNames(name)
+  const folder = posix.join(backup.repository, backups)
+  try {
+    const { host } = await context.machineOf(backup)
+    for (const id of ((await host.list(folder)) ?? []).toReversed()) {
+      const info = posix.join(folder, id, 'backup.json')
+      if ((await host.inspect(info)) !== undefined) return id
+    }
+    return undefined
+  } catch (error) {
+    factOf(error)
+    return undefined
+  }
 }

@@ -6,7 +6,7 @@ import type { ClusterWanted, ServerWanted } from '../wanted.ts'
 import { findLeader, isMember, type Leader } from './leader.ts'
 import { attachStep, type PrimaryOfPlan } from './attach-plan.ts'
 import { planBuild } from './build-plan.ts'
-import { planClone } from './clone-plan.ts'
+import { planCloneFrom } from './backup-clone-plan.ts'
 import { planPrimary } from './primary-plan.ts'
 import { blocker, type Problem, warning } from './problem.ts'
 import { rolesWanted } from './roles.ts'
@@ -19,6 +19,7 @@ import { planStandby } from './standby-plan.ts'
 import { addressProblems } from './address-problems.ts'
 import { planTidying } from './tidy-plan.ts'
 import { planRepository } from './repository-plan.ts'
+import { planFetching, planWays } from './way-plan.ts'
 import { type Step, step } from './step.ts'
 
 /** The steps in the order they are done, and what stands in the way. */
@@ -52,6 +53,8 @@ export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
       planTidying(wantedServer(wanted, server.name), { found: server, primary }),
     ),
     planService(wanted, found.backupHost),
+    planWays(wanted, found),
+    planFetching(found, primary, wanted),
   ]
   const problems = [...early, ...parts.flatMap((part) => part.problems)]
   const isBlocked = problems.some((problem) => problem.severity === 'error')
@@ -67,15 +70,21 @@ export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
   }
 }
 
-/** Servers on one machine may share a directory (the Unix sockets'): it is made once. */
+/** Servers on one machine may share a directory (the Unix sockets') and Backstay: both are made once. */
 function withoutRepeats(wanted: ClusterWanted, steps: readonly Step[]): readonly Step[] {
   const seen = new Set<string>()
   return steps.filter((entry) => {
-    if (entry.action !== 'directory') return true
+    const what = sharedThing(entry)
+    if (what === undefined) return true
     const { address } = wantedServer(wanted, entry.server ?? '').host
-    const place = `${address}:${entry.path}`
+    const place = `${address}:${what}`
     return !seen.has(place) && seen.add(place)
   })
+}
+
+function sharedThing(entry: Step): string | undefined {
+  if (entry.action === 'directory') return entry.path
+  return entry.action === 'package' && entry.use === 'clone' ? entry.version : undefined
 }
 
 /** The wanted server of a name. */
@@ -182,7 +191,7 @@ function planOther(
   if (primary.found !== undefined && primary.found.sql === undefined) {
     return { steps: [], problems: [] }
   }
-  return planClone(wanted, wish, { found: server, primary })
+  return planCloneFrom(wanted, found, { server: wish, found: server, primary })
 }
 
 function beforePrimary(plan: ServerPlan): ServerPlan {

@@ -1,11 +1,12 @@
 /**
  * The place of the repository: its directory and the password file of the backup server. Its content is the backup server's.
  */
+import { posix } from 'node:path'
 import type { ClusterFound, RepositoryFound } from '../found.ts'
 import { repositoryPassfile } from '../look/look-repository.ts'
 import type { BackupWanted, ClusterWanted } from '../wanted.ts'
 import type { ServerPlan } from './server-plan.ts'
-import { blocker } from './problem.ts'
+import { blocker, type Problem } from './problem.ts'
 import { type Step, step } from './step.ts'
 
 const NOTHING: ServerPlan = { steps: [], problems: [] }
@@ -30,7 +31,26 @@ export function planRepository(wanted: ClusterWanted, found: ClusterFound): Serv
     })
     return { steps: [], problems: [problem] }
   }
+  const stranger = strangerProblem(wanted, found)
+  if (stranger !== undefined) return { steps: [], problems: [stranger] }
   return passfile === 'ours' ? NOTHING : { steps: [passfileStep(backup, passfile)], problems: [] }
+}
+
+/** The name's backups are another cluster's: the backup server would refuse this one, and an empty cluster would hide what was lost. */
+function strangerProblem(wanted: ClusterWanted, found: ClusterFound): Problem | undefined {
+  const { backup, name } = wanted
+  const { repository, identity } = found
+  if (backup === undefined || repository?.state !== 'there') return undefined
+  const { systemIdentifier } = repository
+  if (systemIdentifier === undefined || systemIdentifier === identity?.systemIdentifier) {
+    return undefined
+  }
+  const own = identity === undefined ? 'not built yet' : identity.systemIdentifier
+  return blocker(backup.name, {
+    code: 'POSTGRES_IDENTITY',
+    message: `Repository "${backup.repository}" holds backups of another cluster "${name}": their system identifier is ${systemIdentifier}, this one's is ${own}`,
+    hint: `To have those data back, restore them first (backstay restore). Otherwise give this cluster another name or repository, or move ${posix.join(backup.repository, name)} aside.`,
+  })
 }
 
 function directoryStep({ name, repository: path }: BackupWanted, found: RepositoryFound): Step {

@@ -4,7 +4,7 @@
  */
 import { versionFacts } from '../../postgres/version.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
-import { archiveCommandFor } from './archive-command.ts'
+import { archiveCommandWanted } from './archive-command.ts'
 
 /** Setting name in lower case → value as it stands in the file. */
 export type Settings = Readonly<Record<string, string>>
@@ -104,7 +104,7 @@ function defaultSettings(wanted: ClusterWanted, server: ServerWanted): Settings 
     ...(versionFacts(version).maxSlotWalKeepSize && slotLimit !== undefined
       ? { max_slot_wal_keep_size: megabytes(slotLimit) }
       : {}),
-    ...archiveSettings(replication.archiveDirectory, server.name),
+    ...archiveSettings(archiveCommandWanted(wanted, server)),
     ...LOG_SETTINGS,
   }
 }
@@ -120,10 +120,8 @@ const LOG_SETTINGS: Settings = {
   log_line_prefix: '%m [%p] %q%u@%d ',
 }
 
-function archiveSettings(directory: string | undefined, server: string): Settings {
-  return directory === undefined
-    ? {}
-    : { archive_mode: 'on', archive_command: archiveCommandFor(directory, server) }
+function archiveSettings(command: string | undefined): Settings {
+  return command === undefined ? {} : { archive_mode: 'on', archive_command: command }
 }
 
 function synchronousSettings(wanted: ClusterWanted, server: ServerWanted): Settings {

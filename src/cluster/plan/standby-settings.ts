@@ -2,11 +2,15 @@
  * What makes a server follow the primary: backstay-standby.conf with standby.signal (12+), recovery.conf (up to 11).
  */
 import { posix } from 'node:path'
+import { shellQuote } from '../../host/shell-quote.ts'
 import { formatConfLine } from '../../postgres/conf-file.ts'
 import { formatConninfo } from '../../postgres/conninfo.ts'
 import { formatRecoveryConf } from '../../postgres/recovery-conf.ts'
 import { versionFacts } from '../../postgres/version.ts'
 import { passfilePathOf, slotNameOf, STANDBY_CONF_NAME } from '../names.ts'
+import { restoreCommand } from '../../wal/restore-command.ts'
+import { SERVICE_COMMAND } from '../service/service-source.ts'
+import { wayDirectoryOf, wayPaths } from '../way/way-files.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
 
 const CONNECT_TIMEOUT_SECONDS = 10
@@ -41,12 +45,30 @@ export function standbyFileWanted(
     primary_conninfo: primaryConninfo(wanted, standby, primary),
     primary_slot_name: slotNameOf(standby.name),
     recovery_target_timeline: 'latest',
+    ...restoreSettings(wanted, standby),
   }
   if (versionFacts(wanted.postgres.version).recoveryConf) {
     return formatRecoveryConf({ standby_mode: 'on', ...settings })
   }
   const lines = Object.entries(settings).map(([name, value]) => formatConfLine(name, value))
   return [...HEADER, '', ...lines, ''].join('\n')
+}
+
+/**
+ * A standby that came from a backup fetches the WAL after it from the repository, as long as a file says so: until it streams.
+ * Later that would only hold up a promotion, which asks for files that are nowhere. A code above 125 would stop a server that can
+ * stream, so every failure is 1.
+ */
+function restoreSettings(
+  { name: cluster }: ClusterWanted,
+  standby: ServerWanted,
+): { readonly restore_command?: string } {
+  if (standby.clonesFromBackup !== true) return {}
+  const way = wayDirectoryOf(standby.directory)
+  const place = { way }
+  const text = restoreCommand({ program: SERVICE_COMMAND, place, cluster, standby: true })
+  const isWished = `[ -e ${shellQuote(wayPaths(way).fetching).replaceAll('%', '%%')} ]`
+  return { restore_command: `${isWished} && (${text}) || exit 1` }
 }
 
 /** Where that file lies. Up to 11 it is in the data directory, from 12 on beside postgresql.conf. */

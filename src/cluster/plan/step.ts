@@ -33,14 +33,19 @@ export type StepAction =
   | { readonly action: 'repository-passfile'; readonly path: string }
   | { readonly action: 'postgres-unit'; readonly unit: string }
   | { readonly action: 'service-user'; readonly user: string; readonly home: string }
-  | { readonly action: 'service-package'; readonly version: string }
+  /** `clone`: it is only needed for that, which can do without it. */
+  | { readonly action: 'package'; readonly version: string; readonly use: 'service' | 'clone' }
   | { readonly action: 'service-file'; readonly path: string }
   | { readonly action: 'service'; readonly unit: string }
+  | { readonly action: 'clone-from-backup'; readonly source: string }
+  | { readonly action: 'stop-fetching'; readonly path: string }
+  | { readonly action: 'way'; readonly directory: string }
   | { readonly action: 'start' | 'restart' | 'reload' | 'stop' }
   | { readonly action: 'role'; readonly role: RoleWanted }
   | { readonly action: 'slot'; readonly slot: string; readonly replaces: boolean }
   | { readonly action: 'drop-slot'; readonly slot: string }
-  | { readonly action: 'clone'; readonly source: string }
+  /** `isDirect`: by Backstay on the standby's machine. */
+  | { readonly action: 'clone'; readonly source: string; readonly isDirect: boolean }
   | { readonly action: 'attach'; readonly primary: string }
   | { readonly action: 'remove-mark'; readonly path: string }
   | { readonly action: 'remove-note' }

@@ -6,6 +6,7 @@ import { cloneStandby } from '../clone/clone.ts'
 import { wantedServer } from '../plan/plan.ts'
 import type { Step, StepAction } from '../plan/step.ts'
 import { type Act, serverOfStep } from './act-context.ts'
+import { cloneFromBackup } from './clone-from-backup.ts'
 import { attachStandby } from './attach.ts'
 import { reloadStep, restartStep, startStep, stopStep } from './control.ts'
 import {
@@ -18,16 +19,19 @@ import {
 } from './files.ts'
 import { makeCluster } from './initdb.ts'
 import { installStep } from './install.ts'
-import { makeServiceUser, shipPackage, startService, writeServiceFile } from './backup-host.ts'
+import { makeServiceUser, startService, writeServiceFile } from './backup-host.ts'
+import { putPackage } from './package.ts'
 import { writePostgresUnit } from './postgres-unit.ts'
 import { generatePasswords, writePassfile } from './passwords.ts'
 import { makeRepositoryDirectory, writeRepositoryPassfile } from './repository.ts'
 import { setRole } from './roles.ts'
+import { openWayStep, stopFetching } from './way.ts'
 import { createSlot, dropSlot } from './slots.ts'
 
 const cloneStep: Act<'clone'> = async (context, step) => {
   const primary = wantedServer(context.wanted, step.source)
-  await cloneStandby(context, { server: serverOfStep(context, step), primary })
+  const { isDirect } = step
+  await cloneStandby(context, { server: serverOfStep(context, step), primary, isDirect })
 }
 
 const ACTS: { readonly [A in StepAction['action']]: Act<A> } = {
@@ -42,9 +46,11 @@ const ACTS: { readonly [A in StepAction['action']]: Act<A> } = {
   'repository-passfile': writeRepositoryPassfile,
   'postgres-unit': writePostgresUnit,
   'service-user': makeServiceUser,
-  'service-package': shipPackage,
+  package: putPackage,
   'service-file': writeServiceFile,
   service: startService,
+  way: openWayStep,
+  'stop-fetching': stopFetching,
   start: startStep,
   restart: restartStep,
   reload: reloadStep,
@@ -53,6 +59,7 @@ const ACTS: { readonly [A in StepAction['action']]: Act<A> } = {
   slot: createSlot,
   'drop-slot': dropSlot,
   clone: cloneStep,
+  'clone-from-backup': cloneFromBackup,
   attach: attachStandby,
   'remove-mark': removeMark,
   'remove-note': removeNote,

@@ -8,7 +8,7 @@ import { chownSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { formatLsn, type Lsn, parseLsn } from '../../../src/postgres/lsn.ts'
 import { claimCluster, type ClusterRepository } from '../../../src/repository/cluster-repository.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { readReceiverStatus, type ReceiverStatus } from '../../../src/wal/receiver-status.ts'
 import type { ReceiverEvent, ReceiverOptions } from '../../../src/wal/receiver-options.ts'
@@ -31,7 +31,7 @@ export async function claimFor(pg: TestServer, directory: string): Promise<Clust
   const { systemIdentifier } = await connection.identifySystem()
   const segmentBytes = parseSize(await connection.show('wal_segment_size')) as number
   return await claimCluster({
-    store: openStore({ kind: 'disk', directory }),
+    store: new DiskStore(directory),
     name: 'shop',
     server: { systemIdentifier, major: pg.major, segmentBytes },
     clock: systemClock,
@@ -206,7 +206,7 @@ export async function promote(pg: TestServer): Promise<void> {
 export function restoreCommandFor(repositoryDirectory: string): string {
   return restoreCommand({
     program: [process.execPath, LAUNCHER],
-    repository: repositoryDirectory,
+    place: { repository: repositoryDirectory },
     cluster: 'shop',
     standby: false,
   })

@@ -311,6 +311,7 @@ function healthySql(wanted: ClusterWanted, wished: ServerWanted, primary: string
       isReplayPaused: false,
       replayedCommitAtMs: isPrimary ? undefined : NOW,
       answeredAtMs: NOW,
+      clockSkewMs: 0,
     },
     startedAtMs: NOW - 1000,
     configLoadedAtMs: NOW - 1000,

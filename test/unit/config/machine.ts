@@ -11,6 +11,7 @@ export const MACHINE: Machine = {
   hostname: 'vault',
   addresses: ['127.0.0.1', '192.168.100.12'],
   isRoot: false,
+  program: ['/usr/bin/node', '/opt/backstay.js'],
   canWrite: () => false,
 }
 

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { read } from './machine.ts'
+import { MACHINE, read } from './machine.ts'
 
 /** What ssh is told when the file says nothing of it. */
 const plain = { sudoPassword: undefined, config: undefined }
@@ -73,10 +73,13 @@ test('the example of the design becomes a complete wish', () => {
       maxSlotWalKeepBytes: 16 * 1024 ** 3,
       synchronousStandbys: undefined,
       archiveDirectory: undefined,
+      archivesToRepository: false,
     },
     backup: {
       name: 'vault',
       host: { address: '192.168.100.12', local: true, ssh: remote },
+      address: '192.168.100.12',
+      program: MACHINE.program,
       repository: '/var/lib/backstay',
       osUser: 'postgres',
       backupRole: 'backstay_backup',

@@ -22,7 +22,7 @@ function substitute(command: string, file: string, path: string): string {
 function command(): string {
   return restoreCommand({
     program: ['/bin/echo', "it's 100% called"],
-    repository: '/var/lib/back stay',
+    place: { repository: '/var/lib/back stay' },
     cluster: 'shop',
     standby: false,
   })

@@ -94,6 +94,49 @@ test('a service that is as it should be is left alone, another one is written an
   assert.ok(titles(withService('old')).includes('db1 postgres-unit'))
 })
 
+const BACKSTAY = {
+  version: '0.1.0-0123456789',
+  directory: '/opt/backstay/0.1.0-0123456789',
+  isThere: false,
+  obstacle: undefined,
+}
+
+test('a clone on another machine is made by Backstay there, which is put there first, once', () => {
+  const found = bareCluster({ backstay: BACKSTAY })
+  const steps = titles(found)
+  assert.ok(steps.indexOf('db2 package') >= 0)
+  assert.ok(steps.indexOf('db2 package') < steps.indexOf('db2 clone'))
+  const direct = makePlan(WANTED, found).steps.find((step) => step.action === 'clone')
+  assert.equal(direct?.isDirect, true)
+  const again = bareCluster({ backstay: { ...BACKSTAY, isThere: true } })
+  assert.ok(!titles(again).includes('db2 package'))
+})
+
+test('two standbys on one machine get Backstay once', () => {
+  const [db1, db2] = WANTED.servers
+  assert.ok(db1 && db2)
+  const wanted = {
+    ...WANTED,
+    servers: [db1, db2, { ...db2, name: 'db3', port: 5433, directory: '/d' }],
+  }
+  const bares = ['db1', 'db2', 'db3'].map((name) => bare(name, { backstay: BACKSTAY }))
+  const { steps } = makePlan(wanted, { ...nothing(wanted), servers: bares })
+  assert.equal(steps.filter(({ action }) => action === 'package').length, 1)
+  assert.equal(steps.filter(({ action }) => action === 'clone').length, 2)
+})
+
+test('where Backstay cannot be put the clone goes through the operator, and says why', () => {
+  const obstacle = 'it is a machine of kind aarch64, this one is x86_64'
+  const { steps } = makePlan(WANTED, bareCluster({ backstay: { ...BACKSTAY, obstacle } }))
+  const clone = steps.find((step) => step.action === 'clone')
+  assert.equal(clone?.isDirect, false)
+  assert.match(
+    clone?.reason ?? '',
+    /there is no data directory; through this machine: .* of kind aarch64/,
+  )
+  assert.ok(!steps.some(({ action }) => action === 'package'))
+})
+
 test('two names for one machine are seen', () => {
   const wanted = { ...WANTED, servers: WANTED.servers.map((one) => ({ ...one, port: 5432 })) }
   const { steps, problems } = makePlan(wanted, bareCluster({ machineId: 'machine of db1' }))
