@@ -68,9 +68,8 @@ async function gatherFacts(
   context: ClusterContext,
   backupProvider: BackupStatusProvider | undefined,
 ): Promise<CheckFacts> {
-  const { wanted, clock } = context
+  const { wanted } = context
   const found = await lookCluster(context, { forPlan: false })
-  const lookedAtMs = clock.now()
   const [tried, freeBytes, archiverMessage, backupStatus] = await Promise.all([
     tryLogins(context, found),
     measureFree(context, found),
@@ -85,7 +84,6 @@ async function gatherFacts(
     freeBytes,
     archiverMessage,
     backup: backupStatus,
-    lookedAtMs,
   }
 }
 

@@ -31,6 +31,8 @@ export type ClusterEvent =
       readonly totalBytes: number | undefined
     }
   | { readonly kind: 'waiting'; readonly server: string; readonly what: string }
+  /** Something that stays to be read. */
+  | { readonly kind: 'note'; readonly server: string; readonly text: string }
 
 /** What the caller gives. */
 export interface ClusterOptions {
@@ -41,7 +43,7 @@ export interface ClusterOptions {
   readonly openHost: (host: HostWanted) => Promise<Host>
   /** PostgreSQL that came with npm, for servers on this machine (host/binaries.ts). */
   readonly embedded?: { readonly directories: readonly string[]; readonly copyTo: string }
-  /** What a backup server on another machine is given; only asked for when there is one. */
+  /** What other machines are given: the backup server's, and those of standbys for a clone. Only asked for when there are such. */
   readonly service?: () => Promise<ServiceSource>
   /** Who runs PostgreSQL when root is Backstay and `postgres.osUser` does not exist; only for data that may be lost. */
   readonly osUserFallback?: 'nobody'
@@ -87,6 +89,8 @@ export interface ClusterContext {
   reach(server: ServerWanted, listening?: Listening): Promise<void>
   /** Directory on this machine where the socket of a server is; undefined when it has none, or it was not reached. */
   socketDirectoryOf(server: ServerWanted, listening?: Listening): string | undefined
+  /** Whether there is a Backstay to put on other machines. */
+  readonly canShip: boolean
   /** @throws BUG when the caller gave none. */
   serviceSource(): Promise<ServiceSource>
   report(event: ClusterEvent): void
@@ -142,6 +146,7 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
       const { directory, port } = placeOf(server, listening)
       return server.host.local ? directory : sockets.get(`${server.name} ${directory} ${port}`)
     },
+    canShip: options.service !== undefined,
     serviceSource: onceFor(async () => {
       if (options.service !== undefined) return await options.service()
       throw new BackstayError('BUG', 'Nobody said what a backup server is given')

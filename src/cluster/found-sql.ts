@@ -44,6 +44,8 @@ export interface PositionFound {
   readonly replayedCommitAtMs: number | undefined
   /** The server's own clock when it answered. */
   readonly answeredAtMs: number
+  /** How far that clock is ahead of this machine's (behind: negative); 0 when the time the question took may explain it. */
+  readonly clockSkewMs: number
 }
 
 /** A row of pg_settings. */

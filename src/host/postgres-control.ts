@@ -5,10 +5,18 @@
 import { dirname } from 'node:path/posix'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatDuration } from '../util/duration.ts'
-import { readFence } from './boot-guard.ts'
+import { fencePathOf, readFence } from './boot-guard.ts'
 import type { CommandResult } from './host.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
-import { findPostmaster, type Postmaster } from './postmaster.ts'
+import {
+  findPostmaster,
+  NO_POSTMASTER,
+  NOT_RUNNING,
+  parsePostmasterPid,
+  type Postmaster,
+  POSTMASTER_FUNCTION,
+  requirePostmaster,
+} from './postmaster.ts'
 import { commandError, runChecked } from './run-checked.ts'
 import { logPosition, readLogAfter } from './server-log.ts'
 import { shellCommand } from './shell-quote.ts'
@@ -19,6 +27,8 @@ import { fencedError, meetsLeftovers, startError } from './start-error.ts'
 const GRACE_MS = 15_000
 /** After a crash, the dead postmaster's children or its own unreaped entry may be there for a moment. */
 const LEFTOVER_TRIES = 30
+/** A script's word for a server that runs. */
+const RUNS = 10
 /** What a shell does not take literally between double quotes. */
 const DOUBLE_QUOTED = /[$`"\\]/g
 
@@ -51,13 +61,11 @@ export async function startServer(
   options: StartOptions,
 ): Promise<Postmaster> {
   const { host, directory } = instance
-  const running = await findPostmaster(host, directory)
+  const { running, logBytes } = await lookBeforeStart(instance, options.logFile)
   if (running !== undefined) return running
-  const fence = await readFence(instance)
-  if (fence !== undefined) throw fencedError(instance, fence)
-  await makeLogFile(instance, options.logFile)
   for (let attempt = 1; ; attempt++) {
-    const position = await logPosition(host, options.logFile)
+    const isFirst = attempt === 1 && logBytes !== undefined
+    const position = isFirst ? logBytes : await logPosition(host, options.logFile)
     const result = await startOnce(instance, options)
     const postmaster = await findPostmaster(host, directory)
     if (result.exitCode === 0 && postmaster !== undefined) return postmaster
@@ -65,6 +73,35 @@ export async function startServer(
     if (attempt < LEFTOVER_TRIES && postmaster === undefined && meetsLeftovers(log)) continue
     throw await startError(instance, { postmaster, result, log, timeoutMs: options.timeoutMs })
   }
+}
+
+/** Arguments: data directory, fence, log file. Nothing is printed for what cannot be told for sure. */
+const LOOK = `${POSTMASTER_FUNCTION}
+running=$(postmaster "$1") && { printf '%s' "$running"; exit ${RUNS}; }
+[ $? = ${NOT_RUNNING} ] || exit 1
+[ -x "\${1%/*}/" ] && [ ! -e "$2" ] && [ ! -L "$2" ] && [ -f "$3" ] && exec stat -c %s -- "$3"
+`
+
+/**
+ * In one command what nearly every start finds: it does not run, is not fenced, has a log file. Anything else is looked at closely.
+ * @throws SPLIT_BRAIN when it is fenced.
+ */
+async function lookBeforeStart(
+  instance: PostgresInstance,
+  logFile: string,
+): Promise<{ readonly running: Postmaster | undefined; readonly logBytes: number | undefined }> {
+  const { host, directory } = instance
+  const words = [directory, fencePathOf(directory), logFile]
+  const { exitCode, stdout } = await host.run(['sh', '-c', LOOK, 'sh', ...words])
+  if (exitCode === 0) return { running: undefined, logBytes: Number(stdout) }
+  const running = exitCode === RUNS ? parsePostmasterPid(stdout) : undefined
+  if (running !== undefined) return { running, logBytes: undefined }
+  const seen = await findPostmaster(host, directory)
+  if (seen !== undefined) return { running: seen, logBytes: undefined }
+  const fence = await readFence(instance)
+  if (fence !== undefined) throw fencedError(instance, fence)
+  await makeLogFile(instance, logFile)
+  return { running: undefined, logBytes: undefined }
 }
 
 /** systemd takes no options for one start only: with them pg_ctl starts the server, as everywhere else. */
@@ -98,27 +135,72 @@ export async function stopServer(
   instance: PostgresInstance,
   options: WaitOptions & { readonly mode?: StopMode },
 ): Promise<boolean> {
-  const { host, directory, name, service } = instance
-  if ((await findPostmaster(host, directory)) === undefined) {
-    // It may have died a moment ago, and systemd be about to start it again.
-    if (service !== undefined) await stopService(host, service)
-    return false
-  }
+  const { host, service } = instance
+  const { isStopped } = await stopAnd(instance, options, [])
+  // When it did not run, it may have died a moment ago, and systemd be about to start it again.
+  if (service !== undefined) await stopService(host, service)
+  return isStopped
+}
+
+/**
+ * Stops the server and, once it is gone, runs a command as its OS user on the same way to the host: for what has to be quick
+ * after a stop. systemd is not told: it starts nothing that ended in order.
+ * @returns the command's result; undefined when the server did not run, and the command neither.
+ * @throws TIMEOUT when it is still there after `timeoutMs`.
+ */
+export async function stopServerAnd(
+  instance: PostgresInstance,
+  options: WaitOptions,
+  command: readonly string[],
+): Promise<CommandResult | undefined> {
+  const { isStopped, result } = await stopAnd(instance, options, command)
+  return isStopped ? result : undefined
+}
+
+/** How a stop ended, with the result of the command after it. */
+interface Stopped {
+  readonly isStopped: boolean
+  readonly result: CommandResult
+}
+
+/** Says on standard output that pg_ctl has ended well, so that a command that fails after it is not taken for it. */
+const STOPPED_LINE = 'stopped\n'
+
+async function stopAnd(
+  instance: PostgresInstance,
+  options: WaitOptions & { readonly mode?: StopMode },
+  command: readonly string[],
+): Promise<Stopped> {
+  const { host, directory } = instance
   const mode = options.mode ?? 'fast'
-  const result = await pgCtl(instance, ['stop', '-m', mode, ...waiting(options)], options)
-  if (result.exitCode === 0) {
-    if (service !== undefined) await stopService(host, service)
-    return true
+  const stop = shellCommand(pgCtlCommand(instance, ['stop', '-m', mode, ...waiting(options)]))
+  const begin = `${POSTMASTER_FUNCTION}${requirePostmaster(directory)}${stop} || exit\necho stopped\n`
+  const then = command.length === 0 ? '' : `exec ${shellCommand(command)}`
+  const result = await run(instance, ['sh', '-c', `${begin}${then}`], options)
+  if (result.stdout.startsWith(STOPPED_LINE)) {
+    return {
+      isStopped: true,
+      result: { ...result, stdout: result.stdout.slice(STOPPED_LINE.length) },
+    }
   }
+  if (result.exitCode === NO_POSTMASTER.notRunning) return { isStopped: false, result }
   const left = await findPostmaster(host, directory)
-  if (left === undefined) return true
+  if (left === undefined) return { isStopped: result.exitCode !== NO_POSTMASTER.unknown, result }
   if (left.state !== 'stopping') throw commandError(host.name, ['pg_ctl', 'stop'], result)
-  throw new BackstayError(
+  throw stillStopping(instance, left, { mode, timeoutMs: options.timeoutMs })
+}
+
+function stillStopping(
+  { name, host, directory }: PostgresInstance,
+  { pid }: Postmaster,
+  { mode, timeoutMs }: { readonly mode: StopMode; readonly timeoutMs: number },
+): BackstayError {
+  return new BackstayError(
     'TIMEOUT',
-    `Server "${name}" did not stop (${mode}) within ${formatDuration(options.timeoutMs)}: it is still shutting down with pid ${left.pid}`,
+    `Server "${name}" did not stop (${mode}) within ${formatDuration(timeoutMs)}: it is still shutting down with pid ${pid}`,
     {
       hint: 'Look for sessions, WAL senders or an archive_command that hold it up; it goes on stopping.',
-      details: { server: name, host: host.name, directory, pid: left.pid, mode },
+      details: { server: name, host: host.name, directory, pid, mode },
     },
   )
 }
@@ -176,7 +258,16 @@ async function pgCtl(
   words: readonly string[],
   options: WaitOptions,
 ): Promise<CommandResult> {
-  return instance.host.run(pgCtlCommand(instance, words), {
+  return await run(instance, pgCtlCommand(instance, words), options)
+}
+
+/** As the server's OS user; pg_ctl finds the directory in the environment where its name cannot be an argument. */
+async function run(
+  instance: PostgresInstance,
+  command: readonly string[],
+  options: WaitOptions,
+): Promise<CommandResult> {
+  return await instance.host.run(command, {
     user: instance.user,
     environment: { PGDATA: instance.directory },
     timeoutMs: options.timeoutMs + GRACE_MS,

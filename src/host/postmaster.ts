@@ -2,8 +2,8 @@
  * Whether a server runs on a data directory: postmaster.pid, and whether its pid is really that server. A file left by a
  * crash or a reboot names a process that is gone, or one that has nothing to do with it.
  */
-import { isBackstayError } from '../errors/backstay-error.ts'
 import type { Host } from './host.ts'
+import { shellQuote } from './shell-quote.ts'
 
 export const POSTMASTER_STATES = ['starting', 'stopping', 'ready', 'standby'] as const
 
@@ -22,6 +22,37 @@ export interface Postmaster {
   readonly state: PostmasterState
 }
 
+/** What `postmaster` returns when no server runs; everything but this and 0 means that it could not tell. */
+export const NOT_RUNNING = 3
+
+/**
+ * The shell function `postmaster DIRECTORY`: prints postmaster.pid when a server runs on the directory, otherwise returns 3,
+ * or something else when that cannot be told. A process that belongs to somebody else hides its directory, and its name decides.
+ */
+export const POSTMASTER_FUNCTION = `
+postmaster() {
+  text=$(cat -- "$1/postmaster.pid" 2>/dev/null) || { [ -x "$1" ] && [ ! -e "$1/postmaster.pid" ] && return ${NOT_RUNNING}; return 4; }
+  pid=$(printf '%s\n' "$text" | head -n 1 | tr -d ' -')
+  case $pid in ''|0*|*[!0-9]*) return ${NOT_RUNNING} ;; esac
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return ${NOT_RUNNING}
+  case $stat in *'(postgres) '[!Z]*|*'(postmaster) '[!Z]*) ;; *) return ${NOT_RUNNING} ;; esac
+  if [ -e "/proc/$pid/cwd" ]; then [ "/proc/$pid/cwd" -ef "$1" ] || return ${NOT_RUNNING}; fi
+  [ -e "/proc/$pid" ] || return ${NOT_RUNNING}
+  printf '%s\n' "$text"
+}
+`
+
+/** Ends a script unless a server runs on the directory: with these codes, which no program we start has. */
+export const NO_POSTMASTER = { notRunning: 203, unknown: 204 } as const
+
+/** Shell that goes on only when a server runs on the directory; needs `POSTMASTER_FUNCTION`. */
+export function requirePostmaster(directory: string): string {
+  const { notRunning, unknown } = NO_POSTMASTER
+  return `postmaster ${shellQuote(directory)} >/dev/null
+case $? in 0) ;; ${NOT_RUNNING}) exit ${notRunning} ;; *) exit ${unknown} ;; esac
+`
+}
+
 /**
  * The server that runs on `directory`, or undefined. Where another OS user's process cannot be looked at, its name decides:
  * better to hold a foreign PostgreSQL for ours than to touch the files under a running one.
@@ -30,15 +61,13 @@ export async function findPostmaster(
   host: Host,
   directory: string,
 ): Promise<Postmaster | undefined> {
+  const script = `${POSTMASTER_FUNCTION}postmaster "$1"`
+  const { exitCode, stdout } = await host.run(['sh', '-c', script, 'sh', directory])
+  if (exitCode === 0) return parsePostmasterPid(stdout)
+  if (exitCode === NOT_RUNNING) return undefined
+  // The host says why it cannot be read; a file that can be read now is believed.
   const file = await host.readFile(`${directory}/postmaster.pid`)
-  const postmaster = file === undefined ? undefined : parsePostmasterPid(file.toString())
-  if (postmaster === undefined) return undefined
-  const process = `/proc/${postmaster.pid}`
-  const stat = (await host.readFile(`${process}/stat`))?.toString()
-  if (stat === undefined || !isServerProcess(stat)) return undefined
-  const worksIn = await workingDirectory(host, process)
-  if (worksIn === 'hidden') return postmaster
-  return worksIn?.path === (await realPath(host, directory)) ? postmaster : undefined
+  return file === undefined ? undefined : parsePostmasterPid(file.toString())
 }
 
 /** Reads postmaster.pid; undefined when its first line is no pid (being written, or damaged). */
@@ -55,31 +84,6 @@ export function parsePostmasterPid(text: string): Postmaster | undefined {
     listenAddress: filled(address),
     state: known ?? 'starting',
   }
-}
-
-/** Whether the process of a /proc/PID/stat is a PostgreSQL server that is not a zombie. */
-function isServerProcess(stat: string): boolean {
-  const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
-  const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3)
-  return (name === 'postgres' || name === 'postmaster') && state !== 'Z'
-}
-
-/** The directory a process works in (a postmaster: its data directory); undefined when the process has gone. */
-async function workingDirectory(
-  host: Host,
-  process: string,
-): Promise<{ readonly path: string | undefined } | 'hidden' | undefined> {
-  try {
-    const link = await host.inspect(`${process}/cwd`)
-    return link === undefined ? undefined : { path: link.target }
-  } catch (error) {
-    if (isBackstayError(error, 'HOST_PRIVILEGE')) return 'hidden'
-    throw error
-  }
-}
-
-async function realPath(host: Host, path: string): Promise<string> {
-  return (await host.run(['readlink', '-f', '--', path])).stdout.replace(/\n$/, '')
 }
 
 function positive(text: string | undefined): number | undefined {

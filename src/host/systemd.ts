@@ -80,7 +80,7 @@ export async function restartUnit(host: Host, unit: string): Promise<void> {
 }
 
 /** The host's own clock, which its journal goes by; milliseconds since 1970. */
-export async function hostTime(host: Host): Promise<number> {
+async function hostTime(host: Host): Promise<number> {
   return Number((await runChecked(host, ['date', '+%s'])).stdout) * 1000
 }
 

@@ -50,6 +50,8 @@ export interface ClusterNames {
   pack(packName: string): string
   /** `segment`: 24 hex digits. */
   walSegment(segment: string): string
+  /** The folder that a segment's partials are in. */
+  walPartials(segment: string): string
   walPartial(segment: string, bytes: number): string
   /** `name` as PostgreSQL archives it: `<segment>.<offset>.backup`. */
   walBackupHistory(name: string): string
@@ -77,11 +79,21 @@ export function clusterNames(cluster: string): ClusterNames {
     keep: (id) => `${root}/backups/${id}/keep.json`,
     pack: (packName) => `${root}/packs/${packName}.pack`,
     walSegment: (segment) => `${walFolder(segment)}/${segment}.zst`,
+    walPartials: walFolder,
     walPartial: (segment, bytes) =>
       `${walFolder(segment)}/${segment}.${bytes.toString(16).toUpperCase().padStart(8, '0')}.partial.zst`,
     walBackupHistory: (name) => `${walFolder(name)}/${name}.zst`,
     walHistory: (timeline) => `${wal}/${formatHistoryName(timeline)}.zst`,
   }
+}
+
+/** What a name that `walPartial` made says, with or without its folder; undefined for every other. */
+export function parsePartialName(
+  name: string,
+): { readonly segment: string; readonly bytes: number } | undefined {
+  const match = /(?:^|\/)([0-9A-F]{24})\.([0-9A-F]{8})\.partial\.zst$/.exec(name)
+  if (match === null) return undefined
+  return { segment: match[1] ?? '', bytes: Number.parseInt(match[2] ?? '', 16) }
 }
 
 /** Name of the `number`-th pack (from 1) of backup `id`. */

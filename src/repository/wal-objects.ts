@@ -6,7 +6,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { formatHistoryName, parseWalFileName } from '../postgres/segment-name.ts'
 import type { Store } from '../store/store.ts'
 import { bytesBeforeZeros } from '../util/zero-tail.ts'
-import { type ClusterNames, PAGE_BYTES } from './format.ts'
+import { type ClusterNames, PAGE_BYTES, parsePartialName } from './format.ts'
 import { compressFrameAsync, decompressFrameAsync, decompressUnknownAsync } from './zstd.ts'
 
 /** `present`: the same content was there already; nothing was written. */
@@ -87,9 +87,8 @@ export class WalObjects {
   async listPartials(timeline: string): Promise<WalPartial[]> {
     const partials: WalPartial[] = []
     for await (const name of this.#store.list(`${this.#names.wal}/${timeline}`)) {
-      const match = /\/([0-9A-F]{24})\.([0-9A-F]{8})\.partial\.zst$/.exec(name)
-      if (match === null) continue
-      partials.push({ segment: match[1] ?? '', bytes: Number.parseInt(match[2] ?? '', 16) })
+      const partial = parsePartialName(name)
+      if (partial !== undefined) partials.push(partial)
     }
     return partials
   }

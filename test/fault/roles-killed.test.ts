@@ -46,7 +46,6 @@ function switchoverPoints(from: string, to: string): readonly string[] {
     'switchover.prepare',
     'switchover.stop',
     `after ${from}.stop`,
-    `after ${from}.signal-file`,
     'switchover.prove',
     'switchover.promote',
     `after ${to}.promote`,

@@ -2,6 +2,8 @@
  * Hosts as they are on bad days: keys that changed, logins and sudo refused, cables pulled, power lost, an old primary that comes back.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { until } from '../harness/until.ts'
 import { json, said, statusOf } from './rig/answers.ts'
@@ -77,6 +79,25 @@ describe('hosts in trouble', { skip: whyNoHosts() ?? false }, () => {
     assert.equal(up.code, 1)
     assert.match(up.stderr, /Cannot use port 5432 for server "db1": "postgres" \(pid \d+\)/)
     postgres(`${programs}/pg_ctl -D /var/lib/postgresql/other stop >/dev/null`)
+  })
+
+  test('two names for one host are found out before anything is done', async () => {
+    const twin = '192.168.100.77'
+    const config = readFileSync(join(hosts.desk, 'ssh_config'), 'utf8')
+    const alias = 'HostName 192.168.100.10\n  HostKeyAlias 192.168.100.10'
+    hosts.writeFile('ssh_config', `Host ${twin}\n  ${alias}\n${config}`, 0o644)
+    hosts.writeClusterFile(threeServers().replace('192.168.100.11', twin))
+    for (const command of ['plan', 'up']) {
+      const refused = await hosts.backstay(command)
+      assert.notEqual(refused.code, 0)
+      assert.match(
+        said(refused),
+        new RegExp(`host "${twin}" for server "db2": it is the machine of server "db1"`),
+      )
+    }
+    assert.notEqual(hosts.host('primary').tryRun('ls /var/lib/postgresql/15/shop').code, 0)
+    hosts.writeFile('ssh_config', config, 0o644)
+    hosts.writeClusterFile(threeServers())
   })
 
   test('a firewall between standby and primary is named as such, and up goes on when it is open', async (t) => {

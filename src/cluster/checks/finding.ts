@@ -51,8 +51,6 @@ export interface CheckFacts {
   /** What the primary's log says of the last failed archiving. */
   readonly archiverMessage: string | undefined
   readonly backup: BackupStatus | undefined
-  /** When the look was over, by Backstay's own clock. */
-  readonly lookedAtMs: number
 }
 
 /** A kind of check. Pure. */

@@ -1,7 +1,9 @@
 /**
  * Checks of each server by itself: it answers, it is the right one, its clock, its disk, its limits.
  */
+import { formatDuration } from '../../util/duration.ts'
 import { formatSize } from '../../util/size.ts'
+import { wantedServer } from '../plan/plan.ts'
 import { isAnswering } from '../replication.ts'
 import { serverStatus } from '../server-status.ts'
 import { type Check, grade, pairsOf, verdict } from './finding.ts'
@@ -69,18 +71,21 @@ export const sameCluster: Check = (facts) => {
   })
 }
 
-/** Clocks that differ make every time in logs, lags and restore targets a lie. */
+/** Clocks that differ make every time in logs, lags and restore targets a lie, and certificates invalid. */
 export const clocks: Check = (facts) =>
   facts.found.servers.filter(isAnswering).map((server) => {
     const say = verdict('server.clock', server.name)
-    const skewMs = Math.round(Math.abs(server.sql.position.answeredAtMs - facts.lookedAtMs))
+    const skewMs = Math.round(server.sql.position.clockSkewMs)
     const metrics = { skewMs }
-    const level = grade(skewMs, SKEW_LIMITS_MS)
-    if (level === undefined) return say.ok(`clock differs by ${skewMs} ms at most`, metrics)
+    const level = grade(Math.abs(skewMs), SKEW_LIMITS_MS)
+    if (level === undefined) return say.ok('its clock agrees with this machine’s', metrics)
+    const host = wantedServer(facts.wanted, server.name).host.address
+    const way = skewMs > 0 ? 'ahead of' : 'behind'
     return say[level]({
-      found: `its clock differs by ${(skewMs / 1000).toFixed(0)} s from this machine's`,
+      found: `the clock of "${host}" is ${formatDuration(Math.abs(skewMs))} ${way} this machine’s`,
       cause: 'no time synchronisation on one of the two',
-      remedy: 'Set up chrony or systemd-timesyncd on both.',
+      remedy:
+        'Set up chrony or systemd-timesyncd on both. Until then certificates may count as expired, and a restore to a time meets another moment than was meant.',
       metrics,
     })
   })

@@ -1,10 +1,14 @@
 /**
  * Looks at one server: host, programs, directory, process, port, SQL, files. Whatever fails becomes a fact.
  */
+import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { GUARD_PATH } from '../../host/boot-guard.ts'
 import { describePortOwner, findPortOwners } from '../../host/port-owner.ts'
+import { postgresServiceOf, unitPathOf } from '../../host/postgres-unit.ts'
 import { findPostmaster } from '../../host/postmaster.ts'
-import type { ControlFile } from '../../postgres/control-file.ts'
+import { prefetch } from '../../host/prefetch.ts'
+import { CONTROL_FILE_PATH, type ControlFile } from '../../postgres/control-file.ts'
 import { until } from '../../util/until.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import { type ClusterContext, factOf, type Machine } from '../context.ts'
@@ -17,11 +21,19 @@ import type {
   ServerFound,
 } from '../found.ts'
 import type { SqlFound } from '../found-sql.ts'
+import { passfilePathOf } from '../names.ts'
+import { managedConfPath } from '../plan/configuration.ts'
+import { standbyFilePath } from '../plan/standby-settings.ts'
 import type { ServerWanted } from '../wanted.ts'
 import { adminConnection } from './connect.ts'
 import { lookDirectory } from './look-directory.ts'
 import { lookFiles } from './look-files.ts'
-import { lookMachineId, lookPackageManager, lookService } from './look-services.ts'
+import {
+  lookMachineId,
+  lookPackageManager,
+  lookService,
+  MACHINE_ID_PATHS,
+} from './look-services.ts'
 import { lookSql, type RolesAsked } from './look-sql.ts'
 
 /** A plan waits this long for a server to finish starting or stopping, and otherwise takes it as it is. */
@@ -79,11 +91,14 @@ const UNKNOWN: Omit<ServerFound, 'name' | 'hostError'> = {
 
 async function lookMachine(
   context: ClusterContext,
-  machine: Machine,
+  given: Machine,
   place: { readonly server: ServerWanted; readonly asked: ServerAsked },
 ): Promise<ServerFound> {
   const { server } = place
-  // Over ssh every look is a round trip: what does not need the other's answer is asked at the same time.
+  const { host } = given
+  // Over ssh every look is a round trip: files are read at once, and what does not need the other's answer at the same time.
+  const isNear = server.host.local
+  const machine = isNear ? given : { ...given, host: await prefetch(host, pathsOf(context, place)) }
   const [ofMachine, ofServer, asides] = await Promise.all([
     lookAround(context, machine, place),
     lookProcess(context, machine, place),
@@ -107,6 +122,27 @@ async function lookMachine(
   }
 }
 
+/** What is going to be asked about, as long as the server's files are where they are wanted. */
+function pathsOf(
+  { wanted }: ClusterContext,
+  { server, asked }: { readonly server: ServerWanted; readonly asked: ServerAsked },
+): readonly string[] {
+  const inside = (name: string): string => posix.join(server.directory, name)
+  const main = inside('postgresql.conf')
+  const conf = [main, managedConfPath(main), standbyFilePath(wanted, server, main)]
+  const names = ['PG_VERSION', CONTROL_FILE_PATH, 'pg_wal', 'pg_hba.conf', 'postgresql.auto.conf']
+  const { archiveDirectory } = wanted.replication
+  const around = [
+    passfilePathOf(server.directory),
+    server.socketDirectory,
+    ...(archiveDirectory === undefined ? [] : [archiveDirectory]),
+    ...MACHINE_ID_PATHS,
+  ]
+  const unit = unitPathOf(postgresServiceOf(wanted.name, server.name).unit)
+  const service = asked.forPlan ? [GUARD_PATH, unit] : []
+  return [server.directory, ...names.map(inside), ...conf, ...around, ...service]
+}
+
 /** What belongs to the machine whether or not a server is there. */
 async function lookAround(
   context: ClusterContext,
@@ -115,7 +151,7 @@ async function lookAround(
 ): Promise<Pick<ServerFound, 'machineId' | 'packageManager' | 'service' | 'binaries'>> {
   const { server, asked } = place
   const [machineId, service, binaries] = await Promise.all([
-    lookMachineId(machine.host, server),
+    lookMachineId(machine.host),
     asked.forPlan ? lookService(context, machine, server) : undefined,
     asked.forPlan ? lookBinaries(context, server) : UNKNOWN.binaries,
   ])
@@ -206,7 +242,7 @@ async function askSql(
       ...connection,
       statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     })
-    const answer = await lookSql(sql, place.asked.roles)
+    const answer = await lookSql(sql, place.asked.roles, context.clock)
     const { systemIdentifier } = place.control
     if (answer.systemIdentifier === systemIdentifier) return { sql: answer }
     throw new BackstayError(

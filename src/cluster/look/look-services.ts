@@ -41,13 +41,13 @@ export async function lookService(
   return { ...unit, guard: guard?.toString() }
 }
 
+/** Where a machine says which one it is, and when it booted. */
+export const MACHINE_ID_PATHS = ['/etc/machine-id', '/proc/sys/kernel/random/boot_id'] as const
+
 /** The machine, told apart from others: its own identifier alone may have been copied with its disk. */
-export async function lookMachineId(host: Host, server: ServerWanted): Promise<string | undefined> {
-  if (server.host.local) return undefined
-  const [machine, boot] = await Promise.all([
-    host.readFile('/etc/machine-id'),
-    host.readFile('/proc/sys/kernel/random/boot_id'),
-  ])
+export async function lookMachineId(host: Host): Promise<string | undefined> {
+  const read = async (path: string): Promise<Buffer | undefined> => host.readFile(path)
+  const [machine, boot] = await Promise.all(MACHINE_ID_PATHS.map(read))
   if (machine === undefined || boot === undefined) return undefined
   return `${machine.toString().trim()} ${boot.toString().trim()}`
 }

@@ -1,6 +1,7 @@
 /**
  * Asks one running server everything a look wants to know over SQL.
  */
+import type { Clock } from '../../util/clock.ts'
 import type { SqlClient } from '../../wire/sql-client.ts'
 import type {
   ArchiverFound,
@@ -36,7 +37,7 @@ export interface RolesAsked {
   readonly functions: readonly string[]
 }
 
-type IdentityFound = PositionFound &
+type IdentityFound = Omit<PositionFound, 'clockSkewMs'> &
   Pick<
     SqlFound,
     | 'versionNumber'
@@ -51,9 +52,11 @@ type IdentityFound = PositionFound &
     | 'connections'
   >
 
-/** Asks. @throws what the connection throws. */
-export async function lookSql(sql: SqlClient, asked: RolesAsked): Promise<SqlFound> {
+/** Asks; `clock` is this machine's. @throws what the connection throws. */
+export async function lookSql(sql: SqlClient, asked: RolesAsked, clock: Clock): Promise<SqlFound> {
+  const beforeMs = clock.now()
   const identity = known(await sql.one(IDENTITY_QUERY)) as IdentityFound
+  const afterMs = clock.now()
   const settings = await rows<SettingFound & { name: string }>(sql, SETTINGS_QUERY)
   const [receiver] = await rows<ReceiverFound>(sql, RECEIVER_QUERY)
   const {
@@ -67,7 +70,15 @@ export async function lookSql(sql: SqlClient, asked: RolesAsked): Promise<SqlFou
   } = identity
   return {
     ...server,
-    position: { current, received, replayed, isReplayPaused, replayedCommitAtMs, answeredAtMs },
+    position: {
+      current,
+      received,
+      replayed,
+      isReplayPaused,
+      replayedCommitAtMs,
+      answeredAtMs,
+      clockSkewMs: answeredAtMs - Math.min(afterMs, Math.max(beforeMs, answeredAtMs)),
+    },
     settings: new Map(settings.map(({ name, ...setting }) => [name, setting])),
     fileErrors: await rows<FileErrorFound>(sql, FILE_ERRORS_QUERY),
     hbaErrors: await rows<{ line: number; error: string }>(sql, HBA_ERRORS_QUERY),

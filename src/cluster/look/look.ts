@@ -2,12 +2,15 @@
  * Looks at the whole cluster: all servers at once, each with bounded time. Changes nothing anywhere.
  */
 import type { ClusterContext } from '../context.ts'
-import type { ClusterFound } from '../found.ts'
+import type { ClusterFound, ServerFound } from '../found.ts'
 import { functionsOf, rolesWanted } from '../plan/roles.ts'
+import type { ServerWanted } from '../wanted.ts'
 import { lookBackupHost } from './look-backup-host.ts'
-import { lookRepository } from './look-repository.ts'
+import { lookNewestBackup, lookRepository } from './look-repository.ts'
 import { lookServer } from './look-server.ts'
+import { withPackages } from './look-packages.ts'
 import { withRoom } from './look-room.ts'
+import { lookFetching, lookWays } from '../way/look-ways.ts'
 import type { RolesAsked } from './look-sql.ts'
 
 /** How much is looked at. */
@@ -22,15 +25,15 @@ export async function lookCluster(
   options: LookOptions,
 ): Promise<ClusterFound> {
   const { wanted, state, signal } = context
-  const passwords = await state.readPasswords([
-    wanted.postgres.superuser,
-    ...rolesWanted(wanted).map((role) => role.name),
-  ])
+  const passwords = await readPasswords(context)
   const asked = { roles: rolesAsked(context, passwords), forPlan: options.forPlan }
-  const [servers, repository, backupHost] = await Promise.all([
+  const [servers, repository, backupHost, ways, newestBackup, fetching] = await Promise.all([
     Promise.all(wanted.servers.map(async (server) => lookServer(context, server, asked))),
     options.forPlan ? lookRepository(context) : undefined,
     options.forPlan ? lookBackupHost(context) : undefined,
+    options.forPlan ? lookWays(context) : undefined,
+    options.forPlan ? lookNewestBackup(context) : undefined,
+    options.forPlan ? lookFetching(context) : [],
   ])
   signal.throwIfAborted()
   const found = {
@@ -39,8 +42,30 @@ export async function lookCluster(
     servers,
     repository,
     backupHost,
+    ways,
+    newestBackup,
+    fetching,
   }
-  return options.forPlan ? await withRoom(context, found) : found
+  return options.forPlan ? await withPackages(context, await withRoom(context, found)) : found
+}
+
+/** Looks at one server as `lookCluster` does, and at nothing else. */
+export async function lookOneServer(
+  context: ClusterContext,
+  server: ServerWanted,
+): Promise<ServerFound> {
+  const roles = rolesAsked(context, await readPasswords(context))
+  const found = await lookServer(context, server, { roles, forPlan: false })
+  context.signal.throwIfAborted()
+  return found
+}
+
+async function readPasswords({
+  wanted,
+  state,
+}: ClusterContext): Promise<ReadonlyMap<string, string>> {
+  const roles = rolesWanted(wanted).map((role) => role.name)
+  return await state.readPasswords([wanted.postgres.superuser, ...roles])
 }
 
 function rolesAsked(context: ClusterContext, passwords: ReadonlyMap<string, string>): RolesAsked {

@@ -18,7 +18,10 @@ export type Leader =
   | { readonly kind: 'undecided'; readonly problems: readonly Problem[] }
 
 /** Whether the server's data directory carries the cluster's own system identifier. */
-export function isMember(found: ClusterFound, server: ServerFound): server is MemberFound {
+export function isMember(
+  found: Pick<ClusterFound, 'identity'>,
+  server: ServerFound,
+): server is MemberFound {
   return (
     server.directory.state === 'data' &&
     found.identity !== undefined &&

@@ -7,7 +7,8 @@
 import { type BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { ClusterContext } from '../context.ts'
 import { lockCluster } from '../lock.ts'
-import { lookCluster } from '../look/look.ts'
+import type { ClusterFound } from '../found.ts'
+import { lookCluster, lookOneServer } from '../look/look.ts'
 import { isStreaming } from '../plan/attach-plan.ts'
 import { isMember } from '../plan/leader.ts'
 import { errorOf, type Problem, problemOf } from '../plan/problem.ts'
@@ -27,6 +28,7 @@ import {
   unfinished,
   writeJournal,
 } from './journal.ts'
+import { withoutHostOf } from './away.ts'
 import { awaitSilence } from './life-signs.ts'
 import { measureLoss } from './measure-loss.ts'
 import { takeOver } from './take-over.ts'
@@ -118,8 +120,9 @@ async function begin(context: ClusterContext, options: FailoverOptions): Promise
     phase: 'fence',
     startedAt: new Date(context.clock.now()).toISOString(),
   }
-  const settled = await takeOver(context, { plan, journal, consent: options })
-  return await settle(context, journal, { plan, loss: settled })
+  const near = withoutHostOf(context, plan.from)
+  const settled = await takeOver(near, { plan, journal, consent: options })
+  return await settle(near, journal, { plan, loss: settled })
 }
 
 /** Two signals are needed: it does not answer us, and it has fallen silent to its standbys. */
@@ -135,11 +138,10 @@ async function settle(
   known: { readonly plan: FailoverPlan | undefined; readonly loss: Loss | undefined },
 ): Promise<FailoverResult> {
   await writeJournal(context, { ...journal, phase: 'settle' })
-  const problems = await finish(context, journal)
+  const { found, problems } = await finish(context, journal)
   await closeJournal(context)
-  const after = await lookCluster(context, { forPlan: false })
-  const from = after.servers.find(({ name }) => name === journal.from)
-  const sql = after.servers.find(({ name }) => name === journal.to)?.sql
+  const from = found.servers.find(({ name }) => name === journal.from)
+  const sql = found.servers.find(({ name }) => name === journal.to)?.sql
   const isFollowed = from !== undefined && isStreaming(sql, from)
   const facts = { from: journal.from, primary: journal.to, timeline: sql?.timeline }
   return { ...known, ...facts, isFollowed, problems }
@@ -148,17 +150,20 @@ async function settle(
 async function finish(
   context: ClusterContext,
   journal: FailoverJournal,
-): Promise<readonly Problem[]> {
-  const found = await lookCluster(context, { forPlan: false })
-  const from = found.servers.find(({ name }) => name === journal.from)
+): Promise<{ readonly found: ClusterFound; readonly problems: readonly Problem[] }> {
+  // Somebody may have taken it out of the cluster file meanwhile.
+  const server = context.wanted.servers.find(({ name }) => name === journal.from)
+  const from = server && (await lookOneServer(context, server))
+  const identity = await context.state.readIdentity()
   // A directory that is lost is built anew when the operator says so, not in the middle of the night.
-  const except = from !== undefined && isMember(found, from) ? [] : [journal.from]
+  const except = from !== undefined && isMember({ identity }, from) ? [] : [journal.from]
+  const near = from === undefined ? context : withoutHostOf(context, from)
   try {
-    const { problems } = await bringUpLocked(context, except)
-    return problems
+    return await bringUpLocked(near, except)
   } catch (error) {
     if (!isBackstayError(error) || context.signal.aborted) throw error
-    return [problemOf(journal.from, errorFacts(error))]
+    const problems = [problemOf(journal.from, errorFacts(error))]
+    return { found: await lookCluster(near, { forPlan: false }), problems }
   }
 }
 

@@ -34,12 +34,22 @@ export async function fencePrimary(
 async function endServer(context: ClusterContext, server: ServerWanted): Promise<void> {
   const instance = await instanceOf(context, server)
   const { signal } = context
+  if (await isFrozen(context, server)) return await killServer(context, server)
   try {
     await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal })
   } catch (error) {
     if (!isBackstayError(error) || signal.aborted) throw error
     await killServer(context, server)
   }
+}
+
+/** Whether its postmaster was stopped by a signal or a debugger: it hears nothing that it is asked. See proc(5), state T. */
+async function isFrozen(context: ClusterContext, server: ServerWanted): Promise<boolean> {
+  const { host } = await context.machineOf(server)
+  const postmaster = await findPostmaster(host, server.directory)
+  if (postmaster === undefined) return false
+  const stat = (await host.readFile(`/proc/${postmaster.pid}/stat`))?.toString() ?? ''
+  return /\) [Tt] [^)]*$/.test(stat)
 }
 
 /** The postmaster and its children: one that was frozen cannot tell its children to end. */

@@ -3,7 +3,6 @@
  * to have all of its WAL, and is promoted. When a step fails the old primary serves again.
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
-import { stopServer } from '../../host/postgres-control.ts'
 import { formatLsn, type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import { until } from '../../util/until.ts'
 import type { SqlClient } from '../../wire/sql-client.ts'
@@ -13,17 +12,18 @@ import { openAdminSql } from '../look/connect.ts'
 import type { MemberFound } from '../plan/leader.ts'
 import { wantedServer } from '../plan/plan.ts'
 import { step } from '../plan/step.ts'
-import { instanceOf } from '../steps/act-context.ts'
 import { asStopped, followSteps } from './follow.ts'
 import { closeJournal, type SwitchoverJournal, writeJournal } from './journal.ts'
 import { checkpoint, promoteStandby } from './promote.ts'
 import { rollBack } from './roll-back.ts'
 import { readShutdownEnd } from './shutdown-record.ts'
 import { steadyContext } from './steady.ts'
+import { stopOldPrimary } from './stop-old.ts'
 
-const STOP_TIMEOUT_MS = 10 * 60_000
 /** The walsenders of a stopping primary do not end before everything was sent, so this is long. */
 const RECEIPT_TIMEOUT_MS = 30_000
+/** Of the candidate, while nobody can write: one whose way is cut would hold everything up until ssh gives up. */
+const ANSWER_TIMEOUT_MS = 10_000
 /** A walreceiver that is gone does not come back to a primary that is stopped. */
 const CUT_OFF_MS = 1000
 
@@ -43,7 +43,8 @@ export interface HandedOver {
 
 /** How far it came: what has to be taken back when it fails. */
 interface Reached {
-  isStopAsked: boolean
+  /** Undefined while it serves. */
+  stopAskedAtMs: number | undefined
   isPromotionAsked: boolean
 }
 
@@ -52,14 +53,15 @@ export async function handOver(context: ClusterContext, course: HandOver): Promi
   const steady = steadyContext(context)
   const startedAtMs = context.clock.monotonic()
   const mayBeAsked = course.journal.phase === 'promote'
-  const reached: Reached = { isStopAsked: false, isPromotionAsked: mayBeAsked }
+  const reached: Reached = { stopAskedAtMs: undefined, isPromotionAsked: mayBeAsked }
   let timeline: number
   try {
     timeline = await changeRoles(steady, course, reached)
   } catch (error) {
     throw await takeBack(steady, { journal: course.journal, reached }, error)
   }
-  const refusedMs = Math.round(context.clock.monotonic() - startedAtMs)
+  const sinceMs = reached.stopAskedAtMs ?? startedAtMs
+  const refusedMs = Math.round(context.clock.monotonic() - sinceMs)
   await bringAlong(steady, course)
   return { timeline, refusedMs }
 }
@@ -72,7 +74,7 @@ async function changeRoles(
 ): Promise<number> {
   const { journal } = course
   const to = wantedServer(context.wanted, journal.to)
-  await using sql = await openAdminSql(context, to)
+  await using sql = await openAdminSql(context, to, { statementTimeoutMs: ANSWER_TIMEOUT_MS })
   const endLsn = await stopOld(context, course, reached)
   const proved = { ...journal, endLsn: formatLsn(endLsn) }
   await writeJournal(context, { ...proved, phase: 'prove' })
@@ -95,23 +97,17 @@ async function stopOld(
     throw new BackstayError('HOST_UNREACHABLE', `Cannot reach the host of "${journal.from}"`)
   }
   const server = wantedServer(context.wanted, from.name)
+  const marks = followSteps(context.wanted, asStopped(from), journal.to)
   await writeJournal(context, { ...journal, phase: 'stop' })
-  reached.isStopAsked = true
-  const told = { id: `${from.name}.stop`, server: from.name, title: 'stop the primary' }
-  await takeStep(context, told, async () => {
-    const instance = await instanceOf(context, server)
-    await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal: context.signal })
-  })
+  reached.stopAskedAtMs = context.clock.monotonic()
+  const title = 'stop the primary, mark it to start as a standby'
+  const told = { id: `${from.name}.stop`, server: from.name, title }
+  const stopped = await takeStep(context, told, async () => stopOldPrimary(context, server, marks))
+  const endLsn = known ?? stopped.endLsn
+  if (stopped.isMarked && endLsn !== undefined) return endLsn
   await writeJournal(context, { ...journal, phase: 'fence' })
-  const fence = applySteps(context, followSteps(context.wanted, asStopped(from), journal.to))
-  // At once, because nobody can write meanwhile; both have ended before anything is taken back.
-  const [end, fenced] = await Promise.allSettled([
-    known === undefined ? readShutdownEnd(context, server) : { endLsn: known },
-    fence,
-  ])
-  if (end.status === 'rejected') throw end.reason
-  if (fenced.status === 'rejected') throw fenced.reason
-  return end.value.endLsn
+  if (!stopped.isMarked) await applySteps(context, marks)
+  return endLsn ?? (await readShutdownEnd(context, server)).endLsn
 }
 
 /** Waits until the candidate has replayed the last record of the old primary: what it replayed it has, and it is valid. */
@@ -169,7 +165,7 @@ async function takeBack(
 ): Promise<unknown> {
   const { journal, reached } = way
   const reason = error instanceof Error ? error.message : String(error)
-  if (!reached.isStopAsked && journal.phase === 'prepare') {
+  if (reached.stopAskedAtMs === undefined && journal.phase === 'prepare') {
     await closeJournal(context)
     return error
   }

@@ -7,7 +7,8 @@ import type { ClusterContext } from '../context.ts'
 
 /**
  * Steps of a switchover, in order. Up to `prove` the old primary can serve again at any time; from `promote` on only when
- * it is known that the promotion did not happen.
+ * it is known that the promotion did not happen. `stop` covers the mark as well; `fence` is written only where the two could
+ * not be done in one command.
  */
 export const SWITCHOVER_PHASES = ['prepare', 'stop', 'fence', 'prove', 'promote', 'settle'] as const
 

@@ -40,11 +40,8 @@ export async function rewindObstacle(
   server: ServerWanted,
   control: ControlFile,
 ): Promise<string | undefined> {
-  const { host } = await context.machineOf(server)
-  const { directory } = await context.binariesOf(server)
-  if ((await host.inspect(posix.join(directory, 'pg_rewind'))) === undefined) {
-    return `there is no pg_rewind in ${directory}`
-  }
+  const { directory, tools } = await context.binariesOf(server)
+  if (tools.pgRewind === undefined) return `there is no pg_rewind in ${directory}`
   const isTracked = control.dataChecksumVersion > 0 || control.parameters.walLogHints
   return isTracked ? undefined : 'it has neither checksums nor wal_log_hints'
 }

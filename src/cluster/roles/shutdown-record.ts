@@ -13,13 +13,14 @@ import {
 } from '../../postgres/control-file.ts'
 import { formatLsn, type Lsn, toLsn } from '../../postgres/lsn.ts'
 import { formatSegmentName, segmentOf, segmentStart } from '../../postgres/segment-name.ts'
+import type { PostgresMajor } from '../../postgres/version.ts'
 import { walEventOf } from '../../postgres/wal-event.ts'
 import { findRecord } from '../../postgres/wal-search.ts'
 import type { ClusterContext, Machine } from '../context.ts'
 import type { ServerWanted } from '../wanted.ts'
 
 /** A checkpoint record has some hundred bytes: it lies on one page, or on two. */
-const PAGES_READ = 2
+export const PAGES_READ = 2
 
 /** How a primary stopped. */
 export interface ShutdownEnd {
@@ -49,24 +50,43 @@ export async function readShutdownEnd(
   server: ServerWanted,
 ): Promise<ShutdownEnd> {
   const control = await readControl(context, server)
-  if (control.state !== 'shut down') {
-    throw notClean(server, `its control file says "${control.state}", not "shut down"`)
-  }
-  const { lsn, timeline } = control.checkpoint
+  requireShutDown(server, control)
+  const { lsn } = control.checkpoint
   const machine = await context.machineOf(server)
-  const pageBytes = BigInt(control.walBlockBytes)
-  const startLsn = toLsn(lsn - (lsn % pageBytes))
+  const startLsn = toLsn(lsn - (lsn % BigInt(control.walBlockBytes)))
   const bytes = await readPages(machine, { server, control, startLsn })
-  const { segmentBytes, walBlockBytes, major } = control
+  const major = context.wanted.postgres.version
+  return judgeShutdown(server, { control, bytes, startLsn, major })
+}
+
+/** What the proof needs: pg_control, and the WAL from the page at `startLsn`, in which its last checkpoint begins. */
+export interface ShutdownBytes {
+  readonly control: ControlFile
+  readonly bytes: Buffer
+  readonly startLsn: Lsn
+  readonly major: PostgresMajor
+}
+
+/** The same for what has been read. Pure. @throws NOT_READY */
+export function judgeShutdown(server: ServerWanted, read: ShutdownBytes): ShutdownEnd {
+  const { control, bytes, startLsn } = read
+  requireShutDown(server, control)
+  const { lsn, timeline } = control.checkpoint
+  const { segmentBytes, walBlockBytes } = control
   const record = findRecord(bytes, { startLsn, recordLsn: lsn, segmentBytes, walBlockBytes })
   if (record === undefined) {
     throw notClean(server, `there is no valid record at ${formatLsn(lsn)}, its last checkpoint`)
   }
-  const event = walEventOf(record, major ?? context.wanted.postgres.version)
+  const event = walEventOf(record, control.major ?? read.major)
   if (event?.kind !== 'shutdown-checkpoint') {
     throw notClean(server, `the record at ${formatLsn(lsn)} is no shutdown checkpoint`)
   }
   return { timeline, endLsn: record.endLsn }
+}
+
+function requireShutDown(server: ServerWanted, { state }: ControlFile): void {
+  if (state === 'shut down') return
+  throw notClean(server, `its control file says "${state}", not "shut down"`)
 }
 
 /** The page that `startLsn` begins, and the one after it, which seldom lies in the next segment. */

@@ -4,7 +4,7 @@
  */
 import type { ClusterContext } from '../context.ts'
 import { applySteps, takeStep } from '../apply.ts'
-import { lookCluster } from '../look/look.ts'
+import { lookOneServer } from '../look/look.ts'
 import { openAdminSql } from '../look/connect.ts'
 import { isMember, type MemberFound } from '../plan/leader.ts'
 import { wantedServer } from '../plan/plan.ts'
@@ -73,11 +73,11 @@ async function giveUp(context: ClusterContext, plan: FailoverPlan): Promise<void
   await closeJournal(context)
 }
 
-/** The candidate where it stands now. */
+/** The candidate where it stands now. Nobody else is asked: one that is away would be waited for. */
 async function asNow(context: ClusterContext, plan: FailoverPlan): Promise<FailoverPlan> {
-  const found = await lookCluster(context, { forPlan: false })
-  const to = found.servers.find(({ name }) => name === plan.to.name)
-  if (to?.sql === undefined || !isMember(found, to)) return plan
+  const to = await lookOneServer(context, wantedServer(context.wanted, plan.to.name))
+  const identity = await context.state.readIdentity()
+  if (to.sql === undefined || !isMember({ identity }, to)) return plan
   return { ...plan, to: { ...to, sql: to.sql } }
 }
 

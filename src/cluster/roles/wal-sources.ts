@@ -12,7 +12,7 @@ import {
   segmentStart,
 } from '../../postgres/segment-name.ts'
 import { WalScanner } from '../../postgres/wal-scanner.ts'
-import { clusterNames } from '../../repository/format.ts'
+import { clusterNames, parsePartialName } from '../../repository/format.ts'
 import { decompressFrameAsync } from '../../repository/zstd.ts'
 import { spoolFileName } from '../../wal/spool-names.ts'
 import type { WalPosition } from '../../wal/wal-position.ts'
@@ -90,29 +90,49 @@ export async function repositorySource(
   }
 }
 
-/** Reads segments on the backup server's machine: finished ones, and the receiver's unfinished one as far as it has come. */
+/**
+ * Reads segments on the backup server's machine: finished ones, the receiver's unfinished one as far as it has come, and
+ * what was left of one that nothing will follow (`.partial`), the longest.
+ */
 export function repositoryReader(
   context: ClusterContext,
   backup: BackupWanted,
   segmentBytes: number,
 ): WalSource['readSegment'] {
   const names = clusterNames(context.wanted.name)
+  const pathOf = (object: string): string => posix.join(backup.repository, object)
   const readFinished = async (host: Host, name: string): Promise<Buffer | undefined> => {
-    const frame = await host.readFile(posix.join(backup.repository, names.walSegment(name)))
+    const frame = await host.readFile(pathOf(names.walSegment(name)))
     return frame && (await decompressFrameAsync(frame, segmentBytes, `WAL segment "${name}"`))
+  }
+  const readPartial = async (host: Host, name: string): Promise<Buffer | undefined> => {
+    const bytes = longestPartial((await host.list(pathOf(names.walPartials(name)))) ?? [], name)
+    if (bytes === undefined) return undefined
+    const frame = await host.readFile(pathOf(names.walPartial(name, bytes)))
+    return frame && (await decompressFrameAsync(frame, bytes, `WAL segment "${name}.partial"`))
   }
   return async (name) => {
     const { host } = await context.machineOf(backup)
     const segment = parseSegmentName(name, segmentBytes)
     if (segment === undefined) return undefined
-    const spooled = posix.join(backup.repository, names.spool, spoolFileName(segment, segmentBytes))
+    const spooled = posix.join(pathOf(names.spool), spoolFileName(segment, segmentBytes))
     return (
       (await readFinished(host, name)) ??
       (await host.readFile(spooled)) ??
       // It may have been handed over between the two looks.
-      (await readFinished(host, name))
+      (await readFinished(host, name)) ??
+      (await readPartial(host, name))
     )
   }
+}
+
+/** Length of the longest partial object of a segment in its folder. */
+function longestPartial(files: readonly string[], segment: string): number | undefined {
+  const lengths = files.flatMap((file) => {
+    const partial = parsePartialName(file)
+    return partial?.segment === segment ? [partial.bytes] : []
+  })
+  return lengths.length === 0 ? undefined : Math.max(...lengths)
 }
 
 /** Names of the segments from where a candidate stands to `endLsn`. */

@@ -11,6 +11,7 @@ import { nagiosLine } from '../../../src/cluster/checks/nagios.ts'
 import { clusterStatus } from '../../../src/cluster/status.ts'
 import { bringUp } from '../../../src/cluster/up.ts'
 import { verifyCluster } from '../../../src/cluster/verify.ts'
+import { systemClock } from '../../../src/util/clock.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
 import { type House, makeHouse } from './house.ts'
@@ -68,6 +69,23 @@ for (const major of majors) {
       assert.match(proof.standbys[0]?.reason ?? '', /not there after 0.3 s/)
       assert.match((await clusterStatus(house.context())).takeover, /No standby could take over/)
       await house.query('db2', 'SELECT pg_wal_replay_resume()')
+    })
+
+    await t.test('a clock that is wrong, with host, offset and remedy', async () => {
+      const context = house.context()
+      const clock = { ...systemClock, now: () => systemClock.now() + 3_660_000 }
+      const findings = await checkCluster({ ...context, clock })
+      const wrong = findings.filter(({ check }) => check === 'server.clock')
+      assert.deepEqual(
+        wrong.map(({ server, status }) => [server, status]),
+        [
+          ['db1', 'fail'],
+          ['db2', 'fail'],
+        ],
+      )
+      assert.match(wrong[0]?.found ?? '', /clock of "127\.0\.0\.1" is 1 h 1 min behind/)
+      assert.match(wrong[0]?.remedy ?? '', /chrony.*certificates.*restore to a time/)
+      assert.deepEqual(await found(house, 'server.clock'), [])
     })
 
     await t.test('a role that cannot log in', async () => {

@@ -212,6 +212,27 @@ describe('PostgreSQL 18: failover', { skip: !majors.includes(18) && 'not install
     assert.deepEqual(await lostRows(house, 'db2', [writer]), [])
   })
 
+  test('gives the standby WAL that the backup server holds only as the rest of a timeline', async () => {
+    await using base = await makeHouse({ major: 18 })
+    const house = synchronous(base)
+    await bringUp(house.context())
+    const vault = await Vault.open(house)
+    await vault.has(1, 1n)
+    await bringUp(house.context())
+    await makeTable(house)
+    const start = await stopStandby(house, 'db2')
+    await using writer = new Writer(house, 1)
+    await until('rows that the standby does not have', () => writer.acknowledged.length > 20)
+    await crash(house, 'db1')
+    await writer.stop()
+    await vault[Symbol.asyncDispose]()
+    await vault.shelveSpool()
+    await start()
+    const result = await failOver(without(house, 'db1'), { ...NOTHING, primaryIsDead: true })
+    assert.equal(result.loss?.kind, 'none')
+    assert.deepEqual(await lostRows(house, 'db2', [writer]), [])
+  })
+
   test('of a primary whose directory is gone says so, and rejoin builds it anew', async () => {
     await using house = await makeHouse({ major: 18, backup: false })
     await bringUp(house.context())

@@ -2,7 +2,8 @@
  * What the tests of role changes share: claims about a whole cluster.
  */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { bringUp } from '../../../src/cluster/up.ts'
 import type { ClusterWanted } from '../../../src/cluster/wanted.ts'
 import { verifyCluster } from '../../../src/cluster/verify.ts'
@@ -12,7 +13,7 @@ import {
   type ClusterRepository,
   createRepository,
 } from '../../../src/repository/cluster-repository.ts'
-import { openStore } from '../../../src/store/open-store.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { readReceiverStatus } from '../../../src/wal/receiver-status.ts'
 import { receiveWal } from '../../../src/wal/receiver.ts'
@@ -97,7 +98,7 @@ export class Vault implements AsyncDisposable {
   static async open(house: House): Promise<Vault> {
     const { wanted } = house
     const directory = wanted.backup?.repository ?? ''
-    const store = openStore({ kind: 'disk', directory })
+    const store = new DiskStore(directory)
     await createRepository(store, systemClock)
     const identity = await house.context().state.readIdentity()
     const repository = await claimCluster({
@@ -121,6 +122,18 @@ export class Vault implements AsyncDisposable {
       const status = await readReceiverStatus(spool)
       return status?.timeline === timeline && (status.flushLsn ?? 0n) >= lsn
     })
+  }
+
+  /** What a receiver does with WAL that nothing will follow: partial objects instead of spool files. Only once it is disposed. */
+  async shelveSpool(): Promise<void> {
+    const { store, names, wal } = this.repository
+    const spool = join(store.location, names.spool)
+    for (const file of await readdir(spool)) {
+      const segment = /^[0-9A-F]{24}/.exec(file)?.[0]
+      if (segment === undefined) continue
+      await wal.putPartial(segment, await readFile(join(spool, file)))
+      await rm(join(spool, file))
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

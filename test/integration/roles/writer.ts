@@ -10,6 +10,17 @@ import type { House } from '../cluster/house.ts'
 const CONNECT_TIMEOUT_MS = 1000
 const STATEMENT_TIMEOUT_MS = 20_000
 
+/** Where a writer finds the servers and the superuser's password; a house is one. */
+export interface WriterPlace {
+  readonly wanted: {
+    readonly servers: readonly { readonly address: string; readonly port: number }[]
+    readonly postgres: { readonly superuser: string }
+    readonly stateDirectory: string
+  }
+  /** After this long without an answer it connects anew. Default 20 s. */
+  readonly statementTimeoutMs?: number
+}
+
 /** Makes the table the writers write to. */
 export async function makeTable(house: House, primary = 'db1'): Promise<void> {
   await house.query(primary, 'CREATE TABLE acknowledged (id bigint PRIMARY KEY, writer int)')
@@ -21,7 +32,7 @@ export class Writer implements AsyncDisposable {
   readonly acknowledged: bigint[] = []
   /** The longest time between two acknowledged rows. */
   longestSilenceMs = 0
-  readonly #house: House
+  readonly #place: WriterPlace
   readonly #number: number
   readonly #pauseMs: number
   readonly #done: Promise<void>
@@ -30,8 +41,8 @@ export class Writer implements AsyncDisposable {
   #isStopped = false
   #sql: SqlClient | undefined
 
-  constructor(house: House, number: number, pauseMs = 0) {
-    this.#house = house
+  constructor(place: WriterPlace, number: number, pauseMs = 0) {
+    this.#place = place
     this.#number = number
     this.#pauseMs = pauseMs
     this.#next = BigInt(number) * 1_000_000_000n
@@ -73,7 +84,7 @@ export class Writer implements AsyncDisposable {
   }
 
   async #connect(): Promise<SqlClient> {
-    const { wanted } = this.#house
+    const { wanted, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = this.#place
     for (const server of wanted.servers) {
       const options: SqlOptions = {
         host: server.address,
@@ -82,7 +93,7 @@ export class Writer implements AsyncDisposable {
         passfile: join(wanted.stateDirectory, 'passwords'),
         database: 'postgres',
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+        statementTimeoutMs,
       }
       const sql = await SqlClient.connect(options).catch(() => undefined)
       if (sql === undefined) continue

@@ -32,7 +32,6 @@ function facts(found: ClusterFound, wanted: ClusterWanted = wish()): CheckFacts 
     ]),
     archiverMessage: undefined,
     backup: undefined,
-    lookedAtMs: NOW,
   }
 }
 
@@ -215,7 +214,7 @@ describe('checks', () => {
         sql: {
           ...sql,
           connections: 99,
-          position: { ...sql.position, answeredAtMs: NOW - 3_600_000 },
+          position: { ...sql.position, clockSkewMs: -3_600_000 },
         },
       })),
     )

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
-import { ownOutput, parseReply, remotePid } from '../../../src/host/ssh-reply.ts'
+import { ownOutput, ownOutputOnly, parseReply, remotePid } from '../../../src/host/ssh-reply.ts'
 import { remoteCommandLine, remoteInputPrefix } from '../../../src/host/ssh-script.ts'
 
 const nonce = 'cafe'.repeat(8)
@@ -84,4 +84,16 @@ test('what login shell and sudo say before the command is not its output', () =>
     refused: undefined,
     stderr: lost,
   })
+})
+
+test('output that comes in pieces begins after the nonce, wherever it is cut', () => {
+  const nonce = '0123456789abcdef0123456789abcdef'
+  const whole = Buffer.from(`welcome!\n${nonce}\nline 1\nline 2`)
+  for (let at = 0; at <= whole.length; at += 1) {
+    let seen = ''
+    const see = ownOutputOnly((chunk) => (seen += chunk.toString()), nonce)
+    see(whole.subarray(0, at))
+    see(whole.subarray(at))
+    assert.equal(seen, 'line 1\nline 2', `cut at ${at}`)
+  }
 })

@@ -1,0 +1,132 @@
+/**
+ * What tests that change roles on the three hosts share: who is primary, a client that writes, and the claim that nothing it was
+ * promised is lost.
+ */
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { until } from '../../harness/until.ts'
+import { json, said, statusOf } from './answers.ts'
+import { type ClusterFileOptions, threeServers } from './cluster-file.ts'
+import { type HostName, type Operated, TestHosts } from './hosts.ts'
+import type { HostWriter } from './writer.ts'
+
+const SETTLE_TIMEOUT_MS = 90_000
+
+/** Commits wait for the standby or the backup server. */
+export const SYNCHRONOUS: ClusterFileOptions = {
+  more: '  synchronous: true\nreplication: { synchronous: { standbys: 1 } }\n',
+}
+
+/** `1234` → `1.2 s` */
+export function seconds(durationMs: number): string {
+  return `${(durationMs / 1000).toFixed(1)} s`
+}
+
+/** Prints median and maximum. */
+export function tell(t: TestContext, what: string, durations: readonly number[]): void {
+  const sorted = [...durations].sort((one, next) => one - next)
+  const middle = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+  const most = sorted.at(-1) ?? Number.NaN
+  t.diagnostic(`${what}: median ${seconds(middle)}, most ${seconds(most)} (${sorted.length})`)
+}
+
+/** The cluster of the three hosts; `db1` is primary at first. */
+export class RoleHosts implements AsyncDisposable {
+  readonly hosts: TestHosts
+  /** Name of the server that is to be primary. */
+  primary = 'db1'
+  #writers = 0
+
+  private constructor(hosts: TestHosts) {
+    this.hosts = hosts
+  }
+
+  /** Builds it, with a table for writers. */
+  static async build(options: ClusterFileOptions = {}): Promise<RoleHosts> {
+    const hosts = await TestHosts.start({ withPostgres: true })
+    const roles = new RoleHosts(hosts)
+    try {
+      hosts.writeClusterFile(threeServers(options))
+      await roles.succeeds('up')
+      await roles.isInOrder()
+      hosts.sql('primary', 'CREATE TABLE acknowledged (id bigint PRIMARY KEY, writer int)')
+      return roles
+    } catch (error) {
+      await hosts[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Name of the server that is not. */
+  get standby(): string {
+    return this.primary === 'db1' ? 'db2' : 'db1'
+  }
+
+  /** The machine of a server. */
+  hostOf(server: string): HostName {
+    return server === 'db1' ? 'primary' : 'standby'
+  }
+
+  /** Runs a command of Backstay. @returns the JSON it prints @throws when it ends with another code than 0 */
+  async succeeds(...words: readonly string[]): Promise<Operated & { readonly result: unknown }> {
+    const ended = await this.hosts.backstay(...words, '--json')
+    return { ...ended, result: json(ended) }
+  }
+
+  /** A writer that has begun. */
+  async startWriter(): Promise<HostWriter> {
+    const writer = this.hosts.startWriter((this.#writers += 1))
+    await this.goesOn(writer)
+    await writer.measure()
+    return writer
+  }
+
+  /** Waits until rows are acknowledged again. */
+  async goesOn(writer: HostWriter): Promise<void> {
+    const { count } = await writer.report()
+    const isWriting = async (): Promise<boolean> => (await writer.report()).count > count + 5
+    await until('rows to be acknowledged', isWriting, SETTLE_TIMEOUT_MS)
+  }
+
+  /** Stops the writer: every acknowledged row is on the primary. Says how many. */
+  async losesNothing(t: TestContext, writer: HostWriter): Promise<void> {
+    await this.goesOn(writer)
+    const rows = await writer.rows()
+    const query = 'SELECT id FROM acknowledged'
+    const there = new Set(this.hosts.sql(this.hostOf(this.primary), query).split('\n'))
+    const lost = rows.filter((id) => !there.has(id))
+    t.diagnostic(`${rows.length} rows acknowledged, ${lost.length} lost`)
+    assert.deepEqual(lost, [])
+  }
+
+  /** Standby and backup server stream from the one primary that is expected. */
+  async isInOrder(): Promise<void> {
+    let last = ''
+    const isOk = async (): Promise<boolean> => {
+      const status = await statusOf(this.hosts)
+      last = JSON.stringify(status)
+      const isReceiving = status.backup?.receiver?.state === 'streaming'
+      return status.verdict === 'ok' && status.primary === this.primary && isReceiving
+    }
+    try {
+      await until(`${this.primary} to lead a cluster in order`, isOk, SETTLE_TIMEOUT_MS)
+    } catch (error) {
+      throw new Error(`the cluster is not in order: ${last}`, { cause: error })
+    }
+  }
+
+  /** Whether anything listens where a server's clients connect. */
+  serves(server: string): boolean {
+    const place = '-h 127.0.0.1 -p 5432'
+    return this.hosts.host(this.hostOf(server)).tryRun(`pg_isready -q ${place}`).code === 0
+  }
+
+  /** Everything a command said. */
+  said(ended: Operated): string {
+    return said(ended)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.hosts[Symbol.asyncDispose]()
+  }
+}
