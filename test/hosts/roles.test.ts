@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { until } from '../harness/until.ts'
-import { json } from './rig/answers.ts'
 import { threeServers } from './rig/cluster-file.ts'
 import type { SwitchoverPhase } from './rig/hosts.ts'
 import { whyNoHosts } from './rig/image.ts'
@@ -67,8 +66,7 @@ describe('switchover on three hosts', { skip: whyNoHosts() ?? false }, () => {
       const cut = await roles.hosts.disturbedSwitchover('stop', pull)
       roles.hosts.setCable(host, 'up')
       t.diagnostic(`cut at "${cut.at}": exit code ${cut.code} after ${seconds(cut.elapsedMs)}`)
-      const again = await roles.hosts.backstay('switchover', '--to', roles.standby, '--json')
-      roles.primary = (json(again) as { primary: string }).primary
+      const again = await roles.switchesAgain()
       t.diagnostic(`again: "${roles.primary}" is primary after ${seconds(again.elapsedMs)}`)
       await roles.losesNothing(t, writer)
       await roles.isInOrder()

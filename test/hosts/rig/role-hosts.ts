@@ -73,6 +73,23 @@ export class RoleHosts implements AsyncDisposable {
     return { ...ended, result: json(ended) }
   }
 
+  /** Types the switchover again. As long as the standby does not stream again yet, it is refused for that and for nothing else. */
+  async switchesAgain(): Promise<Operated> {
+    const to = this.standby
+    const again = await until(
+      `"${to}" to be taken for a switchover`,
+      async () => {
+        const ended = await this.hosts.backstay('switchover', '--to', to, '--json')
+        if (ended.code === 0) return ended
+        assert.match(ended.stderr, /"NOT_READY".*it does not stream/, said(ended))
+        return undefined
+      },
+      SETTLE_TIMEOUT_MS,
+    )
+    this.primary = (json(again) as { primary: string }).primary
+    return again
+  }
+
   /** A writer that has begun. */
   async startWriter(): Promise<HostWriter> {
     const writer = this.hosts.startWriter((this.#writers += 1))
