@@ -164,7 +164,7 @@ interface Stopped {
 }
 
 /** Says on standard output that pg_ctl has ended well, so that a command that fails after it is not taken for it. */
-const STOPPED_LINE = 'stopped\n'
+const STOPPED = 'stopped'
 
 async function stopAnd(
   instance: PostgresInstance,
@@ -174,13 +174,13 @@ async function stopAnd(
   const { host, directory } = instance
   const mode = options.mode ?? 'fast'
   const stop = shellCommand(pgCtlCommand(instance, ['stop', '-m', mode, ...waiting(options)]))
-  const begin = `${POSTMASTER_FUNCTION}${requirePostmaster(directory)}${stop} || exit\necho stopped\n`
+  const begin = `${POSTMASTER_FUNCTION}${requirePostmaster(directory)}${stop} || exit\necho ${STOPPED}\n`
   const then = command.length === 0 ? '' : `exec ${shellCommand(command)}`
   const result = await run(instance, ['sh', '-c', `${begin}${then}`], options)
-  if (result.stdout.startsWith(STOPPED_LINE)) {
+  if (result.stdout.startsWith(`${STOPPED}\n`)) {
     return {
       isStopped: true,
-      result: { ...result, stdout: result.stdout.slice(STOPPED_LINE.length) },
+      result: { ...result, stdout: result.stdout.slice(STOPPED.length + 1) },
     }
   }
   if (result.exitCode === NO_POSTMASTER.notRunning) return { isStopped: false, result }

@@ -3,7 +3,6 @@
  * by itself. Few modules are loaded, and those of the slow way only when it is gone.
  */
 import { existsSync } from 'node:fs'
-import { basename } from 'node:path'
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { Segment } from '../postgres/segment-name.ts'
 import type { Clock } from '../util/clock.ts'
@@ -11,9 +10,6 @@ import { controlSocketOf } from './control-protocol.ts'
 
 /** Longest time a service may take for one file. */
 const SERVICE_TIMEOUT_MS = 60_000
-
-/** Names PostgreSQL gives to the file it wants; only the first is followed by more. Source: xlogarchive.c. */
-const RECOVERY_SEGMENT = 'RECOVERYXLOG'
 
 /** A file that recovery wants. */
 export interface RecoveryWish {
@@ -40,22 +36,17 @@ export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
     import('../wal/get.ts'),
     import('../wal/prefetch-folder.ts'),
   ])
-  const { fillerToken, ownFolder, prefetchDirectoryFor } = folder
+  const { beginPrefetch, isFollowed, prefetchDirectoryFor } = folder
   const store = new DiskStore(wish.repositoryDirectory)
   const repository = await openCluster(store, wish.cluster, wish.clock)
+  if (!isFollowed(wish.target)) return void (await getWalFile(repository, wish))
   const { segmentBytes } = repository.identity
-  const isFollowed = basename(wish.target) === RECOVERY_SEGMENT
-  if (!isFollowed) return void (await getWalFile(repository, wish))
   const directory = await prefetchDirectoryFor(wish.target)
+  const place = { directory, segmentBytes, clock: wish.clock }
   await getWalFile(repository, wish, {
     prefetchDirectory: directory,
-    prefetchFrom: async (from) => {
-      const pid = wish.startPrefetch(directory, { ...from, segmentBytes })
-      if (pid === undefined) return
-      // At once, before the next call comes: it shall wait for this prefetch instead of starting another.
-      const token = fillerToken(pid)
-      await ownFolder({ directory, segmentBytes, clock: wish.clock }, { token, next: from })
-    },
+    prefetchFrom: async (from) =>
+      beginPrefetch(place, from, () => wish.startPrefetch(directory, { ...from, segmentBytes })),
   })
 }
 

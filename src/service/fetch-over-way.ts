@@ -3,17 +3,19 @@
  * fetched ahead.
  */
 import { spawn } from 'node:child_process'
-import { basename, dirname, join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
 import { WAY_HOST, wayPaths } from '../cluster/way/way-files.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseSegmentName, parseWalFileName, type Segment } from '../postgres/segment-name.ts'
 import type { Clock } from '../util/clock.ts'
-import { fillerToken, isCovered, ownFolder, prefetchDirectoryFor } from '../wal/prefetch-folder.ts'
-import { writeWhole } from '../wal/write-whole.ts'
+import {
+  beginPrefetch,
+  isCovered,
+  isFollowed,
+  prefetchDirectoryFor,
+} from '../wal/prefetch-folder.ts'
+import { placeWalFile } from '../wal/write-whole.ts'
 
-/** Names PostgreSQL gives to the file it wants; only the first is followed by more. Source: xlogarchive.c. */
-const RECOVERY_SEGMENT = 'RECOVERYXLOG'
 /** How the gate ends for a file that is not held (cli/recovery-exit-code.ts). */
 const NOT_HELD = 1
 
@@ -38,15 +40,8 @@ export interface WayWish {
 export async function fetchOverWay(wish: WayWish): Promise<void> {
   const { name, target } = wish
   const content = await getOverWay(wish.way, name)
-  const temporary = join(dirname(target), `.${basename(target)}.backstay-${process.pid}`)
-  try {
-    await writeWhole(temporary, target, content)
-  } catch (error) {
-    throw new BackstayError('FAILED', `Cannot write "${target}": ${(error as Error).message}`, {
-      cause: error,
-    })
-  }
-  if (basename(target) === RECOVERY_SEGMENT) await prefetch(wish, content.length)
+  await placeWalFile(content, target)
+  if (isFollowed(target)) await prefetch(wish, content.length)
 }
 
 /** The content of a WAL file. @throws {BackstayError} WAL_MISSING, WAL_INVALID, HOST_UNREACHABLE */
@@ -80,8 +75,5 @@ async function prefetch(wish: WayWish, segmentBytes: number): Promise<void> {
   const place = { directory, segmentBytes, clock: wish.clock }
   const next = { ...segment, number: segment.number + 1n }
   if (await isCovered(place, next)) return
-  const pid = wish.startPrefetch(directory, next, segmentBytes)
-  if (pid === undefined) return
-  // At once, before the next call comes: it shall wait for this prefetch instead of starting another.
-  await ownFolder(place, { token: fillerToken(pid), next })
+  await beginPrefetch(place, next, () => wish.startPrefetch(directory, next, segmentBytes))
 }

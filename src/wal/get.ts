@@ -2,13 +2,12 @@
  * `restore_command`: puts a WAL file where PostgreSQL wants it. What was prefetched is moved there; what is fetched is
  * written under a temporary name first, so that a killed command leaves nothing that looks whole.
  */
-import { basename, dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { isCovered, takePrefetched } from './prefetch-folder.ts'
 import { type FoundWalFile, readWalFile } from './read-wal-file.ts'
-import { writeWhole } from './write-whole.ts'
+import { placeWalFile } from './write-whole.ts'
 
 /** How to get a file. */
 export interface GetOptions {
@@ -43,21 +42,10 @@ export async function getWalFile(
   if (file === undefined) {
     throw new BackstayError('WAL_MISSING', `Cannot get WAL file "${name}": it is not held`)
   }
-  await place(file.content, target)
+  await placeWalFile(file.content, target)
   if (segment !== undefined && folder !== undefined && file.from === 'repository') {
     const next = { ...segment, number: segment.number + 1n }
     if (!(await isCovered(folder, next))) await prefetchFrom?.(next)
   }
   return file.from
-}
-
-async function place(content: Buffer, target: string): Promise<void> {
-  const temporary = join(dirname(target), `.${basename(target)}.backstay-${process.pid}`)
-  try {
-    await writeWhole(temporary, target, content)
-  } catch (error) {
-    throw new BackstayError('FAILED', `Cannot write "${target}": ${(error as Error).message}`, {
-      cause: error,
-    })
-  }
 }

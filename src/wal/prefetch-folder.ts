@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { formatSegmentName, parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { Clock } from '../util/clock.ts'
 import { until } from '../util/until.ts'
@@ -41,6 +41,24 @@ export interface FolderOwner {
   readonly token: string
   /** The segment that will be fetched next: everything before it waits, is being fetched, or was taken. Undefined at the end of WAL. */
   readonly next: Segment | undefined
+}
+
+/** Names PostgreSQL gives to the file it wants; only the first is followed by more. Source: xlogarchive.c. */
+const RECOVERY_SEGMENT = 'RECOVERYXLOG'
+
+/** Whether recovery will ask for the next segment after the one it wants at `target`. */
+export function isFollowed(target: string): boolean {
+  return basename(target) === RECOVERY_SEGMENT
+}
+
+/** Starts a filler process and declares it at once, before the next call comes: that shall wait for it instead of starting another. */
+export async function beginPrefetch(
+  place: PrefetchPlace,
+  next: Segment,
+  start: () => number | undefined,
+): Promise<void> {
+  const pid = start()
+  if (pid !== undefined) await ownFolder(place, { token: fillerToken(pid), next })
 }
 
 /** Names a filler by its process; `number` tells several of one process apart. */

@@ -3,6 +3,8 @@
  * syncs what it restores, and prefetched files do not outlive a power cut.
  */
 import { open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
 import { bytesBeforeZeros } from '../util/zero-tail.ts'
 
 /**
@@ -30,5 +32,17 @@ export async function writeWhole(
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** Puts what recovery asked for where it wants it. @throws {BackstayError} FAILED when it cannot be written */
+export async function placeWalFile(content: Buffer, target: string): Promise<void> {
+  const temporary = join(dirname(target), `.${basename(target)}.backstay-${process.pid}`)
+  try {
+    await writeWhole(temporary, target, content)
+  } catch (error) {
+    throw new BackstayError('FAILED', `Cannot write "${target}": ${(error as Error).message}`, {
+      cause: error,
+    })
   }
 }

@@ -4,10 +4,7 @@
 import { spawn } from 'node:child_process'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { formatSegmentName } from '../../postgres/segment-name.ts'
-import { openCluster } from '../../repository/cluster-repository.ts'
 import { fetchForRecovery } from '../../service/fetch-for-recovery.ts'
-import { DiskStore } from '../../store/disk-store.ts'
-import { readWalFile } from '../../wal/read-wal-file.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/wal-get.ts'
 import type { CommandContext } from '../context.ts'
 import { selfProgram } from './self-program.ts'
@@ -71,6 +68,12 @@ function startPrefetch(
 }
 
 async function print(context: Context, place: WalPlace): Promise<void> {
+  // A recovery that the service answers needs none of them.
+  const [{ DiskStore }, { openCluster }, { readWalFile }] = await Promise.all([
+    import('../../store/disk-store.ts'),
+    import('../../repository/cluster-repository.ts'),
+    import('../../wal/read-wal-file.ts'),
+  ])
   const store = new DiskStore(place.repositoryDirectory)
   const repository = await openCluster(store, place.cluster, context.clock)
   const { file } = context.arguments

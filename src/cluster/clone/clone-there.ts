@@ -8,14 +8,11 @@ import type { CommandResult, Host } from '../../host/host.ts'
 import { lastLines } from '../../host/run-checked.ts'
 import type { ClusterContext } from '../context.ts'
 import { replicationPassword } from '../look/connect.ts'
-import { linesOf, speakOrder } from '../service/order-line.ts'
+import { runOrdered } from '../service/order-line.ts'
 import type { CloneOrder } from './clone-order.ts'
 import { CLONE_COMMAND } from './clone-process.ts'
 import { noAnswer } from './reach-primary.ts'
 import { parseProgress, type RemoteOrder } from './remote-order.ts'
-
-/** Large clusters take hours; a dead connection is noticed by ssh itself. */
-const TIMEOUT_MS = 14 * 86_400_000
 
 /**
  * Clones with the Backstay that `command` starts there.
@@ -38,24 +35,15 @@ export async function cloneThere(
     owner,
     password: await replicationPassword(context),
   }
-  const told = linesOf((text) => {
+  const hear = (text: string): void => {
     const progress = parseProgress(text)
     if (progress === undefined) return
     const { doneBytes, totalBytes } = progress
     context.report({ kind: 'clone-progress', server, doneBytes, totalBytes })
-  })
-  const life = new AbortController()
-  try {
-    const result = await host.run([...command, CLONE_COMMAND, '--json'], {
-      input: (stdin) => speakOrder(stdin, line, life.signal),
-      onStdout: told,
-      timeoutMs: TIMEOUT_MS,
-      signal,
-    })
-    if (result.exitCode !== 0) throw failure(host, order, result)
-  } finally {
-    life.abort()
   }
+  const words = [...command, CLONE_COMMAND, '--json']
+  const result = await runOrdered(host, words, { order: line, hear, signal })
+  if (result.exitCode !== 0) throw failure(host, order, result)
 }
 
 function failure(host: Host, order: CloneOrder, result: CommandResult): BackstayError {

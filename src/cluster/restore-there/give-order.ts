@@ -6,13 +6,10 @@ import { readErrorJson } from '../../errors/render.ts'
 import { commandError } from '../../host/run-checked.ts'
 import type { ClusterContext } from '../context.ts'
 import { ensurePackage, makeCurrent } from '../service/ensure-package.ts'
-import { linesOf, speakOrder } from '../service/order-line.ts'
+import { runOrdered } from '../service/order-line.ts'
 import { openWay } from '../way/open-way.ts'
 import type { BackupWanted, ServerWanted } from '../wanted.ts'
 import type { RestoreThereOrder, RestoreTold } from './restore-order.ts'
-
-/** Large clusters take hours; a dead connection is noticed by ssh itself. */
-const TIMEOUT_MS = 14 * 86_400_000
 
 /** What is to be done, by which program there. */
 export interface RestoreThere {
@@ -42,22 +39,16 @@ export async function giveRestoreOrder(
 ): Promise<void> {
   const { host, osUser: user } = await context.machineOf(server)
   const command = [...program, 'restore-here', '--json']
-  const life = new AbortController()
-  try {
-    const result = await host.run(command, {
-      user,
-      input: (stdin) => speakOrder(stdin, order, life.signal),
-      onStdout: linesOf((line) => {
-        if (line.startsWith('{')) hear(JSON.parse(line) as RestoreTold)
-      }),
-      timeoutMs: TIMEOUT_MS,
-      signal: context.signal,
-    })
-    if (result.exitCode === 0) return
-    throw readErrorJson(result.stderr) ?? commandError(host.name, command, result)
-  } finally {
-    life.abort()
-  }
+  const result = await runOrdered(host, command, {
+    order,
+    hear: (line) => {
+      if (line.startsWith('{')) hear(JSON.parse(line) as RestoreTold)
+    },
+    signal: context.signal,
+    user,
+  })
+  if (result.exitCode === 0) return
+  throw readErrorJson(result.stderr) ?? commandError(host.name, command, result)
 }
 
 /** Its OS user may not make directories everywhere; those that are there stay whose they are. */

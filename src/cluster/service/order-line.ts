@@ -3,12 +3,46 @@
  * lines. The other end is src/cli/session/lifeline.ts.
  */
 import type { Writable } from 'node:stream'
+import type { CommandResult, Host } from '../../host/host.ts'
 
 /** How often whoever waits for the work says that he is still there. */
 export const SIGN_OF_LIFE_MS = 5000
 
+/** Large clusters take hours; a dead connection is noticed by ssh itself. */
+const TIMEOUT_MS = 14 * 86_400_000
+
+/** What is ordered, and who hears of it. */
+export interface Ordered {
+  readonly order: unknown
+  /** Sees each line that is told. */
+  readonly hear: (line: string) => void
+  readonly signal: AbortSignal
+  /** OS user the work runs as. Default: the login. */
+  readonly user?: string
+}
+
+/** Runs `command` there on an order, until it ends; it ends when this process does. @throws HOST_UNREACHABLE; the signal's reason */
+export async function runOrdered(
+  host: Host,
+  command: readonly string[],
+  { order, hear, signal, user }: Ordered,
+): Promise<CommandResult> {
+  const life = new AbortController()
+  try {
+    return await host.run(command, {
+      input: (stdin) => speakOrder(stdin, order, life.signal),
+      onStdout: linesOf(hear),
+      timeoutMs: TIMEOUT_MS,
+      signal,
+      ...(user === undefined ? {} : { user }),
+    })
+  } finally {
+    life.abort()
+  }
+}
+
 /** Gives the order and then a sign of life again and again, until `signal` aborts. */
-export function speakOrder(stdin: Writable, order: unknown, signal: AbortSignal): void {
+function speakOrder(stdin: Writable, order: unknown, signal: AbortSignal): void {
   stdin.write(`${JSON.stringify(order)}\n`)
   const timer = setInterval(() => {
     // What cannot be written now need not be piled up.
@@ -21,7 +55,7 @@ export function speakOrder(stdin: Writable, order: unknown, signal: AbortSignal)
 }
 
 /** Cuts what comes in pieces into lines. */
-export function linesOf(see: (line: string) => void): (chunk: Buffer) => void {
+function linesOf(see: (line: string) => void): (chunk: Buffer) => void {
   let rest = ''
   return (chunk) => {
     const lines = `${rest}${chunk.toString()}`.split('\n')
