@@ -1,6 +1,7 @@
 /**
  * Names that Backstay gives to what it makes: files, slots, schema. One place, because a name is how we know what is ours.
  */
+import { posix } from 'node:path'
 
 /** Settings that make a server follow the primary (12+); included from backstay.conf, without meaning on a primary. */
 export const STANDBY_CONF_NAME = 'backstay-standby.conf'
@@ -36,4 +37,9 @@ export function passfilePathOf(dataDirectory: string): string {
 /** What a server prints before its own log is open; beside the data directory, appended to on every start. */
 export function startLogPathOf(dataDirectory: string): string {
   return `${dataDirectory}.log`
+}
+
+/** The password file of the OS user who owns the repository; readers of the repository skip it. */
+export function repositoryPassfileOf(repository: string): string {
+  return posix.join(repository, '.pgpass')
 }

@@ -2,11 +2,10 @@
  * Which repository and cluster the `wal` commands work on: what --repository and --cluster say, else the cluster file.
  */
 import { isAbsolute, join } from 'node:path'
-import { repositoryPassfile } from '../../cluster/look/look-repository.ts'
+import { repositoryPassfileOf } from '../../cluster/names.ts'
 import type { BackupWanted, ClusterWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { DiskStore } from '../../store/disk-store.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import type { CommandContext } from '../context.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
@@ -38,6 +37,10 @@ export async function walPlace(context: PlaceContext): Promise<WalPlace> {
 /** Opens the cluster's part of the repository. @throws {BackstayError} REPOSITORY_MISSING, … */
 export async function openWalPlace(context: PlaceContext): Promise<ClusterRepository> {
   const { repositoryDirectory, cluster } = await walPlace(context)
+  const [{ DiskStore }, { openCluster }] = await Promise.all([
+    import('../../store/disk-store.ts'),
+    import('../../repository/cluster-repository.ts'),
+  ])
   const store = new DiskStore(repositoryDirectory)
   return await openCluster(store, cluster, context.clock)
 }
@@ -59,7 +62,7 @@ export function backupOf(wanted: ClusterWanted): BackupWanted {
  * that `up` gave to the owner of the repository.
  */
 export function roleConnections(wanted: ClusterWanted, role: string): ConnectionOptions[] {
-  const passfile = repositoryPassfile(backupOf(wanted))
+  const passfile = repositoryPassfileOf(backupOf(wanted).repository)
   return wanted.servers.map((server) => ({
     host: server.address,
     port: server.port,

@@ -9,12 +9,8 @@ import { openSealedJson } from '../../repository/sealed-json.ts'
 import { clusterNames } from '../../repository/format.ts'
 import { type ClusterContext, factOf } from '../context.ts'
 import type { RepositoryFound } from '../found.ts'
+import { repositoryPassfileOf } from '../names.ts'
 import type { BackupWanted } from '../wanted.ts'
-
-/** The password file of the OS user who owns the repository; readers of the repository skip it. */
-export function repositoryPassfile(backup: BackupWanted): string {
-  return posix.join(backup.repository, '.pgpass')
-}
 
 /** Looks. Undefined without backup part, and when the host does not answer. */
 export async function lookRepository(
@@ -26,7 +22,7 @@ export async function lookRepository(
     const { host, osUser } = await context.machineOf(backup)
     const info = await host.inspect(backup.repository)
     if (info === undefined) return { state: 'missing', osUser }
-    const path = repositoryPassfile(backup)
+    const path = repositoryPassfileOf(backup.repository)
     const [text, file, wanted, systemIdentifier] = await Promise.all([
       host.readFile(path),
       host.inspect(path),

@@ -3,7 +3,7 @@
  */
 import { posix } from 'node:path'
 import type { ClusterFound, RepositoryFound } from '../found.ts'
-import { repositoryPassfile } from '../look/look-repository.ts'
+import { repositoryPassfileOf } from '../names.ts'
 import type { BackupWanted, ClusterWanted } from '../wanted.ts'
 import type { ServerPlan } from './server-plan.ts'
 import { blocker, type Problem } from './problem.ts'
@@ -63,7 +63,7 @@ function directoryStep({ name, repository: path }: BackupWanted, found: Reposito
 }
 
 function passfileStep(backup: BackupWanted, state: 'missing' | 'different'): Step {
-  const path = repositoryPassfile(backup)
+  const path = repositoryPassfileOf(backup.repository)
   const reason = state === 'missing' ? 'it is missing' : 'it is not as it should be'
   return step(
     backup.name,
