@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cloneStandby } from '../src/cluster/clone/clone.ts'
+import { cloneStandby } from '../src/build/clone/clone.ts'
 import { clusterContext } from '../src/cluster/context.ts'
 import type { ClusterWanted, ServerWanted } from '../src/cluster/wanted.ts'
 import { LocalHost } from '../src/host/local-host.ts'

@@ -5,9 +5,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { type ClusterContext, clusterContext } from '../src/cluster/context.ts'
-import { failOver } from '../src/cluster/roles/failover.ts'
-import { rejoinServer } from '../src/cluster/roles/rejoin.ts'
-import { bringUp } from '../src/cluster/up.ts'
+import { failOver } from '../src/failover/failover.ts'
+import { rejoinServer } from '../src/failover/rejoin.ts'
+import { bringUp } from '../src/build/up.ts'
 import { BackstayError } from '../src/errors/backstay-error.ts'
 import { LocalHost } from '../src/host/local-host.ts'
 import type { PostgresMajor } from '../src/postgres/version.ts'

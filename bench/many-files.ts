@@ -8,11 +8,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BackupReceiver } from '../src/backup/take/backup-receiver.ts'
 import { planEmptying } from '../src/backup/take/emptied-packs.ts'
+import { ReferenceFiles } from '../src/backup/take/reference-files.ts'
 import { ReferenceIndex } from '../src/backup/take/reference-index.ts'
 import { toLsn } from '../src/postgres/lsn.ts'
 import type { BackupId, BackupMethod } from '../src/repository/backup-info.ts'
 import { claimCluster, type ClusterRepository } from '../src/repository/cluster-repository.ts'
 import { ManifestReader } from '../src/repository/manifest-reader.ts'
+import { PageCrcReader } from '../src/repository/page-crc-object.ts'
 import { PackReader } from '../src/repository/pack-reader.ts'
 import { DiskStore } from '../src/store/disk-store.ts'
 import { systemClock } from '../src/util/clock.ts'
@@ -81,8 +83,9 @@ try {
   const index = await ReferenceIndex.build(manifest, FILES)
   console.log(`index: ${((performance.now() - started) / 1000).toFixed(1)} s`)
   await using packs = new PackReader(store, cluster.names)
+  await using crcs = await PageCrcReader.open(store, cluster.names, '20261122T000001' as BackupId)
   await receive(cluster, '20261122T000002', 'page-lsn', {
-    index,
+    files: new ReferenceFiles({ index, crcs, packs }),
     packs,
     startLsn: toLsn(0x2800000n),
     emptying: planEmptying([], 0),

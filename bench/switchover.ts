@@ -3,8 +3,8 @@
  * whichever server takes it; the longest time between two acknowledged rows counts. All acknowledged rows are looked for
  * afterwards. Run: node bench/switchover.ts [rounds] [major] [sync]
  */
-import { switchOver } from '../src/cluster/roles/switchover.ts'
-import { bringUp } from '../src/cluster/up.ts'
+import { switchOver } from '../src/failover/switchover.ts'
+import { bringUp } from '../src/build/up.ts'
 import type { PostgresMajor } from '../src/postgres/version.ts'
 import { makeHouse, openHouse } from '../test/integration/cluster/house.ts'
 import { lostRows, makeTable, Writer } from '../test/integration/roles/writer.ts'

@@ -18,13 +18,19 @@ function machinePath(): string {
     .join(delimiter)
 }
 
+/** Certificates and proxies of this machine; the settings of an `npm run` around this are left out. */
+function wayToTheRegistry(): NodeJS.ProcessEnv {
+  const names = /^(NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy)$/i
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => names.test(name)))
+}
+
 function run(file: string, words: readonly string[], cwd: string): string {
   return execFileSync(file, words, {
     cwd,
     encoding: 'utf8',
     timeout: INSTALL_TIMEOUT_MS,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: machinePath(), HOME: process.env['HOME'] },
+    env: { ...wayToTheRegistry(), PATH: machinePath(), HOME: process.env['HOME'] },
   })
 }
 

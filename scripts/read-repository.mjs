@@ -14,7 +14,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as zlib from 'node:zlib'
 
@@ -80,7 +80,8 @@ class Bytes {
     }
   }
   string() {
-    return this.take(this.varint()).toString('utf8')
+    // Names are bytes: one character each, as `file` gives them back.
+    return this.take(this.varint()).toString('latin1')
   }
 }
 
@@ -180,10 +181,17 @@ class Packs {
   }
 }
 
+/** The path of a file in the directory `target`. */
+function pathOf(target, name) {
+  const isSafe = name.split('/').every((part) => !['', '.', '..'].includes(part))
+  if (!isSafe) fail(`"${name}" does not belong into a data directory`)
+  return Buffer.concat([Buffer.from(`${target}/`), Buffer.from(name, 'latin1')])
+}
+
 function writeFile(target, file, packs) {
-  const path = join(target, file.path)
-  fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const fd = fs.openSync(path, 'wx', file.mode)
+  const path = pathOf(target, file.path)
+  fs.mkdirSync(path.subarray(0, path.lastIndexOf(0x2f)), { recursive: true, mode: 0o700 })
+  const fd = fs.openSync(path, 'wx', file.mode & 0o777)
   let crc = 0
   let position = 0
   for (const { unit, unitOffset, length } of file.extents) {
@@ -198,7 +206,7 @@ function writeFile(target, file, packs) {
   }
   if (position !== file.size) fail(`${file.path}: ${position} bytes instead of ${file.size}`)
   if (file.crc !== undefined && file.crc !== crc) fail(`${file.path}: wrong CRC-32C`)
-  fs.fchmodSync(fd, file.mode)
+  fs.fchmodSync(fd, file.mode & 0o777)
   fs.futimesSync(fd, file.mtime, file.mtime)
   fs.closeSync(fd)
 }
@@ -210,21 +218,19 @@ function* walFiles(folder) {
   }
 }
 
-function restoreWal(root, info, options) {
-  const { segmentBytes } = info.postgres
-  const position = (lsn) =>
-    lsn.split('/').reduce((high, low) => high * 2 ** 32 + Number.parseInt(low, 16), 0)
-  const timeline = info.timeline.toString(16).toUpperCase().padStart(8, '0')
-  const last = Math.floor((position(info.stopLsn) - 1) / segmentBytes)
-  let next = Math.floor(position(info.startLsn) / segmentBytes)
+/** For each segment number of a timeline the whole segment, or the longest beginning of it. */
+function heldSegments(folder, timeline, segmentBytes) {
   const held = new Map()
-  for (const path of walFiles(join(root, 'wal', timeline))) {
+  for (const path of walFiles(folder)) {
     const [, , high, low, partial] =
-      /([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(?:\.([0-9A-F]{8})\.partial)?\.zst$/.exec(path) ?? []
+      /([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(?:\.([0-9A-F]{8})(?:-[0-9A-F]{16})?\.partial)?\.zst$/.exec(
+        path,
+      ) ?? []
     if (low === undefined) continue
     const number = (Number.parseInt(high, 16) * 2 ** 32) / segmentBytes + Number.parseInt(low, 16)
-    if (partial === undefined || !held.get(number)?.isWhole) {
-      const bytes = partial === undefined ? segmentBytes : Number.parseInt(partial, 16)
+    const bytes = partial === undefined ? segmentBytes : Number.parseInt(partial, 16)
+    const known = held.get(number)
+    if (partial === undefined || (!known?.isWhole && bytes >= (known?.bytes ?? 0))) {
       held.set(number, {
         path,
         bytes,
@@ -233,6 +239,17 @@ function restoreWal(root, info, options) {
       })
     }
   }
+  return held
+}
+
+function restoreWal(root, info, options) {
+  const { segmentBytes } = info.postgres
+  const position = (lsn) =>
+    lsn.split('/').reduce((high, low) => high * 2 ** 32 + Number.parseInt(low, 16), 0)
+  const timeline = info.timeline.toString(16).toUpperCase().padStart(8, '0')
+  const last = Math.floor((position(info.stopLsn) - 1) / segmentBytes)
+  let next = Math.floor(position(info.startLsn) / segmentBytes)
+  const held = heldSegments(join(root, 'wal', timeline), timeline, segmentBytes)
   for (; next <= last || (options.all && held.has(next)); next += 1) {
     const segment =
       held.get(next) ?? fail(`WAL segment ${next} of timeline ${info.timeline} is not there`)
@@ -295,7 +312,10 @@ function restore(repository, cluster, wanted, options) {
   let control
   for (const entry of manifestEntries(join(root, 'backups', id, 'manifest.zst'), info)) {
     if (entry.kind === 'directory')
-      fs.mkdirSync(join(target, entry.path), { recursive: true, mode: entry.mode })
+      fs.mkdirSync(pathOf(target, entry.path), {
+        recursive: true,
+        mode: entry.mode & 0o777,
+      })
     else if (entry.kind === 'file' && entry.path === PG_CONTROL) control = entry
     else if (entry.kind === 'file') writeFile(target, entry, packs)
   }

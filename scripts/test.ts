@@ -6,11 +6,18 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const SUITES = 'test/{unit,conformance,integration,fault,hosts}/**/*.test.ts'
+const UNIT = 'test/unit/**/*.test.ts'
+const SUITES = 'test/{conformance,integration,fault,fuzz,hosts,torture}/**/*.test.ts'
+/** All unit tests in one process: to load the sources anew for each file takes longer than the tests. */
+const TOGETHER = ['--test-isolation=none']
+const TWO_FILES = ['--test-concurrency=2']
+/** Half of it may hold files; the tests need some 4 GB at a time. */
+const MEMORY_BYTES_MIN = 12 * 1024 ** 3
 
 function install(name: 'install-test-postgres.ts' | 'install-test-hosts.ts'): void {
   const script = join(ROOT, 'scripts', name)
@@ -37,14 +44,45 @@ function copyCheckout(): string {
   return copy
 }
 
-async function runTests(directory: string, files: readonly string[]): Promise<number> {
-  const words = ['--test', '--test-concurrency=2', ...files]
+/**
+ * What keeps to the tests what they leave: shared memory of servers that were killed and, in memory, the temporary directory. Thousands of
+ * clusters are made and thrown away there, and each waits for the disk at every commit; what a disk can do wrong is tested on file systems
+ * that the tests make. Empty where that cannot be done.
+ */
+function apart(): readonly string[] {
+  if (!isRoot) return []
+  const places = isForMemory() ? ['/dev/shm', tmpdir()] : ['/dev/shm']
+  const mounts = places.map((place) => `mount -t tmpfs -o mode=1777 tmpfs '${place}'`).join(' && ')
+  const words = ['--mount', '--ipc', '--propagation', 'slave', 'sh', '-c']
+  const isAllowed = spawnSync('unshare', [...words, mounts]).status === 0
+  return isAllowed ? ['unshare', ...words, `${mounts} && exec "$@"`, 'sh'] : []
+}
+
+/** Not where the checkout would be hidden, there is too little memory, or the disk is asked for. */
+function isForMemory(): boolean {
+  const isHidden = `${ROOT}/`.startsWith(`${tmpdir()}/`)
+  if (process.env['BACKSTAY_TEST_ON_DISK'] !== undefined) return false
+  return !isHidden && totalmem() >= MEMORY_BYTES_MIN
+}
+
+let isInterrupted = false
+
+/** Runs node:test with these words in `directory`, and gives back its exit code. */
+async function runTests(directory: string, words: readonly string[]): Promise<number> {
   // Commands that PostgreSQL runs are started with this Node.js: it has to be the copy's.
   const node = process.execPath.replace(ROOT, directory)
-  const child = spawn(node, words, { cwd: directory, stdio: 'inherit' })
-  const forward = (signal: NodeJS.Signals): boolean => child.kill(signal)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, forward)
-  return await new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)))
+  const env = { NODE_COMPILE_CACHE: join(directory, 'node_modules/.cache/node'), ...process.env }
+  const [program = node, ...rest] = [...apart(), node, '--test', ...words]
+  const child = spawn(program, rest, { cwd: directory, stdio: 'inherit', env })
+  const forward = (signal: NodeJS.Signals): void => {
+    isInterrupted = true
+    child.kill(signal)
+  }
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) process.on(signal, forward)
+  const code = await new Promise<number>((resolve) => child.on('close', (end) => resolve(end ?? 1)))
+  for (const signal of signals) process.off(signal, forward)
+  return code
 }
 
 const given = process.argv.slice(2)
@@ -52,11 +90,21 @@ install('install-test-postgres.ts')
 if (given.length === 0 || given.some((file) => file.includes('hosts/'))) {
   install('install-test-hosts.ts')
 }
-const files = given.length === 0 ? [SUITES] : given
+const runs =
+  given.length === 0
+    ? [
+        [...TOGETHER, UNIT],
+        [...TWO_FILES, SUITES],
+      ]
+    : [[...TWO_FILES, ...given]]
 const isOpen = canOthersRead(join(ROOT, 'package.json'))
 const directory = isOpen ? ROOT : copyCheckout()
 try {
-  process.exitCode = await runTests(directory, files)
+  for (const words of runs) {
+    const code = await runTests(directory, words)
+    process.exitCode ||= code
+    if (isInterrupted) break
+  }
 } finally {
   if (!isOpen) rmSync(directory, { recursive: true, force: true })
 }

@@ -5,14 +5,21 @@
 import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
-import { formatSegmentName, segmentOf, segmentStart } from '../postgres/segment-name.ts'
+import {
+  formatSegmentName,
+  parseSegmentName,
+  segmentOf,
+  segmentStart,
+} from '../postgres/segment-name.ts'
 import { checkIdentity, type ClusterRepository } from '../repository/cluster-repository.ts'
-import type { WaitForWalOptions } from '../wal/wait-for-wal.ts'
+import { heldBefore, heldHistory, invalidSegment } from '../wal/judged-segment.ts'
+import { storeProved } from '../wal/store-proved.ts'
+import { findWalEnd } from '../wal/wal-end.ts'
 import { segmentCeiling, segmentFloor, type WalRange } from '../wal/wal-position.ts'
 import type { ConnectionOptions } from '../wire/connection-options.ts'
 import { ReplicationConnection } from '../wire/replication-connection.ts'
-import { SegmentCollector } from './segment-collector.ts'
-import type { OpenWalAvailability, WalAvailability } from './wal-availability.ts'
+import { type CollectedSegment, SegmentCollector } from './segment-collector.ts'
+import type { EnsureWalOptions, OpenWalAvailability, WalAvailability } from './wal-availability.ts'
 
 /** Fetches over replication connections of its own, made with `options`. */
 export function fetchedWal(options: ConnectionOptions): OpenWalAvailability {
@@ -45,15 +52,18 @@ class FetchedWal implements WalAvailability {
     this.#connection = connection
   }
 
-  async ensure(range: WalRange, options: WaitForWalOptions): Promise<void> {
+  async ensure(range: WalRange, options: EnsureWalOptions): Promise<void> {
     const { segmentBytes } = this.#cluster.identity
     const wanted = options.finishedOnly ? segmentCeiling(range.endLsn, segmentBytes) : range.endLsn
-    const from = await this.#firstMissing(range)
+    const from = options.trustsHeld
+      ? await this.#firstMissing(range)
+      : segmentFloor(range.startLsn, segmentBytes)
     if (from >= wanted) return
     const timeout = AbortSignal.timeout(options.timeoutMs)
     const signals = options.signal === undefined ? [timeout] : [timeout, options.signal]
+    const signal = AbortSignal.any(signals)
     try {
-      await this.#fetch({ ...range, startLsn: from, endLsn: wanted }, AbortSignal.any(signals))
+      await this.#fetch({ ...range, startLsn: from, endLsn: wanted }, signal)
     } catch (error) {
       if (error !== timeout.reason) throw error
       throw new BackstayError(
@@ -81,7 +91,7 @@ class FetchedWal implements WalAvailability {
   }
 
   async #fetch(range: WalRange, signal: AbortSignal): Promise<void> {
-    const { wal, identity, clock } = this.#cluster
+    const { identity, clock } = this.#cluster
     const collector = new SegmentCollector(range, identity.segmentBytes)
     const reached = Promise.withResolvers<void>()
     const { startLsn, timeline } = range
@@ -92,8 +102,8 @@ class FetchedWal implements WalAvailability {
       { startLsn, timeline, clock, signal },
       {
         data: async (_position, bytes) => {
-          await collector.push(bytes, async ({ name, content }) => {
-            await wal.putSegment(name, content)
+          await collector.push(bytes, async (segment) => {
+            await storeProved(this.#cluster, segment)
           })
           if (collector.position >= range.endLsn) reached.resolve()
         },
@@ -102,7 +112,22 @@ class FetchedWal implements WalAvailability {
     await Promise.race([reached.promise, this.#endOf(stream.ended)])
     await stream.stop()
     const rest = collector.position < range.endLsn ? undefined : collector.unfinished()
-    if (rest !== undefined) await wal.putPartial(rest.name, rest.content)
+    if (rest !== undefined) await this.#putPartial(rest, range.endLsn)
+  }
+
+  /** Whatever the server has written behind `endLsn` is stored too, as far as it came. */
+  async #putPartial({ name, content }: CollectedSegment, endLsn: Lsn): Promise<void> {
+    const { wal, identity } = this.#cluster
+    const { segmentBytes } = identity
+    const segment = parseSegmentName(name, segmentBytes)
+    if (segment === undefined) throw new BackstayError('BUG', `"${name}" is no segment`)
+    const history = await heldHistory(this.#cluster, segment.timeline)
+    const before = (await heldBefore(this.#cluster, name, history))?.content
+    const end = findWalEnd({ segment, segmentBytes, content, before })
+    if (end.endLsn < endLsn) {
+      throw invalidSegment(name, `its records are right up to ${formatLsn(end.endLsn)} only`)
+    }
+    await wal.putPartial(name, content)
   }
 
   /** A stream that ends by itself before it came far enough has failed. */

@@ -4,11 +4,14 @@
  * A backup goes only when every policy given lets it go. WAL goes only when no backup that stays could be rolled forward
  * through it.
  */
-import { addBytes, type Lsn } from '../postgres/lsn.ts'
+import { addBytes } from '../postgres/lsn.ts'
 import { type Segment, segmentStart } from '../postgres/segment-name.ts'
-import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
+import type { TimelineHistory } from '../postgres/timeline.ts'
 import type { BackupId, CataloguedBackup } from '../repository/backup-info.ts'
-import { segmentFloor } from '../wal/wal-position.ts'
+import type { WalPartial } from '../repository/wal-objects.ts'
+import { rangeByName } from '../wal/load-continuity.ts'
+import { leadsTo, neededBy, type WalNeed } from '../wal/needed-wal.ts'
+import type { ProductionLines } from '../wal/production-line.ts'
 
 /** How long backups stay. Without window and count nothing expires. */
 export interface RetentionPolicy {
@@ -34,10 +37,18 @@ export interface RetentionFacts {
   /** Backups that a restore or verification reads at the moment. */
   readonly inUse: ReadonlySet<string>
   readonly segments: readonly Segment[]
+  /** Beginnings of segments. Default none. */
+  readonly partials?: readonly WalPartial[]
   /** Histories held; timeline 1 needs none. */
   readonly histories: readonly TimelineHistory[]
   readonly segmentBytes: number
   readonly nowMs: number
+  /** The lines production is and was on. Left out when nobody knows: every backup counts as one of production then. */
+  readonly lines?: ProductionLines
+  /** Backups that cannot be restored: WAL of their own is not held, or they are known to be damaged. Default none. */
+  readonly unusable?: ReadonlySet<string>
+  /** Backups of which it is not known: damage was found in what they share with others. Default none. */
+  readonly doubtful?: ReadonlySet<string>
 }
 
 /** What goes and what stays, and why. */
@@ -46,40 +57,41 @@ export interface ExpiryPlan {
   readonly stay: readonly JudgedBackup[]
   /** Segments no staying backup needs. */
   readonly segments: readonly Segment[]
+  readonly partials: readonly WalPartial[]
+  /** What stays, as something that needs WAL. */
+  readonly needs: readonly WalNeed[]
 }
 
 /** Plans by policy. */
 export function planExpiry(facts: RetentionFacts, policy: RetentionPolicy): ExpiryPlan {
-  const reasons = facts.backups.map((backup) => ({
-    backup,
-    because: whyItStays(backup, facts, policy),
-  }))
-  const staying = reasons.filter(({ because }) => because !== undefined)
+  const staying = stayingBackups(facts, policy)
   return {
-    expire: reasons
-      .filter(({ because }) => because === undefined)
-      .map(({ backup }) => ({ id: backup.info.id, because: describePolicy(policy) })),
-    stay: staying.map(({ backup, because }) => ({ id: backup.info.id, because: because ?? '' })),
-    segments: unneededSegments(
-      staying.map(({ backup, because }) => ({
-        backup,
-        onlyItself: because === KEPT && backup.keep?.target === 'standalone',
-      })),
-      facts,
-    ),
+    expire: facts.backups
+      .filter((backup) => !staying.has(backup))
+      .map(({ info }) => ({ id: info.id, because: describePolicy(policy) })),
+    stay: [...staying].map(([{ info }, because]) => ({ id: info.id, because })),
+    ...unneededWal([...staying], facts),
   }
 }
 
-/** Plans the deletion of given backups. The caller has made sure that they may go. */
-export function planDeletion(facts: RetentionFacts, ids: ReadonlySet<string>): ExpiryPlan {
-  const staying = facts.backups.filter(({ info }) => !ids.has(info.id))
+/**
+ * Plans the deletion of given backups; the others stay whatever the policy says, which tells only how much WAL each needs. The
+ * caller has made sure that they may go.
+ */
+export function planDeletion(
+  facts: RetentionFacts,
+  ids: ReadonlySet<string>,
+  policy: RetentionPolicy,
+): ExpiryPlan {
+  const others = facts.backups.filter(({ info }) => !ids.has(info.id))
+  const reasons = stayingBackups({ ...facts, backups: others }, policy)
   return {
     expire: facts.backups
       .filter(({ info }) => ids.has(info.id))
       .map(({ info }) => ({ id: info.id, because: 'it was named' })),
-    stay: staying.map(({ info }) => ({ id: info.id, because: 'it was not named' })),
-    segments: unneededSegments(
-      staying.map((backup) => ({ backup, onlyItself: false })),
+    stay: others.map(({ info }) => ({ id: info.id, because: 'it was not named' })),
+    ...unneededWal(
+      others.map((backup) => [backup, reasons.get(backup) ?? 'it was not named']),
       facts,
     ),
   }
@@ -87,61 +99,118 @@ export function planDeletion(facts: RetentionFacts, ids: ReadonlySet<string>): E
 
 const KEPT = 'an operator keeps it'
 
-function whyItStays(
-  backup: CataloguedBackup,
-  facts: RetentionFacts,
-  policy: RetentionPolicy,
-): string | undefined {
-  const { id } = backup.info
-  const reasons = [
-    byMinimum(backup, facts, policy),
+type Reasons = ReadonlyMap<CataloguedBackup, string>
+
+function stayingBackups(facts: RetentionFacts, policy: RetentionPolicy): Reasons {
+  const required = [
+    byMinimum(facts, policy),
     policy.windowMs === undefined && policy.count === undefined
-      ? 'no window and no count is set'
-      : undefined,
-    byCount(backup, facts, policy),
-    byWindow(backup, facts, policy),
-    facts.inUse.has(id) ? 'it is being read' : undefined,
+      ? new Map(facts.backups.map((backup) => [backup, 'no window and no count is set']))
+      : new Map<CataloguedBackup, string>(),
+    byCount(facts, policy),
+    byWindow(facts, policy),
+    reasonFor(
+      facts.backups.filter(({ info }) => facts.inUse.has(info.id)),
+      'it is being read',
+    ),
     // Last, because it is the only reason that does not keep the WAL after the backup.
-    backup.keep === undefined ? undefined : KEPT,
+    reasonFor(
+      facts.backups.filter(({ keep }) => keep !== undefined),
+      KEPT,
+    ),
   ]
-  return reasons.find((reason) => reason !== undefined)
+  return new Map(
+    facts.backups.flatMap((backup) => {
+      const because = required.map((reasons) => reasons.get(backup)).find((one) => one)
+      return because === undefined ? [] : [[backup, because] as const]
+    }),
+  )
 }
 
-function byMinimum(
-  backup: CataloguedBackup,
-  { backups }: RetentionFacts,
-  policy: RetentionPolicy,
-): string | undefined {
+function reasonFor(backups: readonly CataloguedBackup[], because: string): Reasons {
+  return new Map(backups.map((backup) => [backup, because]))
+}
+
+/** For each line production may be on, the backups that can be rolled forward along it. */
+function backupsOfLines({ backups, lines }: RetentionFacts): readonly CataloguedBackup[][] {
+  if (lines === undefined || lines.current.length === 0) return [[...backups]]
+  return lines.current.map((line) => backups.filter(({ info }) => leadsTo(info, line)))
+}
+
+/** Whether nothing is known against a backup: no bad page, its own WAL held, everything of the size it must have, no damage found. */
+function isGood(backup: CataloguedBackup, facts: RetentionFacts): boolean {
+  return rankOf(backup, facts) === RANKS.good
+}
+
+/** What a backup is worth, the best first. */
+export const RANKS = { good: 0, doubtful: 1, badPages: 2, unusable: 3 } as const
+
+/** Of a backup by what is known of it. */
+export function rankOf({ info }: CataloguedBackup, facts: RetentionFacts): number {
+  if (facts.unusable?.has(info.id) === true) return RANKS.unusable
+  if (info.status !== 'done') return RANKS.badPages
+  return facts.doubtful?.has(info.id) === true ? RANKS.doubtful : RANKS.good
+}
+
+/**
+ * The last good ones of the line production is on; without any the best that there are. Where none of the line can be restored, the best of
+ * the repository stay as well: they are all that is left.
+ */
+function byMinimum(facts: RetentionFacts, policy: RetentionPolicy): Reasons {
   const minimum = Math.max(1, policy.minimum)
-  const good = backups.filter(({ info }) => info.status === 'done').slice(0, minimum)
-  if (good.includes(backup)) return `it is one of the newest ${minimum} good ones (minimum)`
-  // Without any good backup the newest of the others are the best there is.
-  const isBest = good.length === 0 && backups.slice(0, minimum).includes(backup)
-  return isBest ? 'there is no good one' : undefined
+  const isUsable = (backup: CataloguedBackup): boolean => rankOf(backup, facts) < RANKS.unusable
+  return joined(
+    backupsOfLines(facts).flatMap((onLine) => {
+      const good = onLine.filter((backup) => isGood(backup, facts)).slice(0, minimum)
+      const because = `it is one of the newest ${minimum} good ones (minimum)`
+      if (good.length > 0) return [reasonFor(good, because)]
+      const best = bestFirst(onLine, facts).slice(0, minimum)
+      const others = onLine.some(isUsable) ? [] : bestFirst(facts.backups, facts).slice(0, minimum)
+      return [reasonFor([...best, ...others], 'there is no good one')]
+    }),
+  )
 }
 
-function byCount(
-  backup: CataloguedBackup,
-  { backups }: RetentionFacts,
-  { count }: RetentionPolicy,
-): string | undefined {
-  if (count === undefined || backups.indexOf(backup) >= count) return undefined
-  return `it is one of the newest ${count}`
+function bestFirst(
+  backups: readonly CataloguedBackup[],
+  facts: RetentionFacts,
+): readonly CataloguedBackup[] {
+  return backups.toSorted((one, other) => rankOf(one, facts) - rankOf(other, facts))
 }
 
-/** The window needs, besides the backups in it, the newest good one that was finished before it began. */
-function byWindow(
-  backup: CataloguedBackup,
-  { backups, nowMs }: RetentionFacts,
-  { windowMs }: RetentionPolicy,
-): string | undefined {
-  if (windowMs === undefined) return undefined
-  const isBefore = ({ info }: CataloguedBackup): boolean =>
-    Date.parse(info.finishedAt) <= nowMs - windowMs
-  if (!isBefore(backup)) return 'it lies in the window'
-  const first = backups.find((other) => isBefore(other) && other.info.status === 'done')
-  const isAfterFirst = first === undefined || backup.info.id >= first.info.id
-  return isAfterFirst ? 'the beginning of the window is restored from it' : undefined
+/** The newest, and besides them so many good ones of the line: neither bad ones nor those of a dead branch push these out. */
+function byCount(facts: RetentionFacts, { count }: RetentionPolicy): Reasons {
+  if (count === undefined) return new Map()
+  const good = backupsOfLines(facts).flatMap((onLine) =>
+    onLine.filter((backup) => isGood(backup, facts)).slice(0, count),
+  )
+  return reasonFor([...facts.backups.slice(0, count), ...good], `it is one of the newest ${count}`)
+}
+
+/**
+ * The window needs, besides the backups in it, for each line that production was on in it the newest good one that was finished
+ * before it began.
+ */
+function byWindow(facts: RetentionFacts, { windowMs }: RetentionPolicy): Reasons {
+  if (windowMs === undefined) return new Map()
+  const beginsMs = facts.nowMs - windowMs
+  const { backups } = facts
+  const isBefore = ({ info }: CataloguedBackup): boolean => Date.parse(info.finishedAt) <= beginsMs
+  const past = (facts.lines?.past ?? [])
+    .filter(({ leftAtMs }) => leftAtMs > beginsMs)
+    .map(({ history }) => backups.filter(({ info }) => leadsTo(info, history)))
+  const bases = [...backupsOfLines(facts), ...past].map((onLine) => {
+    const first = onLine.findIndex((backup) => isBefore(backup) && isGood(backup, facts))
+    const from = first === -1 ? onLine : onLine.slice(0, first + 1)
+    return reasonFor(from, 'the beginning of the window is restored from it')
+  })
+  const inside = backups.filter((backup) => !isBefore(backup))
+  return joined([reasonFor(inside, 'it lies in the window'), ...bases])
+}
+
+/** The first map that has a backup gives its reason. */
+function joined(maps: readonly Reasons[]): Reasons {
+  return new Map(maps.toReversed().flatMap((map) => [...map]))
 }
 
 function describePolicy({ windowMs, count }: RetentionPolicy): string {
@@ -150,49 +219,29 @@ function describePolicy({ windowMs, count }: RetentionPolicy): string {
   return `it is outside of ${[days, newest].filter((part) => part !== undefined).join(' and of ')}`
 }
 
-interface Staying {
-  readonly backup: CataloguedBackup
-  /** Kept for itself: WAL from its start to its stop, no further. */
-  readonly onlyItself: boolean
-}
-
-/**
- * Segments that no staying backup needs. As long as no backup stays that can be rolled forward, all WAL stays: it may be
- * what the next one continues. So does WAL after the newest start, and WAL of timelines whose history has not come yet.
- */
-function unneededSegments(staying: readonly Staying[], facts: RetentionFacts): Segment[] {
-  const { segmentBytes } = facts
-  const starts = staying
-    .filter(({ onlyItself }) => !onlyItself)
-    .map(({ backup }) => segmentFloor(backup.info.startLsn, segmentBytes))
-  const [first] = starts
-  if (first === undefined) return []
-  const oldest = starts.reduce((a, b) => (a < b ? a : b), first)
-  const newest = starts.reduce((a, b) => (a > b ? a : b), first)
-  return facts.segments.filter((segment) => {
-    const start = segmentStart(segment, segmentBytes)
-    const end = addBytes(start, segmentBytes)
-    if (end > newest || (end > oldest && !isKnown(segment, facts))) return false
-    return !staying.some((one) => needs(one, { timeline: segment.timeline, start, end }, facts))
-  })
-}
-
-function isKnown({ timeline }: Segment, { histories }: RetentionFacts): boolean {
-  return timeline === 1 || histories.some((history) => history.timeline === timeline)
-}
-
-/** Whether recovery that starts with the backup can come across the segment. */
-function needs(
-  { backup, onlyItself }: Staying,
-  segment: { readonly timeline: number; readonly start: Lsn; readonly end: Lsn },
+/** WAL that nobody needs. */
+function unneededWal(
+  staying: readonly (readonly [CataloguedBackup, string])[],
   facts: RetentionFacts,
-): boolean {
-  const { info } = backup
-  if (segment.end <= info.startLsn) return false
-  if (segment.timeline === info.timeline) return !onlyItself || segment.start < info.stopLsn
-  if (onlyItself || segment.timeline < info.timeline) return false
-  const history = facts.histories.find(({ timeline }) => timeline === segment.timeline)
-  if (history === undefined || !isAncestor(history, info.timeline)) return false
-  const leftAt = switchPointOf(history, info.timeline)
-  return leftAt !== undefined && leftAt >= info.stopLsn
+): Pick<ExpiryPlan, 'segments' | 'partials' | 'needs'> {
+  const { segmentBytes, histories } = facts
+  const needs = staying.map(([{ info, keep }, because]) => ({
+    timeline: info.timeline,
+    startLsn: info.startLsn,
+    stopLsn: info.stopLsn,
+    onlyItself: because === KEPT && keep?.target === 'standalone',
+  }))
+  const isNeeded = neededBy(needs, { histories, segmentBytes, lines: facts.lines?.current })
+  return {
+    segments: facts.segments.filter((segment) => {
+      const startLsn = segmentStart(segment, segmentBytes)
+      const endLsn = addBytes(startLsn, segmentBytes)
+      return !isNeeded({ timeline: segment.timeline, startLsn, endLsn })
+    }),
+    partials: (facts.partials ?? []).filter((partial) => {
+      const range = rangeByName(partial, segmentBytes)
+      return range !== undefined && !isNeeded(range)
+    }),
+    needs,
+  }
 }

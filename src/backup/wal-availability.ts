@@ -12,7 +12,13 @@ export interface WalAvailability extends AsyncDisposable {
    * Resolves when all WAL of the range is durable in the repository.
    * @throws {BackstayError} WAL_UNAVAILABLE when it does not come in time or is gone from the server.
    */
-  ensure(range: WalRange, options: WaitForWalOptions): Promise<void>
+  ensure(range: WalRange, options: EnsureWalOptions): Promise<void>
+}
+
+/** How WAL is seen to. */
+export interface EnsureWalOptions extends WaitForWalOptions {
+  /** Whether a segment that is held by its name counts; otherwise what the server sends must be the same where it is asked. */
+  readonly trustsHeld: boolean
 }
 
 /** Makes the availability once the repository's cluster is known, before the base backup starts. */
@@ -28,7 +34,10 @@ export const receivedWal: OpenWalAvailability = (cluster) =>
     [Symbol.asyncDispose]: () => Promise.resolve(),
   })
 
-/** For a backup that must not wait for WAL: what is there at the moment counts. */
+/** For a backup that must not wait for WAL: what is there at the moment, and right, counts. */
 export function isWalMissing(error: unknown): boolean {
-  return error instanceof BackstayError && ['WAL_UNAVAILABLE', 'TIMEOUT'].includes(error.code)
+  return (
+    error instanceof BackstayError &&
+    ['WAL_UNAVAILABLE', 'WAL_INVALID', 'TIMEOUT'].includes(error.code)
+  )
 }

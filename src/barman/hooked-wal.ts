@@ -37,7 +37,10 @@ export class HookedWal extends WalObjects {
     return await this.#around('archive', file, async () => super.putSegment(segment, content))
   }
 
-  override async putHistory(timeline: number, content: Uint8Array): Promise<WalPutOutcome> {
+  override async putHistory(
+    timeline: number,
+    content: Uint8Array,
+  ): Promise<WalPutOutcome | 'replaced'> {
     const object = this.#repository.names.walHistory(timeline)
     const file = { name: formatHistoryName(timeline), object, bytes: content.byteLength }
     return await this.#around('archive', file, async () => super.putHistory(timeline, content))

@@ -1,12 +1,14 @@
 /**
- * The program `barman`: reads the command line and the configuration, becomes barman_user, runs the command, and is the one
- * place where an error becomes text and an exit code.
+ * The program `barman`: reads the command line and the main configuration file, becomes barman_user, reads the rest, runs the
+ * command, and is the one place where an error becomes text and an exit code.
  */
 import { constants } from 'node:os'
+import { printable } from '../errors/printable.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { systemClock } from '../util/clock.ts'
 import { endProcess, exitNow } from '../util/end-process.ts'
-import { loadBarmanConfig } from '../config/barman/load.ts'
+import { completeConfig } from '../config/barman/load.ts'
+import { readMainFile } from '../config/barman/main-file.ts'
 import type { BarmanConfig } from '../config/barman/model.ts'
 import { becomeUser } from './become-user.ts'
 import type { GlobalOptions } from './command-line/values.ts'
@@ -33,7 +35,7 @@ async function run(words: readonly string[]): Promise<number> {
   const version = `${BARMAN_VERSION} Barman commands by Backstay ${backstayVersion()}`
   const invocation = parseCommandLine(words, version)
   if (invocation.kind === 'usage') {
-    process.stderr.write(invocation.text)
+    process.stderr.write(printable(invocation.text))
     return USAGE_EXIT_CODE
   }
   if (invocation.kind === 'help') {
@@ -44,13 +46,15 @@ async function run(words: readonly string[]): Promise<number> {
   // Until the configuration is read there is no log.
   const early = makeOutput(globals, undefined)
   try {
-    const config = await loadBarmanConfig({
+    const main = await readMainFile({
       file: globals.config,
       environmentFile: process.env['BARMAN_CONFIG_FILE'],
       home: process.env['HOME'],
+      sudoUid: process.env['SUDO_UID'],
     })
-    const home = await becomeUser(config.barmanUser)
-    return await runCommand(invocation, config, home)
+    const home = await becomeUser(main.barmanUser)
+    // Not before: what barman's user may write could lead root to any file.
+    return await runCommand(invocation, await completeConfig(main), home)
   } catch (error) {
     reportError(early, error)
     early.finish()

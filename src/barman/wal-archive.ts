@@ -1,12 +1,22 @@
 /**
  * The program `barman-wal-archive`: an archive_command that sends a WAL file to `barman put-wal` on the Barman host.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ClientError, clientProgram, runClient, USAGE_EXIT_CODE } from './client/client-program.ts'
 import { CLIENT_COMPRESSIONS, type ClientCompression, compress } from './client/compress.ts'
-import { type RemoteBarman, runSsh, shellWord, SSH_FAILED, sshCommand } from './client/ssh.ts'
+import {
+  type RemoteBarman,
+  runSsh,
+  SAID_BYTES_MAX,
+  shellWord,
+  SSH_FAILED,
+  sshCommand,
+} from './client/ssh.ts'
 import { tarStream } from './client/tar-stream.ts'
+import { printable } from '../errors/printable.ts'
+import { MOST_SEGMENT_BYTES } from '../postgres/segment-name.ts'
+import { readRegular } from '../util/read-regular.ts'
 
 const CONNECTION_EXIT_CODE = 3
 
@@ -51,8 +61,9 @@ async function archive(remote: RemoteBarman, order: Order): Promise<number> {
     server,
     ...(isTest ? ['--test'] : []),
   ]
-  const { exitCode, stdout } = await runSsh(words, isTest ? Buffer.alloc(0) : await stream(order))
-  process.stdout.write(stdout)
+  const input = isTest ? Buffer.alloc(0) : await stream(order)
+  const { exitCode, stdout } = await runSsh(words, input, SAID_BYTES_MAX)
+  process.stdout.write(printable(stdout.toString()))
   if (exitCode === 0) return 0
   if (exitCode === SSH_FAILED) {
     throw new ClientError('Connection problem with ssh', CONNECTION_EXIT_CODE)
@@ -71,7 +82,7 @@ async function stream({ path, options }: Order): Promise<Buffer> {
   }
   const [compression]: (ClientCompression | undefined)[] = chosen
   const level = String(options['compressionLevel'])
-  const content = await compress(await readFile(path), compression, level)
+  const content = await compress(await readRegular(path, MOST_SEGMENT_BYTES), compression, level)
   const file = { name: basename(path), content, modifiedAtMs: found.mtimeMs }
   return tarStream(file, options['md5'] === true)
 }

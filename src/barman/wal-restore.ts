@@ -2,22 +2,30 @@
  * The program `barman-wal-restore`: a restore_command that fetches a WAL file with `barman get-wal` from the Barman host.
  * A file gets its name when it is whole, in the spool as well as at its destination.
  */
-import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access, constants, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClientError, clientProgram, runClient, USAGE_EXIT_CODE } from './client/client-program.ts'
-import { runSsh, shellWord, SSH_FAILED, sshCommand } from './client/ssh.ts'
-import { decompressWal } from './wal/decompress.ts'
+import { runSsh, SAID_BYTES_MAX, shellWord, SSH_FAILED, sshCommand } from './client/ssh.ts'
+import { namesAhead, openSpool, takeSpooled, temporaryFor } from './client/wal-spool.ts'
+import { numberOf } from './command-line/values.ts'
+import { readWord } from './command-line/word-kinds.ts'
+import { decompressWal, incomingBytesMax } from './wal/decompress.ts'
+import { printable } from '../errors/printable.ts'
 import { writeWhole } from '../wal/write-whole.ts'
 
 const DESTINATION_EXIT_CODE = 3
+/** Of a list of names. */
+const NAMES_BYTES_MAX = 256 * 1024
+
+const whole = (word: string): number => Number(readWord('whole', word))
 
 interface Order {
   readonly host: string
   readonly server: string
   readonly name: string
   readonly destination: string
-  readonly options: Readonly<Record<string, string | boolean | undefined>>
+  readonly options: Readonly<Record<string, string | number | boolean | undefined>>
 }
 
 /** Runs the command line of this process and ends the process. */
@@ -27,9 +35,9 @@ export async function main(): Promise<void> {
     .argument('<server_name>', "the server's name in its configuration")
     .argument('<wal_name>', 'the name of the WAL file: %f')
     .argument('<wal_dest>', 'where to put it: %p')
-    .option('-s, --sleep <SECONDS>', 'wait so long after a failure', '0')
-    .option('-p, --parallel <JOBS>', 'fetch so many files at once, ahead of need', '0')
-    .option('--spool-dir <DIR>', 'where files fetched ahead wait', '/var/tmp/walrestore')
+    .option('-s, --sleep <SECONDS>', 'wait so long after a failure', whole, 0)
+    .option('-p, --parallel <JOBS>', 'fetch so many files at once, ahead of need', whole, 0)
+    .option('--spool-dir <DIR>', 'where files fetched ahead wait (default: beside WAL_DEST)')
     .option('-P, --partial', 'take unfinished segments as well')
     .option('-z, --gzip', 'accepted for old servers')
     .option('-j, --bzip2', 'accepted for old servers')
@@ -43,42 +51,57 @@ export async function main(): Promise<void> {
 async function restore(order: Order): Promise<number> {
   const { options, name, destination } = order
   if (options['test'] === true) {
-    process.stdout.write(await ask(order, ['get-wal --test', name || 'dummy_wal_name']))
+    const said = await ask(order, ['get-wal --test', name || 'dummy_wal_name'], SAID_BYTES_MAX)
+    process.stdout.write(printable(said.toString()))
     return 0
   }
   await checkDestination(destination)
-  const parallel = Number(options['parallel'])
-  if (parallel > 0 && (await takeSpooled(order))) return 0
+  const parallel = numberOf(options, 'parallel') ?? 0
+  const spool =
+    parallel > 0 ? await openSpool(optional(options['spoolDir']), destination) : undefined
+  if (spool !== undefined && (await takeSpooled(spool, name, destination))) return 0
   try {
-    if (parallel > 1) await fetchAhead(order, parallel)
+    if (spool !== undefined && parallel > 1) await fetchAhead(order, parallel, spool)
     else await place(await fetch(order, name), destination)
     return 0
   } catch (error) {
-    await delay(Number(options['sleep']) * 1000)
+    await delay((numberOf(options, 'sleep') ?? 0) * 1000)
     throw error
   }
 }
 
+/** Before the Barman host is asked: what cannot be put down need not be fetched. */
 async function checkDestination(destination: string): Promise<void> {
   const isDirectory = await stat(destination).then(
     (found) => found.isDirectory(),
     () => false,
   )
-  if (!isDirectory) return
-  throw new ClientError(`WAL_DEST cannot be a directory: ${destination}`, DESTINATION_EXIT_CODE)
+  if (isDirectory) {
+    throw new ClientError(`WAL_DEST cannot be a directory: ${destination}`, DESTINATION_EXIT_CODE)
+  }
+  try {
+    await access(dirname(destination), constants.W_OK)
+  } catch (error) {
+    throw unwritable(destination, error)
+  }
+}
+
+function unwritable(destination: string, error: unknown): ClientError {
+  const why = (error as Error).message
+  return new ClientError(`Cannot write '${destination}': ${why}`, DESTINATION_EXIT_CODE)
 }
 
 /** The requested file and those after it at the same time; only the requested one decides. */
-async function fetchAhead(order: Order, parallel: number): Promise<void> {
-  const peeked = await ask(order, [`get-wal --peek ${shellWord(String(parallel))}`, order.name])
-  const names = peeked.toString().split('\n').filter(Boolean)
-  const directory = String(order.options['spoolDir'])
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const ahead = names
-    .filter((name) => name !== order.name)
-    .map(async (name) => place(await fetch(order, name), join(directory, name)))
+async function fetchAhead(order: Order, parallel: number, spool: string): Promise<void> {
+  const peek = [`get-wal --peek ${shellWord(String(parallel))}`, order.name]
+  const peeked = await ask(order, peek, NAMES_BYTES_MAX)
+  const names = namesAhead(peeked.toString(), order.name, parallel)
+  // Settled from the start: one that fails before the requested one is here would end the process.
+  const ahead = Promise.allSettled(
+    names.map(async (name) => place(await fetch(order, name), join(spool, name))),
+  )
   await place(await fetch(order, order.name), order.destination)
-  await Promise.allSettled(ahead)
+  await ahead
 }
 
 async function fetch(order: Order, name: string): Promise<Buffer> {
@@ -89,12 +112,16 @@ async function fetch(order: Order, name: string): Promise<Buffer> {
     ...(options['keepCompression'] === true ? ['--keep-compression'] : []),
     ...(options['partial'] === true ? ['--partial'] : []),
   ]
-  const content = await ask(order, [['get-wal', ...flags].join(' '), name])
+  const content = await ask(order, [['get-wal', ...flags].join(' '), name], incomingBytesMax(name))
   return await decompressWal(name, content)
 }
 
-/** What the remote command prints. @throws {ClientError} with its exit code. */
-async function ask(order: Order, [command = '', name = '']: readonly string[]): Promise<Buffer> {
+/** What the remote command prints. @throws {ClientError} with its exit code, and when it is more than `mostBytes`. */
+async function ask(
+  order: Order,
+  [command = '', name = '']: readonly string[],
+  mostBytes: number,
+): Promise<Buffer> {
   const { host, server, options } = order
   const remote = { host, user: String(options['user']), port: optional(options['port']) }
   const config = optional(options['config'])
@@ -103,7 +130,7 @@ async function ask(order: Order, [command = '', name = '']: readonly string[]): 
     ...(config === undefined ? [] : [`--config ${shellWord(config)}`]),
     `${command} ${shellWord(server)} ${shellWord(name)}`,
   ]
-  const { exitCode, stdout } = await runSsh(words, Buffer.alloc(0))
+  const { exitCode, stdout } = await runSsh(words, Buffer.alloc(0), mostBytes)
   if (exitCode === 0) return stdout
   // Not 255: above 125 PostgreSQL would give up recovery instead of trying again.
   if (exitCode === SSH_FAILED) {
@@ -112,36 +139,14 @@ async function ask(order: Order, [command = '', name = '']: readonly string[]): 
   throw new ClientError("Remote 'barman get-wal' command has failed!", exitCode)
 }
 
-async function takeSpooled({ options, name, destination }: Order): Promise<boolean> {
-  const spooled = join(String(options['spoolDir']), name)
-  try {
-    await rename(spooled, destination)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') return false
-  }
-  const temporary = temporaryFor(destination)
-  await copyFile(spooled, temporary)
-  await rename(temporary, destination)
-  await rm(spooled)
-  return true
-}
-
 async function place(content: Buffer, destination: string): Promise<void> {
   try {
     await writeWhole(temporaryFor(destination), destination, content)
   } catch (error) {
-    throw new ClientError(
-      `Cannot write '${destination}': ${(error as Error).message}`,
-      DESTINATION_EXIT_CODE,
-    )
+    throw unwritable(destination, error)
   }
 }
 
-function temporaryFor(destination: string): string {
-  return join(dirname(destination), `.${basename(destination)}.barman-${process.pid}`)
-}
-
-function optional(value: string | boolean | undefined): string | undefined {
+function optional(value: string | number | boolean | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
 }

@@ -27,6 +27,8 @@ export interface CommandContext<
   /** --accept-new-host-keys */
   readonly acceptsNewHostKeys: boolean
   readonly workingDirectory: string
+  /** Whose files are obeyed, by number: this process's user's and root's, and for root those of who called sudo. */
+  readonly trusted: ReadonlySet<number>
 }
 
 /** What a command found out. A command that has nothing to say returns nothing. */

@@ -22,6 +22,8 @@ export interface CommandDefinition<
   readonly needs?: { readonly config?: true }
   /** Where the command has to run: started elsewhere, it is run there over ssh. Default: where it is started. */
   readonly runsOn?: 'backup server'
+  /** Goes on when its terminal or session goes away (SIGHUP): nobody is sitting at it. Default: it ends in order. */
+  readonly staysOnHangup?: true
   /** Errors an operator should expect beyond those of every command; --help lists their exit codes. */
   readonly exits?: readonly ErrorCode[]
   /** Whole command lines. */

@@ -21,6 +21,8 @@ export interface Interrupts {
   exitCode(): number | undefined
   /** Interrupts from inside: the reader of our output is gone. */
   interrupt(signal: NodeJS.Signals): void
+  /** From now on SIGHUP is nothing. */
+  ignoreHangup(): void
 }
 
 /** Starts watching. Only for the life of the process: nothing stops it. */
@@ -40,5 +42,9 @@ export function watchInterrupts(process: NodeJS.Process): Interrupts {
     }
   }
   for (const signal of SIGNALS) process.on(signal, interrupt)
-  return { signal: controller.signal, exitCode, interrupt }
+  const ignoreHangup = () => {
+    process.off('SIGHUP', interrupt)
+    process.on('SIGHUP', () => {})
+  }
+  return { signal: controller.signal, exitCode, interrupt, ignoreHangup }
 }

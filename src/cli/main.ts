@@ -5,9 +5,11 @@
 import type { LoadedCluster } from '../config/load.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { redact } from '../errors/redact.ts'
+import { printable } from '../errors/printable.ts'
 import { exitCodeOf, renderErrorJson, renderErrorText } from '../errors/render.ts'
 import { systemClock } from '../util/clock.ts'
 import { endProcess, exitNow } from '../util/end-process.ts'
+import { trustedUids } from '../util/trusted-path.ts'
 import { REGISTRY, type Registry } from './commands/registry.ts'
 import type { CommandContext, CommandResult } from './context.ts'
 import { type Interrupts, watchInterrupts } from './interrupts.ts'
@@ -24,7 +26,7 @@ export async function main(registry: Registry = REGISTRY): Promise<void> {
   const interrupts = watchInterrupts(process)
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') interrupts.interrupt('SIGPIPE')
-    else throw error
+    else exitNow(reportError(outputError(error), interrupts))
   })
   process.stderr.on('error', () => {})
   process.on('uncaughtException', (error) => exitNow(reportError(error, interrupts)))
@@ -44,6 +46,9 @@ async function run(registry: Registry, interrupts: Interrupts): Promise<number> 
     process.stdout.write(invocation.text)
     return 0
   }
+  if (invocation.definition.staysOnHangup === true && !process.stdin.isTTY) {
+    interrupts.ignoreHangup()
+  }
   const context = await makeContext(invocation, interrupts)
   if (invocation.definition.runsOn === 'backup server') {
     const exitCode = await runElsewhere(context)
@@ -60,8 +65,9 @@ async function runElsewhere(context: CommandContext): Promise<number | undefined
   const { runOnBackupServer } = await import('./session/backup-server.ts')
   const ended = await runOnBackupServer(context, process.argv.slice(2))
   if (ended === undefined) return undefined
-  process.stdout.write(ended.stdout)
-  process.stderr.write(ended.stderr)
+  // A Backstay has done so already, whether it is text or JSON; who else is at that machine may not have.
+  process.stdout.write(printable(ended.stdout))
+  process.stderr.write(printable(ended.stderr))
   return ended.exitCode
 }
 
@@ -72,10 +78,17 @@ async function makeContext(
   const { globals, options } = invocation
   const { stdin, stdout, env: environment } = process
   const workingDirectory = process.cwd()
+  // Some commands become another user before they read the file.
+  const trusted = trustedUids(process.getuid?.() ?? 0, environment['SUDO_UID'])
   let loaded: Promise<LoadedCluster> | undefined
   const load = async () => {
     const { loadCluster } = await import('../config/load.ts')
-    return loadCluster({ file: globals.config, workingDirectory, home: environment['HOME'] })
+    return loadCluster({
+      file: globals.config,
+      workingDirectory,
+      home: environment['HOME'],
+      trusted,
+    })
   }
   return {
     options,
@@ -89,6 +102,7 @@ async function makeContext(
     environment,
     acceptsNewHostKeys: globals.acceptNewHostKeys,
     workingDirectory,
+    trusted,
   } as CommandContext
 }
 
@@ -97,8 +111,19 @@ function print(result: CommandResult, isJson: boolean): void {
     process.stdout.write(renderJson(result.data, process.stdout.isTTY))
     return
   }
-  const text = result.text()
+  const text = printable(result.text())
   process.stdout.write(text === '' || text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** What we say cannot be written: whoever reads it has half of it. */
+function outputError(error: NodeJS.ErrnoException): BackstayError {
+  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT'
+  const why = isFull ? 'no space left on the device' : error.message
+  return new BackstayError(
+    isFull ? 'DISK_SPACE' : 'FAILED',
+    `Cannot write to standard output: ${why}`,
+    { cause: error },
+  )
 }
 
 /** Writes the error to stderr and returns the exit code. */
@@ -111,7 +136,7 @@ function reportError(thrown: unknown, interrupts: Interrupts): number {
     process.stderr.write(renderJson(renderErrorJson(error), process.stderr.isTTY))
   } else {
     const isVerbose = words.includes('--verbose') && error instanceof BackstayError
-    const stack = isVerbose ? `${redact(error.stack ?? '')}\n` : ''
+    const stack = isVerbose ? `${printable(redact(error.stack ?? ''))}\n` : ''
     process.stderr.write(`${renderErrorText(error)}${stack}`)
   }
   return interrupts.exitCode() ?? recoveryExitCode(words, error) ?? exitCodeOf(error)

@@ -32,7 +32,10 @@ function optionValue(name: string, spec: OptionSpec, raw: unknown): unknown {
 
 function splitList(raw: unknown): readonly string[] {
   const words = Array.isArray(raw) ? (raw as readonly string[]) : []
-  return words.flatMap((word) => word.split(',')).filter((word) => word !== '')
+  // A backslash takes a comma, and itself, literally; what else it means is for the option to say.
+  return words
+    .flatMap((word) => word.match(/(?:\\[\s\S]|[^,\\]|\\$)+/g) ?? [])
+    .map((word) => word.replaceAll(String.raw`\,`, ','))
 }
 
 /** The word when it is one of `choices`. @throws USAGE naming the option or argument */

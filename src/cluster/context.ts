@@ -5,11 +5,14 @@ import { posix } from 'node:path'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { findBinaries, type PostgresBinaries } from '../host/binaries.ts'
 import type { Host } from '../host/host.ts'
-import { decideOsUser } from '../host/os-user.ts'
+import { decideOsUser, userExists } from '../host/os-user.ts'
+import { ownerOfWay } from '../host/owner-of-way.ts'
 import { hasSystemd } from '../host/systemd.ts'
+import { REPOSITORY_OBJECT } from '../repository/format.ts'
 import type { Clock } from '../util/clock.ts'
 import type { RunningFound } from './found.ts'
-import type { ServiceSource } from './service/service-source.ts'
+import type { OwnService } from './machine/own-service.ts'
+import type { ServiceSource } from './machine/service-source.ts'
 import { StateDirectory } from './state/state-directory.ts'
 import type { BackupWanted, ClusterWanted, HostWanted, ServerWanted } from './wanted.ts'
 
@@ -45,6 +48,8 @@ export interface ClusterOptions {
   readonly embedded?: { readonly directories: readonly string[]; readonly copyTo: string }
   /** What other machines are given: the backup server's, and those of standbys for a clone. Only asked for when there are such. */
   readonly service?: () => Promise<ServiceSource>
+  /** The service of a backup server that is this machine; left out, none is made there. */
+  readonly ownService?: (() => Promise<OwnService>) | undefined
   /** Who runs PostgreSQL when root is Backstay and `postgres.osUser` does not exist; only for data that may be lost. */
   readonly osUserFallback?: 'nobody'
   readonly clock: Clock
@@ -66,7 +71,7 @@ export interface Machine {
 /** A server or the backup server, as far as its machine goes. */
 export type Inhabitant =
   | Pick<ServerWanted, 'name' | 'host'>
-  | Pick<BackupWanted, 'name' | 'host' | 'osUser'>
+  | Pick<BackupWanted, 'name' | 'host' | 'osUser' | 'repository' | 'keepsOwner'>
 
 /** Where a server listens; what runs may differ from what is wanted. */
 export type Listening = Pick<RunningFound, 'port' | 'socketDirectory'>
@@ -87,12 +92,22 @@ export interface ClusterContext {
    * ssh may have lost the way. Nothing for servers on this machine.
    */
   reach(server: ServerWanted, listening?: Listening): Promise<void>
+  /**
+   * Where a server's TCP port is to be connected to from here: its address, or for another machine a socket that leads there
+   * through ssh.
+   */
+  reachAddress(
+    server: ServerWanted,
+    port: number,
+  ): Promise<{ readonly host: string; readonly port: number }>
   /** Directory on this machine where the socket of a server is; undefined when it has none, or it was not reached. */
   socketDirectoryOf(server: ServerWanted, listening?: Listening): string | undefined
   /** Whether there is a Backstay to put on other machines. */
   readonly canShip: boolean
   /** @throws BUG when the caller gave none. */
   serviceSource(): Promise<ServiceSource>
+  /** Undefined when the caller makes none. */
+  ownService(): Promise<OwnService | undefined>
   report(event: ClusterEvent): void
   crashPoint(name: string): Promise<void>
 }
@@ -103,7 +118,8 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
   const machineOf = onceThere(async (server: Inhabitant): Promise<Machine> => {
     const host = await options.openHost(server.host)
     const own = 'osUser' in server ? server.osUser : undefined
-    const configured = own ?? wanted.postgres.osUser
+    const owner = await repositoryOwner(host, server)
+    const configured = owner ?? own ?? wanted.postgres.osUser
     const fallback = options.osUserFallback
     const osUser = await decideOsUser(host, {
       configured,
@@ -142,6 +158,11 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
       const path = await host.reachSocket(posix.join(directory, `.s.PGSQL.${port}`))
       sockets.set(`${server.name} ${directory} ${port}`, posix.dirname(path))
     },
+    reachAddress: async (server, port) => {
+      if (server.host.local) return { host: server.address, port }
+      const { host } = await machineOf(server)
+      return { host: posix.dirname(await host.reachPort(server.address, port)), port }
+    },
     socketDirectoryOf: (server, listening) => {
       const { directory, port } = placeOf(server, listening)
       return server.host.local ? directory : sockets.get(`${server.name} ${directory} ${port}`)
@@ -151,12 +172,28 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
       if (options.service !== undefined) return await options.service()
       throw new BackstayError('BUG', 'Nobody said what a backup server is given')
     }),
+    ownService: onceFor(async () => options.ownService?.()),
     report: (event) => options.report?.(event),
     crashPoint: async (name) => {
       signal.throwIfAborted()
       await options.crashPoint?.(name)
     },
   }
+}
+
+/**
+ * Who owns a repository that is there and goes before what is only a default; undefined when nobody does. Much is done as that user: who
+ * has the way there in his hands, whatever file he shows.
+ */
+async function repositoryOwner(host: Host, server: Inhabitant): Promise<string | undefined> {
+  if (!('repository' in server) || server.keepsOwner !== true) return undefined
+  const path = posix.join(server.repository, REPOSITORY_OBJECT)
+  const shown = (await host.inspect(path))?.owner
+  if (shown === undefined || shown === 'root') return undefined
+  const owner = await ownerOfWay(host, path)
+  return owner === undefined || owner === 'root' || !(await userExists(host, owner))
+    ? undefined
+    : owner
 }
 
 /** A server without a Unix socket has no directory; one that does not run is looked for where it is wanted. */

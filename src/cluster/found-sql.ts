@@ -20,7 +20,7 @@ export interface SqlFound {
   readonly configLoadedAtMs: number
   /** Lines of the configuration files that PostgreSQL cannot apply. */
   readonly fileErrors: readonly FileErrorFound[]
-  readonly hbaErrors: readonly { readonly line: number; readonly error: string }[]
+  readonly hbaErrors: readonly HbaErrorFound[]
   readonly roles: readonly RoleFound[]
   readonly slots: readonly SlotFound[]
   readonly senders: readonly SenderFound[]
@@ -32,6 +32,8 @@ export interface SqlFound {
   readonly syncWaiters: number
   /** Regular connections open, and how many there may be. */
   readonly connections: number
+  /** Whose commits do not wait for a standby, as configured: '' for the default, `role "x"`, `database "y"`. */
+  readonly asynchronous?: readonly string[]
 }
 
 /** Where the server is in the WAL. On a primary only `current`, on a standby the others. */
@@ -56,6 +58,13 @@ export interface SettingFound {
   readonly context: string
   readonly source: string
   readonly isPendingRestart: boolean
+}
+
+/** A row of pg_hba_file_rules with an error. */
+export interface HbaErrorFound {
+  readonly file: string
+  readonly line: number
+  readonly error: string
 }
 
 /** A row of pg_file_settings with an error. */
@@ -96,6 +105,8 @@ export interface SlotFound {
   readonly retainedBytes: number | undefined
   /** 13+. */
   readonly walStatus: 'reserved' | 'extended' | 'unreserved' | 'lost' | undefined
+  /** Why the server gave it up (17+). */
+  readonly invalidationReason?: string | undefined
   /** Bytes that can still be written before the slot is lost (13+, with a limit). */
   readonly safeBytes: number | undefined
 }
@@ -112,6 +123,8 @@ export interface SenderFound {
   readonly flushLsn: Lsn | undefined
   readonly replayLsn: Lsn | undefined
   readonly replayLagMs: number | undefined
+  /** Whether it has replayed WAL that this primary has not written: positions of one question, the sender's asked first. */
+  readonly isAhead?: boolean
 }
 
 /** The row of pg_stat_wal_receiver. */

@@ -37,7 +37,7 @@ export function replicationOf(
   primary: AnsweringServer | undefined,
   standby: ServerFound,
 ): ReplicationFound {
-  const sender = primary?.sql.senders.find((row) => row.applicationName === standby.name)
+  const sender = senderOf(primary, standby)
   const slot = primary?.sql.slots.find((row) => row.name === slotNameOf(standby.name))
   const current = primary?.sql.position.current
   const position = standby.sql?.position
@@ -49,6 +49,45 @@ export function replicationOf(
     replayLagMs: replayLagMs(primary, standby, sender),
   }
 }
+
+/** What a walreceiver calls itself when neither primary_conninfo nor cluster_name names it. */
+const UNNAMED = 'walreceiver'
+
+/**
+ * The sender that has the standby's name. A standby that streams and was attached by hand has none: then it is the one that nobody
+ * named, when there is only one.
+ */
+function senderOf(
+  primary: AnsweringServer | undefined,
+  { name, sql }: ServerFound,
+): SenderFound | undefined {
+  const senders = primary?.sql.senders ?? []
+  const named = senders.find((row) => row.applicationName === name)
+  if (named !== undefined || sql?.receiver?.status !== 'streaming') return named
+  const own = sql.settings.get('cluster_name')?.value
+  const fallback = own === undefined || own === '' ? UNNAMED : own
+  const unnamed = senders.filter((row) => row.applicationName === fallback)
+  return unnamed.length === 1 ? unnamed[0] : undefined
+}
+
+/**
+ * Whether a standby has replayed what the primary has not written: one of the two was set back to an older state, and where their positions
+ * meet again they hold other rows. It may stream all the same.
+ */
+export function isAhead(primary: SqlFound | undefined, standby: ServerFound): boolean {
+  const { sql, name } = standby
+  if (primary === undefined || sql?.inRecovery !== true) return false
+  const sender = primary.senders.find((row) => row.applicationName === name)
+  if (sender !== undefined) return sender.isAhead === true
+  // One that streams may have been asked a moment later than the primary.
+  const { current } = primary.position
+  const { replayed } = sql.position
+  const isAttached = sql.receiver?.status === 'streaming' || sql.timeline !== primary.timeline
+  return !isAttached && current !== undefined && replayed !== undefined && replayed > current
+}
+
+/** For messages: `… on "db1"`. */
+export const AHEAD = 'it has replayed WAL that is not'
 
 /** Never below zero: the primary was asked a moment before or after the standby. */
 function behind(current: Lsn | undefined, reached: Lsn | undefined): number | undefined {

@@ -3,11 +3,13 @@
  */
 import type { ClusterFound, ServerFound } from './found.ts'
 import type { SqlFound } from './found-sql.ts'
-import { STANDBY_FLOOR_SETTINGS } from './plan/settings.ts'
-import { slotsWanted } from './plan/slots.ts'
+import { STANDBY_FLOOR_SETTINGS } from './settings.ts'
+import { slotsWanted } from './wanted-slots.ts'
 import {
+  AHEAD,
   type AnsweringServer,
   answeringPrimary,
+  isAhead,
   isAnswering,
   replicationOf,
 } from './replication.ts'
@@ -74,9 +76,15 @@ function obstaclesOf(
   const { sql } = server
   const obstacles: string[] = []
   if (sql.position.isReplayPaused) obstacles.push('WAL replay is paused')
+  const delay = sql.settings.get('recovery_min_apply_delay')?.value ?? '0'
+  if (delay !== '0') {
+    obstacles.push(`it is kept behind on purpose (recovery_min_apply_delay = ${delay} ms)`)
+  }
+  if (isRestoring(server)) obstacles.push('it recovers from a restore and follows nobody yet')
   if (primary !== undefined && sql.receiver?.status !== 'streaming') {
     obstacles.push('it does not stream')
   }
+  if (isAhead(primary?.sql, server)) obstacles.push(`${AHEAD} on the primary`)
   for (const name of lowerSettings(sql, primary?.sql)) {
     obstacles.push(`${name} is lower than on the primary`)
   }
@@ -88,6 +96,11 @@ function obstaclesOf(
     obstacles.push('neither checksums nor wal_log_hints: the old primary could not be rewound')
   }
   return obstacles
+}
+
+/** Whether a server is in recovery only until it has come to its target: it is not marked to be a standby. */
+export function isRestoring({ sql, directory }: ServerFound): boolean {
+  return sql?.inRecovery === true && directory.state === 'data' && !directory.isStandby
 }
 
 /** Settings that are lower on a standby than on its primary. */

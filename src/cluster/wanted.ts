@@ -3,6 +3,7 @@
  * Plain data; `src/config` makes it, the planner reads it.
  */
 import type { PostgresMajor } from '../postgres/version.ts'
+import type { SslMode } from '../wire/connection-options.ts'
 
 /** The whole wish. */
 export interface ClusterWanted {
@@ -10,11 +11,22 @@ export interface ClusterWanted {
   /** Absolute directory (0700) for passwords, locks and journals of this cluster, on the machine Backstay runs on. */
   readonly stateDirectory: string
   readonly postgres: PostgresWanted
+  /** How connections over TCP are encrypted and the server's certificate judged. Default: TLS where the server offers it. */
+  readonly ssl?: SslWanted
   /** In the order of the file; exactly one has role `primary`. */
   readonly servers: readonly ServerWanted[]
   readonly replication: ReplicationWanted
   /** Undefined when the file has no backup part. */
   readonly backup: BackupWanted | undefined
+}
+
+/** Absolute paths hold on every machine. */
+export interface SslWanted {
+  readonly mode: SslMode
+  /** Or `system`. */
+  readonly rootCert: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
 }
 
 /** What all servers share. */
@@ -31,6 +43,8 @@ export interface PostgresWanted {
   readonly encoding: string
   readonly checksums: boolean
   readonly segmentBytes: number
+  /** Absolute directories below which tablespaces of the primary may be made on the other servers. Default: none. */
+  readonly tablespaceRoots?: readonly string[]
   /** The operator's settings, verbatim, as strings. */
   readonly parameters: Readonly<Record<string, string>>
   /** The operator's pg_hba.conf lines, verbatim. */
@@ -65,12 +79,17 @@ export interface ServerWanted {
   readonly address: string
   readonly port: number
   readonly directory: string
+  /** Absolute paths where they do not lie in the directory under their usual names. */
+  readonly configFile?: string
+  readonly hbaFile?: string
   /** Directory of the Unix socket. */
   readonly socketDirectory: string
   /** Where tablespaces go when a clone must not use the primary's paths (several servers on one machine). */
   readonly tablespaceMapping: Readonly<Record<string, string>>
   /** Whether a clone of it comes from the newest backup. Default: from the primary. */
   readonly clonesFromBackup?: boolean
+  /** Whether that its data lies in `directory` is the server's own word: nothing is made there unasked. Default false. */
+  readonly isAdopted?: boolean
   /** Server-only settings; they win over `postgres.parameters`. */
   readonly parameters: Readonly<Record<string, string>>
 }
@@ -102,8 +121,12 @@ export interface BackupWanted {
   readonly program?: readonly string[]
   /** Absolute path of the repository on that host. */
   readonly repository: string
+  /** Whether `up` makes Barman's names and configuration there. Default false. */
+  readonly barman?: boolean
   /** OS user that owns the repository and runs the service when Backstay is root. Default: `postgres.osUser`. */
   readonly osUser?: string
+  /** Whether the owner of a repository that is there already goes before `osUser`, which is only a default. Default false. */
+  readonly keepsOwner?: boolean
   readonly backupRole: string
   readonly streamRole: string
   readonly slot: string

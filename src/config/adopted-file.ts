@@ -3,7 +3,7 @@
  * is missing.
  */
 import { stringify } from 'yaml'
-import type { AdoptedCluster, AdoptedServer } from '../cluster/adopt/adopted.ts'
+import type { AdoptedCluster, AdoptedServer } from '../cluster/adopted.ts'
 
 const MB = 1024 * 1024
 const DEFAULT_PORT = 5432
@@ -51,13 +51,18 @@ export function renderAdoptedFile(file: AdoptedFile): string {
 }
 
 function serverOf(server: AdoptedServer): object {
-  const { isPrimary, host, port, directory, socketDirectory } = server
+  const { isPrimary, host, port, directory, configFile, hbaFile } = server
+  const { socketDirectory, socketDirectories: sockets } = server
   return {
     role: isPrimary ? 'primary' : 'standby',
     host,
     ...(port === DEFAULT_PORT ? {} : { port }),
     directory,
+    adopted: true,
+    ...(configFile === undefined ? {} : { configFile }),
+    ...(hbaFile === undefined ? {} : { hbaFile }),
     ...(socketDirectory === undefined ? {} : { socketDirectory }),
+    ...(sockets === undefined ? {} : { parameters: { unix_socket_directories: sockets } }),
   }
 }
 

@@ -2,11 +2,13 @@
  * What keys of a cluster file mean for each other: one primary, no two servers in one place, paths that can work.
  * Single values are judged by schema.ts, settings by parameter-checks.ts.
  */
-import { isAbsolute, relative } from 'node:path'
+import { isAbsolute, normalize, relative } from 'node:path'
 import { slotNameOf } from '../cluster/names.ts'
-import { isLoopback } from '../cluster/plan/settings.ts'
+import { isLoopback } from '../cluster/settings.ts'
+import { sslFindings } from './ssl-checks.ts'
 import { findHbaProblems } from '../postgres/hba-file.ts'
 import type { ConfigPath } from './document.ts'
+import { ownPlaceFindings } from './own-places.ts'
 import { parameterFindings } from './parameter-checks.ts'
 import type { Finding } from './problems.ts'
 import { ARCHIVE_TO_REPOSITORY, type ClusterSettings, type ServerSettings } from './settings.ts'
@@ -25,10 +27,13 @@ export function findingsOf(settings: ClusterSettings): Finding[] {
     ...roleFindings(servers),
     ...sharedPlaces(servers),
     ...servers.flatMap(pathFindings),
+    ...ownPlaceFindings(settings),
     ...sharedPathFindings(settings),
     ...accessFindings(settings),
+    ...sslFindings(settings),
     ...synchronousFindings(settings),
     ...backupFindings(settings),
+    ...barmanFindings(settings),
     ...archiveFindings(settings),
     ...cloneFindings(settings),
     ...parameterFindings(settings),
@@ -106,7 +111,7 @@ function repeated(
 
 function pathFindings([name, server]: Named): Finding[] {
   const socketPath = Buffer.byteLength(server.socketDirectory) + SOCKET_FILE.length
-  const directories = ['directory', 'socketDirectory'] as const
+  const directories = ['directory', 'socketDirectory', 'configFile', 'hbaFile'] as const
   return [
     ...directories.flatMap((key) => absoluteFinding(['servers', name, key], server[key])),
     ...Object.entries(server.tablespaces).flatMap(([from, to]) => [
@@ -128,10 +133,20 @@ function pathFindings([name, server]: Named): Finding[] {
 function sharedPathFindings({ postgres, replication }: ClusterSettings): Finding[] {
   return [
     ...absoluteFinding(['postgres', 'binaries'], postgres.binaries),
+    ...postgres.tablespaceRoots.flatMap((root, index) => rootFinding(index, root)),
     ...(replication.archive === ARCHIVE_TO_REPOSITORY
       ? []
       : absoluteFinding(['replication', 'archive'], replication.archive)),
   ]
+}
+
+/** A root above everything would allow everything. */
+function rootFinding(index: number, root: string): Finding[] {
+  const path = ['postgres', 'tablespaceRoots', index]
+  const isPlain = normalize(root) === root && root !== '/'
+  if (isAbsolute(root) && isPlain) return []
+  const text = `must be an absolute directory other than "/", without ".." and without a "/" at its end: found "${root}"`
+  return [{ path, text }]
 }
 
 /** Paths on this machine are absolute by now. */
@@ -180,6 +195,15 @@ function backupFindings({ backup, servers }: ClusterSettings): Finding[] {
       text: `and the data directory of "${name}" must lie apart: found "${backup.repository}" and "${directory}"`,
     })),
   ]
+}
+
+/** Words of Barman: a section `[barman]` is its own, and `all` names every server. */
+const BARMAN_WORDS: readonly string[] = ['barman', 'all']
+
+function barmanFindings({ cluster, backup }: ClusterSettings): Finding[] {
+  if (backup?.barman !== true || !BARMAN_WORDS.includes(cluster)) return []
+  const text = `cannot be "${cluster}" with "barman: true": that is a word of Barman's own`
+  return [{ path: ['cluster'], text }]
 }
 
 /** What `replication.archive: backup` needs of the backup part. */

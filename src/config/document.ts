@@ -14,6 +14,11 @@ import {
   type YAMLMap,
 } from 'yaml'
 
+/** More faults, and more repeated keys, are not looked at: a broken file has one at each sign. */
+const FAULTS_MAX = 100
+const DEPTH_MAX = 100
+const REPEATED_MAX = 100
+
 /** Keys and list positions from the top of the file. */
 export type ConfigPath = readonly (string | number)[]
 
@@ -35,24 +40,53 @@ export class ConfigDocument {
   readonly #text: string
   readonly #document: Document.Parsed
   readonly #lines: LineCounter
+  /** Where the text is nested too deep to be read. */
+  readonly #deepAt: number | undefined
 
   constructor(text: string) {
     this.#text = text
     this.#lines = new LineCounter()
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
+    this.#deepAt = deepestAllowed(text)
+    this.#document = parseDocument(this.#deepAt === undefined ? text : '', {
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      // Each key is compared with all before it there: repeatedKeys() takes them once.
+      uniqueKeys: false,
+    })
     keepNumbersOfSettings(this.#document)
   }
 
   /** What YAML finds wrong, in the order of the file. */
   get faults(): readonly YamlFault[] {
-    return this.#document.errors.map((error) => ({
+    if (this.#deepAt !== undefined) {
+      const message = `this stands in more than ${DEPTH_MAX} others: no cluster file is nested so deep`
+      return [{ ...placeIn(this.#text, this.#deepAt), message, readable: false }]
+    }
+    const { errors } = this.#document
+    const alias = errors.length === 0 ? this.#aliasFault() : undefined
+    if (alias !== undefined) return [alias]
+    const faults = errors.slice(0, FAULTS_MAX).map((error) => ({
       ...this.#place(error.pos[0]),
-      message:
-        error.code === 'DUPLICATE_KEY'
-          ? `"${this.#wordAt(error.pos[0])}" stands here a second time`
-          : error.message,
-      readable: error.code === 'DUPLICATE_KEY',
+      message: error.message,
+      readable: false,
     }))
+    return [...faults, ...repeatedKeys(this.#document).map((at) => this.#repeated(at))]
+  }
+
+  #repeated(offset: number): YamlFault {
+    const message = `"${this.#wordAt(offset)}" stands here a second time`
+    return { ...this.#place(offset), message, readable: true }
+  }
+
+  /** Aliases of aliases grow without bound, or lead nowhere: found when they are followed. */
+  #aliasFault(): YamlFault | undefined {
+    try {
+      this.#document.toJS()
+      return undefined
+    } catch (error) {
+      if (!(error instanceof ReferenceError)) throw error
+      return { line: 1, column: 1, message: error.message, readable: false }
+    }
   }
 
   /** The content as plain values. */
@@ -106,6 +140,45 @@ function keyNode(map: YAMLMap, key: string | number | undefined): Node | undefin
     (item) => isScalar(item.key) && String(item.key.value) === String(key),
   )
   return isNode(pair?.key) ? pair.key : undefined
+}
+
+/**
+ * Reading goes down with each bracket, and with each key, dash or question mark that stands in the one before it (`a: b: c:`), and
+ * takes memory for each: nothing in a cluster file stands in more than a few.
+ */
+function deepestAllowed(text: string): number | undefined {
+  let brackets = 0
+  let signs = 0
+  for (const { 0: sign, index } of text.matchAll(/[[\]{},\n]|[:?-](?=\s)/g)) {
+    if (':?-'.includes(sign)) signs += 1
+    // Outside of brackets a comma or a closing one is text, and the line goes on.
+    else if (sign === '\n' || brackets > 0 || '[{'.includes(sign)) signs = 0
+    if ('[{'.includes(sign)) brackets += 1
+    else if (']}'.includes(sign)) brackets = Math.max(0, brackets - 1)
+    if (brackets > DEPTH_MAX || signs > DEPTH_MAX) return index
+  }
+  return undefined
+}
+
+function placeIn(text: string, offset: number): Place {
+  const before = text.slice(0, offset).split('\n')
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
+}
+
+/** Where keys stand that their map has already; the hundred first. */
+function repeatedKeys(document: Document.Parsed): readonly number[] {
+  const offsets: number[] = []
+  visit(document, {
+    Map(_key, map) {
+      const seen = new Set<unknown>()
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue
+        if (seen.has(key.value) && offsets.length < REPEATED_MAX) offsets.push(key.range?.[0] ?? 0)
+        seen.add(key.value)
+      }
+    },
+  })
+  return offsets.sort((a, b) => a - b)
 }
 
 /** A number among settings keeps its spelling: YAML would make `0700` 700 and `1.10` 1.1. */

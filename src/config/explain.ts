@@ -1,6 +1,7 @@
 /**
  * Where every value of a cluster comes from: the line of the file, or a default.
  */
+import { redact, redactSetting } from '../errors/redact.ts'
 import type { ConfigDocument, ConfigPath } from './document.ts'
 import { clusterJsonSchema, type JsonSchema } from './json-schema.ts'
 import type { ReadCluster } from './read.ts'
@@ -17,14 +18,21 @@ export interface Explained {
   readonly line: number | null
 }
 
-/** All values in the order of the schema; with those nobody set, which are null. */
+/** All values in the order of the schema; with those nobody set, which are null. Secrets in settings and access lines are taken out. */
 export function explain({ settings, document }: ReadCluster): Explained[] {
   return leaves(clusterJsonSchema(), settings, []).map(({ path, value, schema }) => ({
     key: path.join('.'),
-    value: value ?? null,
-    written: spelling(value, document.valueAt(path) ?? schema.default),
+    value: withoutSecrets(path, value ?? null),
+    written: withoutSecrets(path, spelling(value, document.valueAt(path) ?? schema.default)),
     line: originOf(path, document),
   }))
+}
+
+function withoutSecrets(path: ConfigPath, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(path, item))
+  if (typeof value !== 'string') return value
+  const isParameter = path.at(-2) === 'parameters'
+  return isParameter ? redactSetting(String(path.at(-1)), value) : redact(value)
 }
 
 interface Leaf {

@@ -4,7 +4,8 @@
 import { accessSync, constants } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
-import { isLoopback } from '../cluster/plan/settings.ts'
+import { lastingPath } from '../util/lasting-path.ts'
+import { isLoopback } from '../cluster/settings.ts'
 
 /** Facts about this machine; tests give their own. */
 export interface Machine {
@@ -24,7 +25,9 @@ export function thisMachine(): Machine {
       (interfaces ?? []).map(({ address }) => address),
     ),
     isRoot: process.getuid?.() === 0,
-    program: [process.execPath, resolve(import.meta.dirname, '../../bin/backstay.js')],
+    program: [process.execPath, resolve(import.meta.dirname, '../../bin/backstay.js')].map((path) =>
+      lastingPath(path),
+    ),
     canWrite,
   }
 }

@@ -2,7 +2,7 @@
  * Settings that an operator may not give as parameters: those that have a key of their own in the cluster file, those
  * that Backstay writes, and values with which replication or recovery could not work.
  */
-import { isLoopback, sendersNeeded, slotsNeeded } from '../cluster/plan/settings.ts'
+import { isLoopback, sendersNeeded, slotsNeeded } from '../cluster/settings.ts'
 import { parseSettingBoolean } from '../postgres/setting-value.ts'
 import type { ConfigPath } from './document.ts'
 import type { Finding } from './problems.ts'
@@ -13,7 +13,6 @@ import { toWanted } from './wanted.ts'
 const HAS_OWN_KEY: Readonly<Record<string, string>> = {
   port: 'servers.<name>.port',
   data_directory: 'servers.<name>.directory',
-  unix_socket_directories: 'servers.<name>.socketDirectory',
   password_encryption: 'postgres.authentication',
   data_checksums: 'postgres.checksums',
   wal_segment_size: 'postgres.segmentSize',
@@ -72,7 +71,10 @@ function mapFindings(
     seen.add(name)
     const keyFault = faultOfName(name)
     if (keyFault !== undefined) return [{ path, text: keyFault, atKey: true }]
-    const fault = faultOfValue(name, value, settings)
+    const fault =
+      name === 'unix_socket_directories'
+        ? faultOfSockets(parent, value, settings)
+        : faultOfValue(name, value, settings)
     return fault === undefined ? [] : [{ path, text: `${fault}: found "${value}"` }]
   })
 }
@@ -112,6 +114,21 @@ function faultOfValue(name: string, value: string, settings: ClusterSettings): s
     default:
       return undefined
   }
+}
+
+/** Backstay's way to a server is one of its sockets; the others are the operator's. */
+function faultOfSockets(
+  parent: ConfigPath,
+  value: string,
+  { servers }: ClusterSettings,
+): string | undefined {
+  const directories = value.split(',').map((directory) => directory.trim())
+  const [missing] = Object.entries(servers)
+    .filter(([name]) => parent[0] === 'postgres' || parent[1] === name)
+    .filter(([, { socketDirectory }]) => !directories.includes(socketDirectory))
+  if (missing === undefined) return undefined
+  const [name, { socketDirectory }] = missing
+  return `must hold servers.${name}.socketDirectory, which is "${socketDirectory}"`
 }
 
 function tooFew(value: string, needed: number): string | undefined {

@@ -22,6 +22,9 @@ export interface Problem extends Place {
   readonly text: string
 }
 
+/** So many are looked into: the places of thousands take minutes, and nobody reads them. */
+const SHOWN_MAX = 100
+
 /** A complaint of the schema. */
 export type SchemaIssue = z.core.$ZodIssue
 
@@ -30,10 +33,10 @@ export function findingsOfSchema(
   issues: readonly SchemaIssue[],
   document: ConfigDocument,
 ): Finding[] {
-  return issues.flatMap((issue) => {
+  return issues.slice(0, SHOWN_MAX).flatMap((issue) => {
     const path = issue.path.filter((key) => typeof key !== 'symbol')
     if (issue.code !== 'unrecognized_keys') return [{ path, text: textOf(issue, document) }]
-    return issue.keys.map((key) => unknownKey(path, key))
+    return issue.keys.slice(0, SHOWN_MAX).map((key) => unknownKey(path, key))
   })
 }
 
@@ -80,7 +83,7 @@ function describe(value: unknown): string {
 
 /** Gives findings their places. */
 export function locate(findings: readonly Finding[], document: ConfigDocument): Problem[] {
-  return findings.map(({ path, text, atKey }) => ({
+  return findings.slice(0, SHOWN_MAX).map(({ path, text, atKey }) => ({
     ...(atKey === true ? document.placeOfKey(path) : document.placeOf(path)),
     path: path.join('.'),
     text,

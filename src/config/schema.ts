@@ -5,7 +5,9 @@
  */
 import { z } from 'zod'
 import { SUPPORTED_MAJORS } from '../postgres/version.ts'
+import { SSL_MODES } from '../wire/connection-options.ts'
 import {
+  Address,
   CronExpression,
   Duration,
   Identifier,
@@ -74,6 +76,12 @@ const Postgres = z
       .enum(['scram-sha-256', 'md5'], { error: 'must be scram-sha-256 or md5' })
       .default('scram-sha-256')
       .describe('Password method of the roles and pg_hba.conf lines that Backstay makes.'),
+    tablespaceRoots: z
+      .array(Path, { error: 'must be a list of directories' })
+      .default([])
+      .describe(
+        'Directories below which tablespaces may lie. Where a clone or a restore would write a tablespace to a path that only the server or the backup names, it must be below one of them; PostgreSQL’s OS user makes the directory. Everything else is refused: name it in `servers.<name>.tablespaces`.',
+      ),
     parameters: Parameters.default({}).describe(
       'Settings of every server, as in postgresql.conf. Those that replication depends on are set by Backstay and refused here with the key to use instead.',
     ),
@@ -84,6 +92,28 @@ const Postgres = z
   })
   .describe('What all servers share.')
 
+const Ssl = z
+  .strictObject({
+    mode: z
+      .enum(SSL_MODES, { error: `must be one of ${SSL_MODES.join(', ')}` })
+      .default('require')
+      .describe(
+        'libpq’s sslmode. `require` and `verify-ca` also bind the login to the TLS channel, so that nobody in between can take part in it; `verify-full` checks the certificate and the name in it.',
+      ),
+    rootCert: Path.optional().describe(
+      'File of the certificates that servers’ certificates are checked with, at the same path on every machine; `system` for those of the system (16+). Needed by `verify-ca` and `verify-full`.',
+    ),
+    cert: Path.optional().describe(
+      'Client certificate, at the same path on every machine. PostgreSQL asks for one where a pg_hba.conf line says clientcert.',
+    ),
+    key: Path.optional().describe(
+      'Its key, readable by the OS users that connect and nobody else.',
+    ),
+  })
+  .describe(
+    'How connections to PostgreSQL over TCP are protected: Backstay’s own, the WAL receiver’s, those of backups and of standbys. The servers’ side is `ssl: on` and its files in `postgres.parameters`. Left out: TLS where the server offers it, its certificate unchecked.',
+  )
+
 const Server = z
   .strictObject({
     role: z
@@ -92,12 +122,12 @@ const Server = z
       .describe(
         'What to build at first; exactly one server is the primary. After a switchover what is found on the servers wins.',
       ),
-    host: Line.describe(
+    host: Address.describe(
       'Name or address of the machine. This machine itself is worked on directly, every other one over ssh.',
     ),
     ssh: Ssh.optional(),
     address: otherwise(
-      Line,
+      Address,
       'the value of `host`',
       'Name or address that clients and the other servers connect to.',
     ),
@@ -107,10 +137,26 @@ const Server = z
       '`/var/lib/postgresql/<version>/<cluster>`',
       'The data directory. On Red Hat and its like say `/var/lib/pgsql/<version>/data`.',
     ),
+    adopted: z
+      .boolean(yesOrNo)
+      .default(false)
+      .describe(
+        'Written by `backstay adopt`: that the data lies in `directory` is the word of the server. While it is true nothing is made there by `up`: where no data of this cluster lies, the plan stops; `backstay reclone` clones there. Take it out, and `up` clones there by itself, as for every standby.',
+      ),
+    configFile: otherwise(
+      Path,
+      '`postgresql.conf` in the data directory',
+      'The server’s postgresql.conf where it lies elsewhere, as on Debian in `/etc/postgresql/<version>/<cluster>`. What only the server says is not written to.',
+    ),
+    hbaFile: otherwise(
+      Path,
+      '`pg_hba.conf` in the data directory',
+      'The server’s pg_hba.conf where it lies elsewhere.',
+    ),
     socketDirectory: otherwise(
       Path,
       '`/var/run/postgresql`; `<stateDirectory>/sockets` where Backstay is not root, the server is on this machine, and that directory cannot be written',
-      'Directory of the Unix socket.',
+      'Directory of the Unix socket. Where the server is to have others beside it, `unix_socket_directories` in its `parameters` names them all.',
     ),
     tablespaces: z
       .record(Path, Path)
@@ -178,19 +224,25 @@ const Backup = z
     server: Name.default('backup').describe(
       'Name of the backup server: one of `servers`, or one more of its own, which then needs `host`.',
     ),
-    host: Line.optional().describe('Name or address of the machine that holds the repository.'),
+    host: Address.optional().describe('Name or address of the machine that holds the repository.'),
     ssh: Ssh.optional(),
     address: otherwise(
-      Line,
+      Address,
       'the value of `host`',
       'Name or address at which the servers reach sshd there, on the port in `ssh`; only used where they do (`replication.archive: backup`).',
     ),
     repository: Path.default('/var/lib/backstay').describe('Directory of the repository there.'),
     osUser: otherwise(
       Line,
-      '`backstay` on a machine of its own reached over ssh, otherwise `postgres.osUser`',
+      'the owner of a repository that is there; else `backstay` on a machine of its own reached over ssh (`barman` with `barman: true`), otherwise `postgres.osUser`',
       'The OS user that owns the repository and runs `backstay serve` when Backstay runs as root.',
     ),
+    barman: z
+      .boolean(yesOrNo)
+      .default(false)
+      .describe(
+        'Whether `up` makes Barman’s seat there: the programs `barman`, `barman-wal-archive` and `barman-wal-restore`, the configuration with which they work on this cluster’s repository and slot, and psql; with `replication.archive: backup` the two clients on the database servers as well (docs/barman.md). Only on a machine reached over ssh.',
+      ),
     role: Identifier.default('backstay_backup').describe('The role backups connect as.'),
     streamRole: Identifier.default('backstay_stream').describe('The role WAL is received as.'),
     slot: otherwise(
@@ -233,7 +285,11 @@ const Backup = z
       .max(19, 'must be from 1 to 19')
       .default(1)
       .describe('zstd level; 1 is as small as 3 on rows, and twice as fast.'),
-    rateLimit: Size.optional().describe('Most bytes a second a backup reads. Left out: no limit.'),
+    rateLimit: Size.refine((bytes) => bytes > 0, {
+      error: 'must be more than 0; leave it out for no limit',
+    })
+      .optional()
+      .describe('Most bytes a second a backup reads. Left out: no limit.'),
   })
   .describe('The backup server. Left out: there is none.')
 
@@ -248,6 +304,7 @@ export const ClusterFile = z
     ),
     ssh: Ssh.prefault({}),
     postgres: Postgres,
+    ssl: Ssl.optional(),
     servers: z
       .record(z.string(), Server)
       .describe('The servers by name; exactly one is the primary.'),

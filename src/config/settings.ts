@@ -43,6 +43,8 @@ export interface BackupSettings extends Omit<BackupFile, 'ssh'> {
   readonly ssh: CompleteSsh
   readonly address: string
   readonly osUser: string
+  /** Whether the owner of a repository that is there already goes before `osUser`. */
+  readonly keepsOwner: boolean
   readonly slot: string
   readonly isLocal: boolean
   /** The command line of Backstay there; undefined where `up` installs it. */
@@ -61,6 +63,8 @@ export const ARCHIVE_TO_REPOSITORY = 'backup'
 
 /** Owns the repository on a backup server of its own. */
 const SERVICE_USER = 'backstay'
+/** Owns it where it is worked on under Barman's names: hands and ssh log in as this user. */
+const BARMAN_USER = 'barman'
 const RUN_DIRECTORY = '/var/run/postgresql'
 
 /** Fills in what the file leaves out. Relative paths of this machine are relative to the file. */
@@ -80,7 +84,11 @@ export function completeSettings(file: ClusterFile, around: Surroundings): Clust
   return {
     ...file,
     stateDirectory,
-    postgres: { ...file.postgres, binaries: onServers(file.postgres.binaries) },
+    postgres: {
+      ...file.postgres,
+      binaries: onServers(file.postgres.binaries),
+      tablespaceRoots: file.postgres.tablespaceRoots.map((root) => onServers(root) ?? root),
+    },
     servers,
     replication: { ...file.replication, archive: archiveOf(file, onServers) },
     backup: file.backup === undefined ? undefined : completeBackup(file.backup, house),
@@ -116,8 +124,14 @@ function completeServer(server: ServerFile, house: House): ServerSettings {
     address: server.address ?? server.host,
     directory: absolute(directory),
     socketDirectory: absolute(server.socketDirectory ?? sockets),
+    ...(server.configFile === undefined ? {} : { configFile: absolute(server.configFile) }),
+    ...(server.hbaFile === undefined ? {} : { hbaFile: absolute(server.hbaFile) }),
     isLocal,
   }
+}
+
+function serviceUser(hasBarman: boolean): string {
+  return hasBarman ? BARMAN_USER : SERVICE_USER
 }
 
 function completeBackup(backup: BackupFile, house: House): BackupSettings {
@@ -125,17 +139,31 @@ function completeBackup(backup: BackupFile, house: House): BackupSettings {
   const server = file.servers[backup.server]
   const host = backup.host ?? server?.host ?? ''
   const isLocal = isThisMachine(host, around.machine)
-  const isApart = !isLocal && Object.values(file.servers).every((other) => other.host !== host)
   return {
     ...backup,
     host,
+    ...ownerOf(backup, file, { host, isLocal }),
     ssh: completeSsh(house, backup.ssh ?? server?.ssh),
     address: backup.address ?? server?.address ?? host,
-    osUser: backup.osUser ?? (isApart ? SERVICE_USER : file.postgres.osUser),
     slot: backup.slot ?? slotNameOf(backup.server),
     repository: isLocal ? resolve(around.directory, backup.repository) : backup.repository,
     isLocal,
     program: isLocal ? around.machine.program : undefined,
+  }
+}
+
+/** Whose the repository is: who the file says; who has it; else who suits the machine. */
+function ownerOf(
+  { osUser, barman }: BackupFile,
+  { servers, replication, postgres }: ClusterFile,
+  at: { readonly host: string; readonly isLocal: boolean },
+): Pick<BackupSettings, 'osUser' | 'keepsOwner'> {
+  const isBeside = Object.values(servers).some((other) => other.host === at.host)
+  // archive_command beside the repository stores as PostgreSQL's user, whatever the owner.
+  const storesBeside = isBeside && replication.archive === ARCHIVE_TO_REPOSITORY
+  return {
+    osUser: osUser ?? (at.isLocal || isBeside ? postgres.osUser : serviceUser(barman)),
+    keepsOwner: osUser === undefined && !storesBeside,
   }
 }
 

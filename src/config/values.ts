@@ -10,6 +10,18 @@ import { parseSize } from '../util/size.ts'
 /** Text that is not empty and has no line break. */
 export const Line = z.string().regex(/^[^\r\n\0]+$/, 'must be one line of text that is not empty')
 
+/**
+ * Name or address of a machine: it becomes a word of ssh's command line, of conninfo and of pg_hba.conf, and may say nothing else there.
+ * IPv6 with its zone, too; names of ssh's configuration as a rule have no other letters.
+ */
+export const Address = z
+  .string()
+  .max(255, 'must have at most 255 letters')
+  .regex(
+    /^[A-Za-z0-9_:](?:[A-Za-z0-9_.:%-]*[A-Za-z0-9_:.])?$/,
+    'must be the name or address of a machine: letters, digits, ".", "-", "_" and ":" only',
+  )
+
 /** What a name of a cluster or server may be: it becomes part of slot names, directories and application_name. */
 export const NAME_PATTERN = /^[a-z][a-z0-9_-]{0,39}$/
 

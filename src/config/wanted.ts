@@ -8,6 +8,7 @@ import type {
   PostgresWanted,
   ReplicationWanted,
   ServerWanted,
+  SslWanted,
 } from '../cluster/wanted.ts'
 import {
   ARCHIVE_TO_REPOSITORY,
@@ -22,6 +23,7 @@ export function toWanted(settings: ClusterSettings): ClusterWanted {
     name: settings.cluster,
     stateDirectory: settings.stateDirectory,
     postgres: postgresWanted(settings.postgres),
+    ...(settings.ssl === undefined ? {} : { ssl: sslWanted(settings.ssl) }),
     servers: Object.entries(settings.servers).map(([name, server]) => serverWanted(name, server)),
     replication: replicationWanted(settings.replication),
     backup: settings.backup === undefined ? undefined : backupWanted(settings.backup),
@@ -33,6 +35,10 @@ function postgresWanted(postgres: ClusterSettings['postgres']): PostgresWanted {
   return { ...same, binaries, segmentBytes: segmentSize, parameters: lowerCase(parameters) }
 }
 
+function sslWanted({ mode, rootCert, cert, key }: NonNullable<ClusterSettings['ssl']>): SslWanted {
+  return { mode, rootCert, cert, key }
+}
+
 function serverWanted(name: string, server: ServerSettings): ServerWanted {
   return {
     name,
@@ -42,8 +48,11 @@ function serverWanted(name: string, server: ServerSettings): ServerWanted {
     port: server.port,
     directory: server.directory,
     socketDirectory: server.socketDirectory,
+    ...(server.configFile === undefined ? {} : { configFile: server.configFile }),
+    ...(server.hbaFile === undefined ? {} : { hbaFile: server.hbaFile }),
     tablespaceMapping: server.tablespaces,
     ...(server.cloneFrom === 'backup' ? { clonesFromBackup: true } : {}),
+    ...(server.adopted ? { isAdopted: true } : {}),
     parameters: lowerCase(server.parameters),
   }
 }
@@ -68,7 +77,9 @@ function backupWanted(backup: BackupSettings): BackupWanted {
     address: backup.address,
     ...(backup.program === undefined ? {} : { program: backup.program }),
     repository: backup.repository,
+    ...(backup.barman ? { barman: true } : {}),
     osUser: backup.osUser,
+    keepsOwner: backup.keepsOwner,
     backupRole: backup.role,
     streamRole: backup.streamRole,
     slot: backup.slot,

@@ -120,7 +120,7 @@ export const ERROR_KINDS = {
   REPOSITORY_MISSING: {
     exitCode: 10,
     says: 'There is no repository there.',
-    remedy: 'Check the path; a new one is made by `backstay up` or `backstay backup`.',
+    remedy: 'Check the path; is its disk mounted? A new one is made by `backstay up`.',
   },
   REPOSITORY_LOCKED: {
     exitCode: 11,
@@ -232,6 +232,12 @@ export const ERROR_KINDS = {
     says: 'The WAL file is not there.',
     remedy: 'Nothing if recovery has reached the end of WAL.',
   },
+  WAL_HOLE: {
+    exitCode: 50,
+    says: 'A WAL file is not held although later WAL is: recovery must not end before it.',
+    remedy:
+      'See `backstay wal gaps`; recover to a target before the hole, or from a backup after it.',
+  },
   WAL_CONFLICT: {
     exitCode: 1,
     says: 'The same WAL segment is there already with other content.',
@@ -268,6 +274,11 @@ export const ERROR_KINDS = {
     exitCode: 50,
     says: 'The moment asked for cannot be restored.',
     remedy: 'The message names the nearest moment that can.',
+  },
+  RECOVERY_END: {
+    exitCode: 50,
+    says: 'The recovery of a restored server did not end where it was planned to.',
+    remedy: 'Do not use the copy for what was asked for; see its log and check the WAL.',
   },
   DATA_LOSS: {
     exitCode: 51,

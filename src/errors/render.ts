@@ -3,6 +3,7 @@
  */
 import { BackstayError } from './backstay-error.ts'
 import { ERROR_KINDS, type ErrorCode } from './codes.ts'
+import { printable } from './printable.ts'
 import { isSecretName, redact } from './redact.ts'
 
 /** The object printed on stderr with `--json`. */
@@ -22,9 +23,9 @@ export function exitCodeOf(error: unknown): number {
 
 /** The error for a person: message, causes, hint; redacted. A bug comes with its stack. */
 export function renderErrorText(error: unknown): string {
-  if (!(error instanceof BackstayError)) return redact(renderBug(error))
+  if (!(error instanceof BackstayError)) return printable(redact(renderBug(error)))
   const causes = causesOf(error).map((cause) => `  because: ${cause}\n`)
-  return redact(`Error: ${error.message}\n${causes.join('')}Hint: ${error.hint}\n`)
+  return printable(redact(`Error: ${error.message}\n${causes.join('')}Hint: ${error.hint}\n`))
 }
 
 /** The error for a program; every string redacted. */
@@ -42,12 +43,17 @@ export function readErrorJson(stderr: string): BackstayError | undefined {
   if (line === undefined) return undefined
   try {
     const { code, message, hint, details } = (JSON.parse(line) as RenderedError).error
-    return Object.hasOwn(ERROR_KINDS, code)
-      ? new BackstayError(code as ErrorCode, message, { hint, details })
+    const isError = Object.hasOwn(ERROR_KINDS, code) && isText(message) && isText(hint)
+    return isError
+      ? new BackstayError(code as ErrorCode, message, { hint, details: { ...Object(details) } })
       : undefined
   } catch {
     return undefined
   }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string'
 }
 
 function withCauses(error: BackstayError): { causes?: string[] } {

@@ -2,6 +2,8 @@
  * Looks on a host for directories with PostgreSQL programs: one shell command for all places, so that ssh costs one round trip.
  * Says what is there; binaries.ts chooses.
  */
+import { posix } from 'node:path'
+import { isPrintableWord } from '../errors/printable.ts'
 import type { Host } from './host.ts'
 import { runChecked } from './run-checked.ts'
 
@@ -93,7 +95,8 @@ while [ $# -gt 1 ]; do probe "$1" "$2"; shift 2; done
 
 /**
  * Looks as OS user `user` into `places`, and before them into the usual ones when `usual`. In the order of preference;
- * a directory that can be reached by two ways comes once.
+ * a directory that can be reached by two ways comes once. What was printed is that user's own word: a record of a directory that was not
+ * looked into is left out, and of the rest nothing may be done but by him.
  */
 export async function probeBinaries(
   host: Host,
@@ -106,7 +109,26 @@ export async function probeBinaries(
     ['sh', '-c', SCRIPT, 'sh', options.usual ? 'yes' : 'no', ...pairs],
     { user: options.user },
   )
-  return parseProbe(stdout)
+  return parseProbe(stdout).filter((found) => isBelieved(found, places, options.usual))
+}
+
+/** Directories of the usual places, as far as their names are known before. */
+const USUAL: Readonly<Partial<Record<BinarySource, RegExp>>> = {
+  debian: /^\/usr\/lib\/postgresql\/[^/]+\/bin$/,
+  redhat: /^\/usr\/pgsql-[^/]+\/bin$/,
+  path: /^\//,
+  local: /^\/usr\/local\/pgsql\/bin$/,
+}
+
+/** The directory ends in units and in messages: in a name that is plain nothing can be hidden. */
+function isBelieved(
+  { source, directory }: FoundBinaries,
+  places: readonly BinaryPlace[],
+  usual: boolean,
+): boolean {
+  if (places.some((place) => place.source === source && place.directory === directory)) return true
+  if (!usual || USUAL[source]?.test(directory) !== true) return false
+  return isPrintableWord(directory) && posix.normalize(directory) === directory
 }
 
 /** Reads what the probe printed. */

@@ -35,7 +35,7 @@ export interface BinariesWanted {
   readonly user: string
   /** Only this directory counts when given. */
   readonly directory?: string | undefined
-  /** Program directories of embedded packages (`embeddedDirectories`); only for the machine Backstay runs on. */
+  /** Program directories of embedded packages, judged (`embeddedDirectories`); only for the machine Backstay runs on. */
   readonly embedded?: readonly string[]
   /**
    * Where an embedded package is copied when `user` cannot reach it (a checkout under /root); he must be able to reach
@@ -54,7 +54,7 @@ export async function findBinaries(host: Host, wanted: BinariesWanted): Promise<
   const places = wanted.directory === undefined ? placesOf(embedded) : configured(wanted.directory)
   const probe = { user: wanted.user, usual: wanted.directory === undefined }
   let found = await probeBinaries(host, places, probe)
-  if (await repairLinks(host, found)) found = await probeBinaries(host, places, probe)
+  if (await repairLinks(host, embedded, found)) found = await probeBinaries(host, places, probe)
   const chosen = chooseBinaries(found, wanted.major)
   if (chosen !== undefined) return chosen
   return copiedBinaries(host, wanted, found)
@@ -82,11 +82,18 @@ export function chooseBinaries(
   return { directory, major, version, source, tools: Object.fromEntries(tools) }
 }
 
-async function repairLinks(host: Host, found: readonly FoundBinaries[]): Promise<boolean> {
+/** Of `embedded` alone, which the caller has judged: what was found is the word of the OS user who looked. */
+async function repairLinks(
+  host: Host,
+  embedded: readonly string[],
+  found: readonly FoundBinaries[],
+): Promise<boolean> {
   let repaired = false
-  for (const { source, directory, problem } of found) {
-    if (source !== 'embedded' || !hasMissingLibraries(problem)) continue
-    repaired = (await linkLibraries(host, directory)) || repaired
+  for (const directory of embedded) {
+    const isBroken = found.some(
+      (item) => item.directory === directory && hasMissingLibraries(item.problem),
+    )
+    if (isBroken) repaired = (await linkLibraries(host, directory)) || repaired
   }
   return repaired
 }

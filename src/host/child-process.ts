@@ -4,13 +4,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Writable } from 'node:stream'
+import { scriptInOctal, shellCommand } from './shell-quote.ts'
 import { TailBuffer } from './tail-buffer.ts'
 
 const OUTPUT_LIMIT_BYTES = 1024 * 1024
 /** Between TERM and KILL, and after KILL until the process is given up (it hangs in the kernel). */
 const KILL_AFTER_MS = 5000
-/** How long output may still come after the end: a daemon that the command left behind can hold the pipe for ever. */
-const DRAIN_MS = 250
+/** How long nothing may come after the end: a daemon that the command left behind can hold the pipe for ever. */
+const QUIET_MS = 250
 /** Longer ones fire at once in Node. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
@@ -26,6 +27,10 @@ export interface ChildOptions {
   readonly signal?: AbortSignal | undefined
   /** How much of standard output is kept (its end). Default 1 MiB. */
   readonly outputLimitBytes?: number
+  /** How long the end of output is waited for after that of the command, while nothing comes. Default 250 ms: what it left behind can keep it. */
+  readonly quietMs?: number
+  /** Whether this is all that standard error has to say: then only the end of standard output is waited for. */
+  readonly isAllSaid?: (stderr: Buffer) => boolean
   /** Sees standard output as it comes. */
   readonly onStdout?: ((chunk: Buffer) => void) | undefined
   /** Sees standard error as it comes. */
@@ -38,6 +43,8 @@ export interface ChildResult {
   readonly stdout: Buffer
   readonly stderr: Buffer
   readonly timedOut: boolean
+  /** Whether all output came to its end, or said that it is all; otherwise somebody could still write to it. */
+  readonly isWhole: boolean
 }
 
 /**
@@ -50,7 +57,7 @@ export async function runChild(
 ): Promise<ChildResult> {
   const { signal } = options
   signal?.throwIfAborted()
-  const [program = '', ...args] = command
+  const [program = '', ...args] = asText(command)
   const child = spawn(program, args, {
     cwd: options.directory,
     env: options.environment,
@@ -63,9 +70,18 @@ export async function runChild(
   if (options.onStdout !== undefined) child.stdout?.on('data', options.onStdout)
   if (options.onStderr !== undefined) child.stderr?.on('data', options.onStderr)
   feed(child, options.input)
-  const { exitCode, timedOut } = await ended(child, options)
+  const isAllSaid = (): boolean =>
+    child.stderr?.readableEnded === true || options.isAllSaid?.(stderr.bytes()) === true
+  const isWhole = (): boolean => child.stdout?.readableEnded === true && isAllSaid()
+  const { exitCode, timedOut } = await ended(child, { ...options, isWhole })
   signal?.throwIfAborted()
-  return { exitCode, timedOut, stdout: stdout.bytes(), stderr: stderr.bytes() }
+  return { exitCode, timedOut, isWhole: isWhole(), stdout: stdout.bytes(), stderr: stderr.bytes() }
+}
+
+/** Node passes arguments as UTF-8 text only; a name that is none goes through a shell that makes its bytes. */
+function asText(command: readonly string[]): readonly string[] {
+  if (command.every((word) => word.isWellFormed())) return command
+  return ['sh', '-c', scriptInOctal(`exec ${shellCommand(command)}`)]
 }
 
 function collect(stream: NodeJS.ReadableStream | null, limitBytes: number): TailBuffer {
@@ -87,7 +103,10 @@ interface Ended {
   readonly timedOut: boolean
 }
 
-function ended(child: ChildProcess, options: ChildOptions): Promise<Ended> {
+function ended(
+  child: ChildProcess,
+  options: ChildOptions & { readonly isWhole: () => boolean },
+): Promise<Ended> {
   const { promise, resolve, reject } = Promise.withResolvers<Ended>()
   const timers = new Set<NodeJS.Timeout>()
   const later = (ms: number, act: () => void): void => void timers.add(setTimeout(act, ms))
@@ -108,7 +127,8 @@ function ended(child: ChildProcess, options: ChildOptions): Promise<Ended> {
   child.once('exit', () => {
     // Its children had the same TERM; who ignores that while the command itself has gone gets no more time.
     if (ending) signalGroup(child, 'SIGKILL')
-    later(DRAIN_MS, () => closePipes(child))
+    closeWhenWhole(child, options.isWhole)
+    closeWhenQuiet(child, later, options.quietMs ?? QUIET_MS)
   })
   child.once('close', (code, signal) => {
     resolve({ exitCode: code ?? signalExitCode(signal), timedOut })
@@ -123,6 +143,36 @@ function abandon(child: ChildProcess, resolve: () => void): void {
   closePipes(child)
   child.unref()
   resolve()
+}
+
+/** Ends the waiting for what nobody needs. */
+function closeWhenWhole(child: ChildProcess, isWhole: () => boolean): void {
+  const look = (): void => {
+    if (isWhole()) closePipes(child)
+  }
+  child.stdout?.once('end', look)
+  child.stderr?.on('data', look)
+  look()
+}
+
+/**
+ * Ends the waiting for output once none came for that long. Timers come before what can be read: a process that got no time itself looks
+ * once more before it says that there was nothing.
+ */
+function closeWhenQuiet(
+  child: ChildProcess,
+  later: (ms: number, act: () => void) => void,
+  quietMs: number,
+): void {
+  let hasCome = false
+  const note = (): void => void (hasCome = true)
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', note)
+  const look = (): void => {
+    if (!hasCome) return closePipes(child)
+    hasCome = false
+    later(quietMs, () => setImmediate(look))
+  }
+  later(quietMs, () => setImmediate(look))
 }
 
 function closePipes(child: ChildProcess): void {

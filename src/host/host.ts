@@ -43,17 +43,22 @@ export interface PathInfo {
   /** Name of the OS user, or its number when it has no name. */
   readonly owner: string
   readonly modifiedAtMs: number
+  /** Device, number and birth: something else in the same place has another. */
+  readonly identity: string
   /** What a link says; undefined for everything else. */
   readonly target: string | undefined
 }
 
 /**
  * Mode and owner given to what is written. Where left out, what is replaced keeps its own;
- * something new gets 0600 (files) or 0700 (directories) and the driver's own user.
+ * something new gets 0600 (files) or 0700 (directories) and the driver's own user. As root a driver works on files below a directory of
+ * another user as that user: something new is his then, and nobody else can be given it.
  */
 export interface Ownership {
   readonly mode?: number
   readonly owner?: string
+  /** The OS user whose primary group it gets, where that is another than the owner's. Only of files. */
+  readonly groupOf?: string
 }
 
 /**
@@ -68,8 +73,11 @@ export interface Host {
 
   /** Runs `command` (no shell) and returns whatever exit code it ended with. @throws HOST_COMMAND when it cannot be started. */
   run(command: readonly string[], options?: CommandOptions): Promise<CommandResult>
-  /** The content, or undefined when there is no such file. */
-  readFile(path: string): Promise<Buffer | undefined>
+  /**
+   * The content, or undefined when there is no such file. Others may have written it: of one that is longer than `limitBytes` (16 MB when
+   * left out) no more than that is read. @throws FAILED then.
+   */
+  readFile(path: string, limitBytes?: number): Promise<Buffer | undefined>
   /** Replaces the file whole: temporary file beside it, fsync, rename, fsync of the directory. A link is replaced, not followed. */
   writeFile(path: string, content: string | Uint8Array, ownership?: Ownership): Promise<void>
   /** Makes the directory and its missing parents (0755); gives the last one mode and owner, also when it was there. */
@@ -89,6 +97,11 @@ export interface Host {
    * Nobody need listen on it yet. Cheap to call again, which also mends a way that was lost.
    */
   reachSocket(path: string): Promise<string>
+  /**
+   * Makes a TCP address as that machine sees it reachable from here through a Unix socket called `.s.PGSQL.<port>`, and returns
+   * its path. As `reachSocket` otherwise.
+   */
+  reachPort(address: string, port: number): Promise<string>
   /** Opens a writer that fills `directory` (made if missing) as `owner`, for clones, restores and packages. */
   openTree(directory: string, options: TreeOptions): Promise<TreeWriter>
   close(): Promise<void>

@@ -1,9 +1,11 @@
 /**
- * The driver for the machine Backstay runs on. As root it runs commands and owns files as other OS users; otherwise only as itself.
+ * The driver for the machine Backstay runs on. As root it runs commands and owns files as other OS users, and works on files below a
+ * directory of another user as that user; otherwise only as itself.
  */
-import { readFile, readlink } from 'node:fs/promises'
+import { readlink } from 'node:fs/promises'
 import { isAbsolute, resolve } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { filePath, pathOfBytes } from '../util/byte-path.ts'
 import { formatDuration } from '../util/duration.ts'
 import { type ChildResult, runChild } from './child-process.ts'
 import { errnoOf, fileError } from './file-error.ts'
@@ -22,6 +24,7 @@ import {
   lstatIfAny,
   makeDirectory,
   type NumericOwnership,
+  readWhole,
   removeTree,
   renameDurably,
   replaceFile,
@@ -29,10 +32,19 @@ import {
 } from './local-files.ts'
 import { LocalTreeWriter } from './local-tree-writer.ts'
 import { type LocalUser, LocalUsers } from './local-users.ts'
+import {
+  asUser,
+  cleanEnvironment,
+  type Hands,
+  handsOn,
+  handsToMake,
+  rootsFiles,
+} from './other-hands.ts'
 import { showCommand } from './shell-quote.ts'
+import { READ_LIMIT_BYTES } from './read-limit.ts'
+import { wayInto } from './way-owner.ts'
 
 const DEFAULT_TIMEOUT_MS = 60_000
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** This machine. Holds nothing that must be closed. */
 export class LocalHost implements Host {
@@ -64,8 +76,19 @@ export class LocalHost implements Host {
     return { exitCode, stdout: result.stdout.toString(), stderr }
   }
 
-  async readFile(path: string): Promise<Buffer | undefined> {
-    return this.#files(`read "${path}"`, path, () => unlessMissing(readFile(path)))
+  async readFile(path: string, limitBytes = READ_LIMIT_BYTES): Promise<Buffer | undefined> {
+    return this.#files(`read "${path}"`, path, async () => {
+      const hands = await unlessMissing(this.#handsOn(path))
+      if (hands === undefined) return undefined
+      if (hands === 'own') return readWhole(path, { limitBytes })
+      try {
+        return await readWhole(path, { owner: hands.user.uid, limitBytes })
+      } catch (error) {
+        if (errnoOf(error) !== 'EACCES') throw error
+        // Another's file, which the user may be allowed to read all the same.
+        return hands.files.read(path, limitBytes)
+      }
+    })
   }
 
   async writeFile(
@@ -74,29 +97,45 @@ export class LocalHost implements Host {
     ownership?: Ownership,
   ): Promise<void> {
     const numeric = await this.#numeric(path, ownership)
-    await this.#files(`write "${path}"`, path, () => replaceFile(path, content, numeric))
+    await this.#files(`write "${path}"`, path, async () => {
+      const hands = await this.#handsOn(wayInto(path))
+      if (hands === 'own') await replaceFile(path, content, numeric)
+      else await hands.files.write(path, Buffer.from(content), ownership ?? {})
+    })
   }
 
   async makeDirectory(path: string, ownership?: Ownership): Promise<void> {
     const numeric = await this.#numeric(path, ownership)
-    await this.#files(`make directory "${path}"`, path, () => makeDirectory(path, numeric))
+    await this.#files(`make directory "${path}"`, path, async () => {
+      const { hands, missing } = await handsToMake([`${path}/.`], this.#users)
+      if (hands === undefined) await makeDirectory({ path, missing }, numeric)
+      else await hands.files.makeDirectory(path, ownership ?? {})
+    })
   }
 
   async remove(path: string): Promise<void> {
     if (resolve(path) === '/') throw new BackstayError('FAILED', `Will not remove "${path}"`)
-    await this.#files(`remove "${path}"`, path, () => removeTree(path))
+    await this.#files(`remove "${path}"`, path, async () => {
+      const hands = await unlessMissing(this.#handsOn(wayInto(path)))
+      if (hands === 'own') await this.#removeMine(path)
+      else await hands?.files.remove(path)
+    })
   }
 
   async rename(from: string, to: string): Promise<void> {
     const target = isAbsolute(to) ? from : to
-    await this.#files(`rename "${from}" to "${to}"`, target, () => renameDurably(from, to))
+    await this.#files(`rename "${from}" to "${to}"`, target, async () => {
+      const hands = await this.#handsOn(wayInto(from), wayInto(to))
+      if (hands === 'own') await renameDurably(from, to)
+      else await hands.files.rename(from, to)
+    })
   }
 
   async inspect(path: string): Promise<PathInfo | undefined> {
     return this.#files(`look at "${path}"`, path, async () => {
       const found = await lstatIfAny(path)
       if (found === undefined) return undefined
-      const target = found.isSymbolicLink() ? await unlessMissing(readlink(path)) : undefined
+      const target = found.isSymbolicLink() ? await unlessMissing(readTarget(path)) : undefined
       // It went between the two looks.
       if (found.isSymbolicLink() && target === undefined) return undefined
       return {
@@ -105,6 +144,7 @@ export class LocalHost implements Host {
         mode: found.mode & 0o7777,
         owner: await this.#users.nameOf(found.uid),
         modifiedAtMs: found.mtimeMs,
+        identity: `${found.dev}:${found.ino}:${found.birthtimeMs}`,
         target,
       }
     })
@@ -122,15 +162,34 @@ export class LocalHost implements Host {
     return path
   }
 
+  async reachPort(address: string, port: number): Promise<string> {
+    throw new BackstayError(
+      'BUG',
+      `Cannot forward ${address}:${port} of this machine: it is reached as it is`,
+    )
+  }
+
   async openTree(directory: string, options: TreeOptions): Promise<TreeWriter> {
     const { owner } = await this.#numeric(directory, options)
-    return this.#files(`write into "${directory}"`, directory, async () => {
-      await makeDirectory(directory, { mode: undefined, owner })
-      return LocalTreeWriter.open(directory, { host: this.name, owner })
-    })
+    await this.makeDirectory(directory, options.owner === undefined ? {} : { owner: options.owner })
+    return this.#files(`write into "${directory}"`, directory, async () =>
+      LocalTreeWriter.open(directory, { host: this.name, owner: owner ?? this.#users.self }),
+    )
   }
 
   async close(): Promise<void> {}
+
+  /** Whose hands have to do it on all of the ways. @throws Node's ENOENT when something on them is missing */
+  async #handsOn(...ways: readonly string[]): Promise<Hands | 'own'> {
+    return (await handsOn(ways, this.#users)) ?? 'own'
+  }
+
+  /** What is in there can be another's, who could exchange a directory for a link between two steps of Node's own removal. */
+  async #removeMine(path: string): Promise<void> {
+    const isTree = (await lstatIfAny(path))?.isDirectory() === true
+    if (!isTree || this.#users.self.uid !== 0) await removeTree(path)
+    else await rootsFiles(this.#users.self).remove(path)
+  }
 
   /** Runs `work` on the absolute `path`, translating what it throws: «Cannot `action` on …». */
   async #files<T>(action: string, path: string, work: () => Promise<T>): Promise<T> {
@@ -149,7 +208,10 @@ export class LocalHost implements Host {
       ownership?.owner === undefined
         ? undefined
         : await this.#userFor(ownership.owner, `give "${path}" to "${ownership.owner}"`)
-    return { mode: ownership?.mode, owner }
+    const { groupOf } = ownership ?? {}
+    if (groupOf === undefined) return { mode: ownership?.mode, owner }
+    const { gid } = await this.#userFor(groupOf, `give "${path}" to the group of "${groupOf}"`)
+    return { mode: ownership?.mode, owner: { uid: (owner ?? this.#users.self).uid, gid } }
   }
 
   /** The user to act as. @throws HOST_PRIVILEGE when that is somebody else and we are not root. */
@@ -169,20 +231,9 @@ export class LocalHost implements Host {
   }
 }
 
-function cleanEnvironment(user: LocalUser): Record<string, string> {
-  return { PATH, HOME: user.home, USER: user.name, LOGNAME: user.name, LANG: 'C.UTF-8' }
-}
-
-/** Unlike Node's own uid option, setpriv gives the process the user's supplementary groups too (`ssl-cert`, …). */
-function asUser(user: LocalUser, command: readonly string[]): string[] {
-  return [
-    'setpriv',
-    `--reuid=${user.uid}`,
-    `--regid=${user.gid}`,
-    '--init-groups',
-    '--',
-    ...command,
-  ]
+/** Where a link leads, by its true name. */
+async function readTarget(path: string): Promise<string> {
+  return pathOfBytes(await readlink(filePath(path), 'buffer'))
 }
 
 function kindOf(found: {

@@ -2,26 +2,21 @@
  * Fills a directory on this machine as fast as the disk takes it: large files are flushed as soon as they end, beside the next
  * ones, so that little is left for the sync at the end.
  */
-import {
-  chmodSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  lchownSync,
-  openSync,
-  symlinkSync,
-} from 'node:fs'
+import { constants, fchmodSync, fchownSync, openSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { filePath } from '../util/byte-path.ts'
 import { fileError } from './file-error.ts'
 import type { TreeFileAttributes, TreeWriter } from './host.ts'
 import { syncFileSystems, syncPaths } from './sync-tree.ts'
-import { TreeDirectories, type TreeOwner } from './tree-directories.ts'
+import { TreeDirectories, type TreeDirectory, type TreeOwner } from './tree-directories.ts'
 import { TreeFile } from './tree-file.ts'
 import { treePathParts } from './tree-path.ts'
 
 /** Large files being flushed beside the current one: Node has four threads for such work, and others need some. */
 const FLUSHES_AT_ONCE = 2
+/** A server's files are never set-id or sticky. */
+const MODE_BITS = 0o777
 /** Up to this many new paths are fsynced one by one; beyond it whole file systems are. */
 const SINGLE_SYNCS = 64
 
@@ -29,7 +24,7 @@ const SINGLE_SYNCS = 64
 export interface LocalTreeOptions {
   /** For messages. */
   readonly host: string
-  readonly owner: TreeOwner | undefined
+  readonly owner: TreeOwner
 }
 
 /** The local TreeWriter. */
@@ -53,19 +48,17 @@ export class LocalTreeWriter implements TreeWriter {
 
   async makeDirectory(path: string, mode: number): Promise<void> {
     await this.#guard(`make directory "${path}"`, () => {
-      const real = this.#directories.ensure(treePathParts(path), mode)
-      this.#own(real)
-      chmodSync(real, mode)
-      this.#touch(real)
+      this.#touch(this.#directories.give(treePathParts(path), mode & MODE_BITS).path)
     })
   }
 
   async makeLink(path: string, target: string): Promise<void> {
     await this.#guard(`make link "${path}"`, () => {
       const { directory, name } = this.#place(path)
-      symlinkSync(target, join(directory, name))
-      this.#own(join(directory, name))
-      this.#touch(directory)
+      const real = join(directory.place, name)
+      // It stays root's: a link has no descriptor to give it away by, and who made it means nothing in its directory.
+      symlinkSync(filePath(target), filePath(real))
+      this.#touch(directory.path)
     })
   }
 
@@ -73,13 +66,17 @@ export class LocalTreeWriter implements TreeWriter {
     await this.#guard(`write "${path}"`, () => {
       if (this.#file !== undefined) throw this.#misuse(path, 'another file is being written')
       const { directory, name } = this.#place(path)
-      const real = join(directory, name)
+      const real = join(directory.path, name)
       const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-      const fd = openSync(real, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      const fd = openSync(
+        filePath(join(directory.place, name)),
+        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+        0o600,
+      )
       this.#file = new TreeFile({ path: real, fd }, attributes)
       const { owner } = this.#options
-      if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid)
-      fchmodSync(fd, attributes.mode)
+      fchownSync(fd, owner.uid, owner.gid)
+      fchmodSync(fd, attributes.mode & MODE_BITS)
       this.#touch(real)
     })
   }
@@ -121,6 +118,7 @@ export class LocalTreeWriter implements TreeWriter {
     this.#file?.close()
     this.#file = undefined
     await Promise.all(this.#flushing)
+    this.#directories.close()
   }
 
   /** Flushes and closes `file` while the next one is written; waits only when too many are under way. */
@@ -136,18 +134,13 @@ export class LocalTreeWriter implements TreeWriter {
     this.#throwIfFailed()
   }
 
-  #place(path: string): { readonly directory: string; readonly name: string } {
+  #place(path: string): { readonly directory: TreeDirectory; readonly name: string } {
     const parts = treePathParts(path)
     const name = parts.at(-1)
     if (name === undefined) throw this.#misuse(path, 'it is the directory itself')
     const directory = this.#directories.ensure(parts.slice(0, -1))
-    this.#touch(directory)
+    this.#touch(directory.path)
     return { directory, name }
-  }
-
-  #own(path: string): void {
-    const { owner } = this.#options
-    if (owner !== undefined) lchownSync(path, owner.uid, owner.gid)
   }
 
   /** Remembers what `sync` must make durable; the tree's own entry has been since it was opened. */

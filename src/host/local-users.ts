@@ -50,6 +50,12 @@ export class LocalUsers {
     return user?.name ?? String(uid)
   }
 
+  /** The user with `uid`; with the group `gid` when nobody has it. */
+  async byNumber({ uid, gid }: { readonly uid: number; readonly gid: number }): Promise<LocalUser> {
+    const known = this.#found.get(String(uid)) ?? (await this.#lookUp(String(uid)))
+    return known ?? { name: String(uid), uid, gid, home: '/' }
+  }
+
   async #lookUp(key: string): Promise<LocalUser | undefined> {
     const passwd = await readFile('/etc/passwd', 'utf8').catch(() => '')
     for (const user of parsePasswd(passwd)) this.#remember(user)

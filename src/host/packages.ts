@@ -34,16 +34,21 @@ export function postgresPackages(manager: PackageManager, major: PostgresMajor):
     : [`postgresql${major}-server`, `postgresql${major}`, `postgresql${major}-contrib`]
 }
 
+/** The package with psql and the other clients of a major version. */
+export function clientPackages(manager: PackageManager, major: PostgresMajor): readonly string[] {
+  return [manager === 'apt-get' ? `postgresql-client-${major}` : `postgresql${major}`]
+}
+
 /**
- * Installs PostgreSQL; packages that are there stay as they are, half-installed ones are finished.
+ * Installs packages of PostgreSQL; those that are there stay as they are, half-installed ones are finished.
  * @throws BINARIES_MISSING when no repository has it, DISK_SPACE, HOST_COMMAND with what the package manager said.
  */
-export async function installPostgres(
+export async function installPackages(
   host: Host,
   manager: PackageManager,
-  options: { readonly major: PostgresMajor; readonly signal: AbortSignal },
+  options: { readonly packages: readonly string[]; readonly signal: AbortSignal },
 ): Promise<void> {
-  const packages = postgresPackages(manager, options.major)
+  const { packages } = options
   if (manager === 'apt-get') await prepareApt(host, options.signal)
   else await disableModule(host, manager, options.signal)
   const command = installCommand(manager, packages)

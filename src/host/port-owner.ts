@@ -3,6 +3,9 @@
  */
 import type { Host } from './host.ts'
 
+/** The kernel's own tables: 150 bytes for each connection of the machine. */
+const SOCKETS_BYTES = 256 * 1024 * 1024
+
 /** A listening socket. Pid and program are undefined where the driver's user may not see whose it is. */
 export interface PortOwner {
   /** For example `127.0.0.1`, `::`, `*`. */
@@ -63,7 +66,7 @@ export function parseProcNet(text: string, port: number): readonly ProcSocket[] 
 /** The same without ss, where that is not installed. */
 export async function portOwnersFromProc(host: Host, port: number): Promise<readonly PortOwner[]> {
   const tables = await Promise.all(
-    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => host.readFile(path)),
+    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => host.readFile(path, SOCKETS_BYTES)),
   )
   const sockets = parseProcNet(tables.map((table) => table?.toString() ?? '').join('\n'), port)
   return Promise.all(sockets.map((socket) => ownerOf(host, socket)))

@@ -4,7 +4,9 @@
  */
 import { dirname } from 'node:path/posix'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { systemClock } from '../util/clock.ts'
 import { formatDuration } from '../util/duration.ts'
+import { until } from '../util/until.ts'
 import { fencePathOf, readFence } from './boot-guard.ts'
 import type { CommandResult } from './host.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
@@ -15,18 +17,23 @@ import {
   parsePostmasterPid,
   type Postmaster,
   POSTMASTER_FUNCTION,
+  type PostmasterState,
   requirePostmaster,
 } from './postmaster.ts'
 import { commandError, runChecked } from './run-checked.ts'
 import { logPosition, readLogAfter } from './server-log.ts'
 import { shellCommand } from './shell-quote.ts'
 import { startByService, stopService } from './postgres-service.ts'
+import { configWords } from './postgres-unit.ts'
 import { fencedError, meetsLeftovers, startError } from './start-error.ts'
+import { watchStart } from './start-watch.ts'
 
 /** pg_ctl waits by itself; it is ended only when it hangs for this much longer. */
 const GRACE_MS = 15_000
 /** After a crash, the dead postmaster's children or its own unreaped entry may be there for a moment. */
 const LEFTOVER_TRIES = 30
+const SETTLED: readonly PostmasterState[] = ['ready', 'standby']
+const STILL_STARTING: CommandResult = { exitCode: 1, stdout: '', stderr: 'it is still starting' }
 /** A script's word for a server that runs. */
 const RUNS = 10
 /** What a shell does not take literally between double quotes. */
@@ -42,6 +49,8 @@ export interface WaitOptions {
 export interface StartOptions extends WaitOptions {
   /** Where the server's output goes; appended to, made when missing, owned by the OS user. */
   readonly logFile: string
+  /** Size of a WAL segment: with less room a server that has to write WAL cannot come up. Default 16 MB. */
+  readonly segmentBytes?: number
   /** Options for postgres, for example `['-c', 'config_file=/etc/…']`. */
   readonly serverOptions?: readonly string[]
 }
@@ -52,9 +61,10 @@ export const STOP_MODES = ['smart', 'fast', 'immediate'] as const
 export type StopMode = (typeof STOP_MODES)[number]
 
 /**
- * Starts the server and waits until it accepts connections (or is a standby that never does). A running one is left as it is.
- * @throws PORT_IN_USE with who has it, TIMEOUT while it is still recovering, HOST_COMMAND with what its log says, SPLIT_BRAIN
- * when it is fenced.
+ * Starts the server and waits until it accepts connections (or is a standby that never does). A running one is left as it is; one that
+ * something else has just started, or is stopping (systemd, after a crash), is waited for.
+ * @throws PORT_IN_USE with who has it, DISK_SPACE soon when it finds no room, TIMEOUT while it is still recovering, HOST_COMMAND with
+ * what its log says, SPLIT_BRAIN when it is fenced.
  */
 export async function startServer(
   instance: PostgresInstance,
@@ -62,17 +72,47 @@ export async function startServer(
 ): Promise<Postmaster> {
   const { host, directory } = instance
   const { running, logBytes } = await lookBeforeStart(instance, options.logFile)
-  if (running !== undefined) return running
+  if (running !== undefined) {
+    const settled = await watchStart(instance, { ...options, position: 0 }, async (signal) =>
+      awaitSettled(instance, running, { ...options, signal }),
+    )
+    return settled ?? (await startServer(instance, options))
+  }
   for (let attempt = 1; ; attempt++) {
     const isFirst = attempt === 1 && logBytes !== undefined
     const position = isFirst ? logBytes : await logPosition(host, options.logFile)
-    const result = await startOnce(instance, options)
+    const result = await watchStart(instance, { ...options, position }, async (signal) =>
+      startOnce(instance, { ...options, signal }),
+    )
     const postmaster = await findPostmaster(host, directory)
     if (result.exitCode === 0 && postmaster !== undefined) return postmaster
     const log = await readLogAfter(instance, options.logFile, position)
     if (attempt < LEFTOVER_TRIES && postmaster === undefined && meetsLeftovers(log)) continue
     throw await startError(instance, { postmaster, result, log, timeoutMs: options.timeoutMs })
   }
+}
+
+/**
+ * The server once it accepts connections; undefined when it ended instead.
+ * @throws TIMEOUT when it is neither.
+ */
+async function awaitSettled(
+  instance: PostgresInstance,
+  running: Postmaster,
+  { timeoutMs, signal }: WaitOptions,
+): Promise<Postmaster | undefined> {
+  const { host, directory } = instance
+  let seen: Postmaster | undefined = running
+  const isSettled = await until(
+    async () => {
+      if (seen === undefined || SETTLED.includes(seen.state)) return true
+      seen = await findPostmaster(host, directory)
+      return false
+    },
+    { clock: systemClock, timeoutMs, intervalMs: 50, ...(signal && { signal }) },
+  )
+  if (isSettled === true) return seen
+  throw await startError(instance, { postmaster: seen, result: STILL_STARTING, log: '', timeoutMs })
 }
 
 /** Arguments: data directory, fence, log file. Nothing is printed for what cannot be told for sure. */
@@ -111,7 +151,7 @@ async function startOnce(
 ): Promise<CommandResult> {
   const { service } = instance
   if (service === undefined || options.serverOptions !== undefined) {
-    return await pgCtl(instance, startArguments(options), options)
+    return await pgCtl(instance, startArguments(instance, options), options)
   }
   return await startByService(instance.host, service, options)
 }
@@ -235,9 +275,10 @@ export async function promoteServer(
   if (result.exitCode !== 0) throw commandError(instance.host.name, ['pg_ctl', 'promote'], result)
 }
 
-function startArguments(options: StartOptions): readonly string[] {
+function startArguments(instance: PostgresInstance, options: StartOptions): readonly string[] {
   const { logFile, serverOptions = [] } = options
-  const extra = serverOptions.length === 0 ? [] : ['-o', shellCommand(serverOptions)]
+  const given = serverOptions.length === 0 ? [] : ['-o', shellCommand(serverOptions)]
+  const extra = [...configWords(instance), ...given]
   // pg_ctl puts it between double quotes in a shell command, as it is.
   return ['start', ...waiting(options), '-l', logFile.replace(DOUBLE_QUOTED, '\\$&'), ...extra]
 }

@@ -13,6 +13,8 @@ export interface PostgresInstance {
   readonly binaries: PostgresBinaries
   /** Absolute path of the data directory. */
   readonly directory: string
+  /** postgresql.conf, where it does not lie in the directory. */
+  readonly configFile?: string | undefined
   /** OS user that owns the directory and runs the server (`decideOsUser`). */
   readonly user: string
   /** How systemd knows it, where that starts servers; left out, pg_ctl starts it. */

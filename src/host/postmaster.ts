@@ -2,6 +2,7 @@
  * Whether a server runs on a data directory: postmaster.pid, and whether its pid is really that server. A file left by a
  * crash or a reboot names a process that is gone, or one that has nothing to do with it.
  */
+import { SMALL_FILE_BYTES } from './read-limit.ts'
 import type { Host } from './host.ts'
 import { shellQuote } from './shell-quote.ts'
 
@@ -30,11 +31,16 @@ export const NOT_RUNNING = 3
  * or something else when that cannot be told. A process that belongs to somebody else hides its directory, and its name decides.
  */
 export const POSTMASTER_FUNCTION = `
+hides() {
+  # A server runs as the owner of its directory, who is shown all that is his.
+  [ -O "$1" ] && return 1
+  case $(kill -0 "$2" 2>&1) in *permitted*) ;; *) return 1 ;; esac
+}
 postmaster() {
-  text=$(cat -- "$1/postmaster.pid" 2>/dev/null) || { [ -x "$1" ] && [ ! -e "$1/postmaster.pid" ] && return ${NOT_RUNNING}; return 4; }
+  text=$(dd if="$1/postmaster.pid" iflag=nofollow,nonblock,fullblock,count_bytes count=${SMALL_FILE_BYTES} status=none 2>/dev/null) || { [ -x "$1" ] && [ ! -e "$1/postmaster.pid" ] && return ${NOT_RUNNING}; return 4; }
   pid=$(printf '%s\n' "$text" | head -n 1 | tr -d ' -')
   case $pid in ''|0*|*[!0-9]*) return ${NOT_RUNNING} ;; esac
-  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return ${NOT_RUNNING}
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || { hides "$1" "$pid" && return 4; return ${NOT_RUNNING}; }
   case $stat in *'(postgres) '[!Z]*|*'(postmaster) '[!Z]*) ;; *) return ${NOT_RUNNING} ;; esac
   if [ -e "/proc/$pid/cwd" ]; then [ "/proc/$pid/cwd" -ef "$1" ] || return ${NOT_RUNNING}; fi
   [ -e "/proc/$pid" ] || return ${NOT_RUNNING}
@@ -66,7 +72,7 @@ export async function findPostmaster(
   if (exitCode === 0) return parsePostmasterPid(stdout)
   if (exitCode === NOT_RUNNING) return undefined
   // The host says why it cannot be read; a file that can be read now is believed.
-  const file = await host.readFile(`${directory}/postmaster.pid`)
+  const file = await host.readFile(`${directory}/postmaster.pid`, SMALL_FILE_BYTES)
   return file === undefined ? undefined : parsePostmasterPid(file.toString())
 }
 

@@ -1,8 +1,11 @@
 /**
  * Looks at many paths of a host in one command, because over ssh each question costs a tenth of a second or more.
  */
-import type { Host, PathInfo } from './host.ts'
-import { parseInspect } from './ssh-files.ts'
+import { isBackstayError } from '../errors/backstay-error.ts'
+import { pathOfBytes } from '../util/byte-path.ts'
+import type { CommandResult, Host, PathInfo } from './host.ts'
+import { checkLimit, READ_LIMIT_BYTES } from './read-limit.ts'
+import { parseInspect } from './shell-files.ts'
 
 /** The first line of the answer; without it the beginning was cut off. */
 const HEADER = 'paths'
@@ -28,7 +31,7 @@ content() {
 }
 echo ${HEADER}
 for path do
-  if seen=$(stat -c '%f %s %u %U %.3Y' -- "$path" 2>/dev/null); then
+  if seen=$(stat -c '%f %s %u %U %.3Y %d:%i:%W' -- "$path" 2>/dev/null); then
     printf '%s\\n' "$seen"
     if [ -L "$path" ]; then readlink -n -- "$path" | base64 -w 0; fi
     echo
@@ -48,9 +51,16 @@ interface Seen {
 /**
  * The same host, which has the answers for these paths already: each question about one of them (`readFile`, `inspect`, `list`) is
  * answered from that look once, and asked anew from then on. What could not be told is asked at once, so that it fails as it would.
+ * @param user who looks where we are root: the OS user whose files they are. Contents of others but root are asked one by one.
  */
-export async function prefetch(host: Host, paths: readonly string[]): Promise<Host> {
-  const seen = await lookAll(host, paths)
+export async function prefetch(
+  host: Host,
+  paths: readonly string[],
+  user: string = host.user,
+): Promise<Host> {
+  // Root reads nothing in other hands: they could lead it to a file that is not theirs.
+  const reader = host.user === 'root' ? user : host.user
+  const seen = await lookAll(host, paths, reader)
   const answered = new Set<string>()
   const once = (question: string, path: string): Seen | undefined => {
     const key = `${question} ${path}`
@@ -59,13 +69,15 @@ export async function prefetch(host: Host, paths: readonly string[]): Promise<Ho
     return seen.get(path)
   }
   const answers: Pick<Host, 'readFile' | 'inspect' | 'list'> = {
-    readFile: async (path) => {
+    readFile: async (path, limitBytes = READ_LIMIT_BYTES) => {
       const known = once('read', path)
-      if (known === undefined) return await host.readFile(path)
+      if (known === undefined) return await host.readFile(path, limitBytes)
       if (known.info === undefined) return undefined
-      return known.info.kind === 'file' && known.content !== undefined
-        ? known.content
-        : await host.readFile(path)
+      // What the reader's user says of a file of root's is the word of another: it is asked anew.
+      const isOwn = known.info.owner === reader
+      return known.info.kind === 'file' && isOwn && known.content !== undefined
+        ? checkLimit(path, known.content, limitBytes)
+        : await host.readFile(path, limitBytes)
     },
     inspect: async (path) => {
       const known = once('inspect', path)
@@ -76,7 +88,7 @@ export async function prefetch(host: Host, paths: readonly string[]): Promise<Ho
       if (known === undefined) return await host.list(path)
       if (known.info === undefined) return undefined
       return known.info.kind === 'directory' && known.content !== undefined
-        ? known.content.toString().split('\0').slice(0, -1).sort()
+        ? pathOfBytes(known.content).split('\0').slice(0, -1).sort()
         : await host.list(path)
     },
   }
@@ -89,9 +101,13 @@ export async function prefetch(host: Host, paths: readonly string[]): Promise<Ho
   })
 }
 
-async function lookAll(host: Host, paths: readonly string[]): Promise<ReadonlyMap<string, Seen>> {
+async function lookAll(
+  host: Host,
+  paths: readonly string[],
+  user: string,
+): Promise<ReadonlyMap<string, Seen>> {
   const unique = [...new Set(paths)]
-  const { exitCode, stdout } = await host.run(['sh', '-c', LOOK, 'sh', ...unique])
+  const { exitCode, stdout } = await runAs(host, ['sh', '-c', LOOK, 'sh', ...unique], user)
   const [header, ...lines] = stdout.split('\n')
   if (exitCode !== 0 || header !== HEADER || lines.length !== unique.length * 3 + 1)
     return new Map()
@@ -103,10 +119,24 @@ async function lookAll(host: Host, paths: readonly string[]): Promise<ReadonlyMa
   )
 }
 
+/** Without an answer where the user is not there yet. */
+async function runAs(
+  host: Host,
+  command: readonly string[],
+  user: string,
+): Promise<Pick<CommandResult, 'exitCode' | 'stdout'>> {
+  try {
+    return await host.run(command, { user })
+  } catch (error) {
+    if (isBackstayError(error, 'HOST_PRIVILEGE')) return { exitCode: 1, stdout: '' }
+    throw error
+  }
+}
+
 function parseSeen([stat = '', target = '', content = '']: readonly string[]): Seen | undefined {
   if (stat === 'missing') return { info: undefined, content: undefined }
   if (stat === '?') return undefined
-  const info = parseInspect(`${stat}\n${Buffer.from(target, 'base64').toString()}`)
+  const info = parseInspect(`${stat}\n${pathOfBytes(Buffer.from(target, 'base64'))}`)
   const isThere = content.startsWith('=')
   return { info, content: isThere ? Buffer.from(content.slice(1), 'base64') : undefined }
 }

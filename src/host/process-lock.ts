@@ -2,14 +2,20 @@
  * A lock file on this machine that survives a dead holder: two `backstay up` for one cluster never work at once, and a killed
  * one never blocks the next. For local files; a repository has locks of its own in its store.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { link, open, readFile, realpath, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { constants } from 'node:fs'
+import { type FileHandle, link, open, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { Clock } from '../util/clock.ts'
-import { livenessOf, type ProcessIdentity, thisProcess } from '../util/process-identity.ts'
-import { until } from '../util/until.ts'
+import {
+  isProcessIdentity,
+  livenessOf,
+  type ProcessIdentity,
+  thisProcess,
+} from '../util/process-identity.ts'
 import { errnoOf, fileError } from './file-error.ts'
 import { unlessMissing } from './local-files.ts'
 
@@ -52,20 +58,20 @@ export async function acquireProcessLock(path: string, request: LockRequest): Pr
     token: randomBytes(12).toString('hex'),
   }
   try {
-    await take(path, holder, request.clock)
+    await take(path, holder)
   } catch (error) {
     throw fileError(holder.identity.host, `take the lock "${path}"`, error)
   }
   return { path, holder, [Symbol.asyncDispose]: () => release(path, holder) }
 }
 
-async function take(path: string, holder: LockHolder, clock: Clock): Promise<void> {
+async function take(path: string, holder: LockHolder): Promise<void> {
   for (let attempt = 0; attempt < TRIES; attempt++) {
     if (await create(path, holder)) return
     const other = await readHolder(path)
     if (other === undefined) continue
     if (livenessOf(other.identity, holder.identity) !== 'dead') throw locked(path, other)
-    await removeDead(path, holder.identity, clock)
+    await removeDead(path, holder.identity)
   }
   throw new BackstayError('REPOSITORY_LOCKED', `The lock "${path}" changes hands all the time`)
 }
@@ -90,34 +96,36 @@ async function create(path: string, holder: LockHolder): Promise<boolean> {
 }
 
 /** Removes the file if its holder is dead. Only one process at a time can be in here, so what is removed is what was judged. */
-async function removeDead(path: string, self: ProcessIdentity, clock: Clock): Promise<void> {
-  const mutex = await enter(path, clock)
+async function removeDead(path: string, self: ProcessIdentity): Promise<void> {
+  const mutex = await enter(path)
   try {
     const other = await readHolder(path)
     if (other !== undefined && livenessOf(other.identity, self) === 'dead') await rm(path)
   } finally {
-    await new Promise((resolve) => mutex.close(resolve))
+    await mutex.close()
   }
 }
 
-/** An abstract Unix socket as mutex: exclusive in the kernel, and gone with the process that has it. */
-async function enter(path: string, clock: Clock): Promise<Server> {
-  const real = join(await realpath(dirname(path)), basename(path))
-  const name = `\0backstay-lock-${createHash('sha256').update(real).digest('hex').slice(0, 32)}`
-  const mutex = await until(() => listen(name), { clock, timeoutMs: MUTEX_TIMEOUT_MS })
-  if (mutex !== undefined) return mutex
-  throw new BackstayError('TIMEOUT', `Waited ${MUTEX_TIMEOUT_MS / 1000} s to take over "${path}"`)
-}
-
-function listen(name: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', (error) => {
-      if (errnoOf(error) === 'EADDRINUSE') resolve(undefined)
-      else reject(error)
-    })
-    server.listen({ path: name, exclusive: true }, () => resolve(server))
-  })
+/**
+ * A lock of the kernel on a file beside the lock's: flock(1) takes it on the open file that we share with it, so it is held until we close
+ * the file, and gone with us. Who may not open the file (0600, in a directory of our own) can hold nobody up.
+ */
+async function enter(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
+  const file = await open(`${path}.takeover`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600)
+  try {
+    const words = ['-x', '-w', String(MUTEX_TIMEOUT_MS / 1000), '3']
+    const child = spawn('flock', words, { stdio: ['ignore', 'ignore', 'ignore', file.fd] })
+    const [exitCode] = (await once(child, 'exit')) as [number | null]
+    if (exitCode === 0) return file
+    throw new BackstayError(
+      'TIMEOUT',
+      `Waited ${MUTEX_TIMEOUT_MS / 1000} s to take over "${path}", which another process does as well`,
+    )
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }
 
 async function release(path: string, holder: LockHolder): Promise<void> {
@@ -128,13 +136,22 @@ async function release(path: string, holder: LockHolder): Promise<void> {
 async function readHolder(path: string): Promise<LockHolder | undefined> {
   const text = await unlessMissing(readFile(path, 'utf8'))
   if (text === undefined) return undefined
+  const holder = parseHolder(text)
+  if (holder !== undefined) return holder
+  throw new BackstayError('FAILED', `"${path}" is not a lock file`, {
+    hint: 'Look at it; remove it if no Backstay works.',
+  })
+}
+
+function parseHolder(text: string): LockHolder | undefined {
   try {
-    return JSON.parse(text) as LockHolder
-  } catch (cause) {
-    throw new BackstayError('FAILED', `"${path}" is not a lock file`, {
-      hint: 'Look at it; remove it if no Backstay works.',
-      cause,
-    })
+    const value = JSON.parse(text) as Partial<LockHolder> | null
+    return isProcessIdentity(value?.identity) &&
+      [value.token, value.purpose, value.since].every((part) => typeof part === 'string')
+      ? (value as LockHolder)
+      : undefined
+  } catch {
+    return undefined
   }
 }
 

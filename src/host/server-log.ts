@@ -31,7 +31,15 @@ export async function readLogAfter(
     ['sh', '-c', newest, 'sh', directory, elsewhere, String(READ_BYTES)],
     { user },
   )
-  return stdout + more.stdout
+  return stdout + sinceStart(more.stdout)
+}
+
+/** What a log holds of the last start; all of it when it does not say where that begins. Pure. */
+export function sinceStart(log: string): string {
+  // The first line of 12 and later; the first of the startup process in all.
+  const begin = log.lastIndexOf('  starting PostgreSQL ')
+  const at = begin < 0 ? log.lastIndexOf('  database system was ') : begin
+  return at < 0 ? log : log.slice(log.lastIndexOf('\n', at) + 1)
 }
 
 /** The lines of a log that tell why: from the first FATAL or PANIC on, else the last ones; at most `count`. */

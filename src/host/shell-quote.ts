@@ -2,6 +2,7 @@
  * Words as a POSIX shell reads them back unchanged, whatever they contain.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { bytesOfPath } from '../util/byte-path.ts'
 
 const SHOWN_CHARACTERS = 300
 
@@ -16,6 +17,20 @@ export function shellQuote(word: string): string {
 /** A command as one line of shell that runs exactly its words. @throws like `shellQuote`. */
 export function shellCommand(command: readonly string[]): string {
   return command.map(shellQuote).join(' ')
+}
+
+/**
+ * A script that evaluates `text`, as letters, digits, blanks, backslashes and a fixed frame of double quotes: byte by byte the same whoever
+ * passes it on. The shell's own printf turns the octal numbers back, without another program.
+ */
+export function scriptInOctal(text: string): string {
+  return `eval "$(printf "${Array.from(bytesOfPath(text), octalByte).join('')}")"`
+}
+
+/** A byte as the format of printf(1) has it. */
+function octalByte(byte: number): string {
+  const character = String.fromCodePoint(byte)
+  return /[A-Za-z0-9 ]/.test(character) ? character : `\\${byte.toString(8).padStart(3, '0')}`
 }
 
 /** A command as messages show it: quoted, on one line, long ones cut. Not for running. */

@@ -3,17 +3,29 @@
  * ~/.ssh/config, agent and jump hosts count; host keys are always checked and nothing is ever asked.
  */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { Clock } from '../util/clock.ts'
 import { formatDuration } from '../util/duration.ts'
+import { formatSize } from '../util/size.ts'
 import { type ChildInput, type ChildOptions, type ChildResult, runChild } from './child-process.ts'
+import { fetchHostKey } from './host-key.ts'
 import { showCommand } from './shell-quote.ts'
 import { Slots } from './slots.ts'
 import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
-import { ownOutput, ownOutputOnly, parseReply, remotePid } from './ssh-reply.ts'
 import {
+  BEFORE_OUTPUT_BYTES_MAX,
+  type OwnOutput,
+  ownOutput,
+  ownOutputOnly,
+  parseReply,
+  type RemoteReply,
+  remotePid,
+} from './ssh-reply.ts'
+import {
+  endCommand,
   type RemoteCommand,
   remoteCommandLine,
   remoteInputPrefix,
@@ -25,9 +37,6 @@ const SESSIONS = 8
 /** Beyond the command's own time: the way there and back, and the wait between TERM and KILL. */
 const NETWORK_GRACE_MS = 30_000
 const END_TIMEOUT_MS = 10_000
-/** Ends a remote timeout(1), which ends its group, and waits until it is gone (it kills after 5 s). */
-const END_SCRIPT =
-  'kill -TERM "$1" 2>/dev/null; n=0; while kill -0 "$1" 2>/dev/null && [ $n -lt 80 ]; do sleep 0.1; n=$((n+1)); done'
 
 /** Where and how to log in. What is left out, ~/.ssh/config and ssh's defaults say. */
 export interface SshOptions {
@@ -68,6 +77,13 @@ export interface RemoteResult {
   readonly stderr: string
 }
 
+/** Where nobody else may make a directory of the same name after a cleaner took ours away, as far as there is such a place. */
+function ownPlace({ environment }: SshOptions): string {
+  const place = process.getuid?.() === 0 ? '/run' : environment['XDG_RUNTIME_DIR']
+  // Its sockets' names are limited to some 100 bytes.
+  return place !== undefined && place.length < 40 && existsSync(place) ? place : '/tmp'
+}
+
 /** An open way to one machine. Must be closed. */
 export class SshConnection implements AsyncDisposable {
   readonly options: SshOptions
@@ -82,7 +98,7 @@ export class SshConnection implements AsyncDisposable {
 
   /** Prepares a connection; it is made by the first command and again when it was lost. */
   static async open(options: SshOptions): Promise<SshConnection> {
-    const folder = options.temporaryDirectory ?? '/tmp'
+    const folder = options.temporaryDirectory ?? ownPlace(options)
     return new SshConnection(options, await mkdtemp(join(folder, 'backstay-ssh-')))
   }
 
@@ -98,16 +114,19 @@ export class SshConnection implements AsyncDisposable {
   async #run(remote: RemoteRun): Promise<RemoteResult> {
     const nonce = randomBytes(16).toString('hex')
     const full: RemoteCommand = { ...remote, nonce, sudo: this.options.sudo }
-    const ending = new Ending(this, remote.signal)
+    const ending = new Ending(this, nonce, remote.signal)
     const { clock } = this.options
     const started = clock.monotonic()
     try {
       const result = await this.#ssh(remoteCommandLine(full), {
         input: joinInput(remoteInputPrefix(full), remote.input),
         timeoutMs: remote.timeoutMs + NETWORK_GRACE_MS,
+        // The shared connection writes it, after our ssh has ended as well; a ProxyCommand can keep standard error open for as long as that.
+        quietMs: NETWORK_GRACE_MS,
+        isAllSaid: (stderr) => isAnswered(parseReply(stderr.toString(), nonce)),
         signal: ending.signal,
-        onStdout: remote.onStdout && ownOutputOnly(remote.onStdout, nonce),
-        onStderr: (chunk) => ending.watch(chunk, nonce),
+        onStdout: remote.onStdout && ownOutputOnly(this.#listener(remote.onStdout, ending), nonce),
+        onStderr: (chunk) => ending.watch(chunk),
         ...(remote.outputLimitBytes === undefined
           ? {}
           : { outputLimitBytes: remote.outputLimitBytes }),
@@ -119,14 +138,16 @@ export class SshConnection implements AsyncDisposable {
     }
   }
 
-  /** Ends the remote process `pid` (a timeout(1)) and waits until it is gone. */
-  async end(pid: number): Promise<void> {
-    const nonce = randomBytes(16).toString('hex')
-    const command = ['sh', '-c', END_SCRIPT, 'sh', String(pid)]
+  #listener(see: (chunk: Buffer) => void, ending: Ending): OwnOutput {
+    return { see, onTooMuch: () => ending.end(saysTooMuch(this.options.name)) }
+  }
+
+  /** Ends the remote command that was given `nonce` and announced `pid`, and waits until it is gone. */
+  async end(pid: number, nonce: string): Promise<void> {
     const { sudo } = this.options
     const full = {
-      command,
-      nonce,
+      command: endCommand(pid, nonce),
+      nonce: randomBytes(16).toString('hex'),
       directory: '/',
       environment: {},
       timeoutMs: END_TIMEOUT_MS,
@@ -160,24 +181,13 @@ export class SshConnection implements AsyncDisposable {
     ]
   }
 
-  /** The fingerprint of the key the host shows, unproved; for the operator to compare. Undefined when it cannot be had. */
-  async shownHostKey(): Promise<string | undefined> {
-    const command = [...this.sshCommand(['-v']), 'true']
-    const { environment } = this.options
-    const timeoutMs = NETWORK_GRACE_MS
-    const result = await runChild(command, { directory: '/', environment, timeoutMs }).catch(
-      () => undefined,
-    )
-    return /Server host key: (\S+ \S+)/.exec(result?.stderr.toString() ?? '')?.[1]
-  }
-
   /** What ssh's end means when the remote script gave no answer. */
   async failure(stderr: string, began: boolean): Promise<BackstayError> {
     const { name, address } = this.options
     const sudo = began ? undefined : sudoError(name, stderr)
     if (sudo !== undefined) return sudo
     const asks = !began && isHostKeyProblem(stderr)
-    const shownHostKey = asks ? await this.shownHostKey() : undefined
+    const shownHostKey = asks ? await fetchHostKey(this) : undefined
     return sshError({ host: name, address, began, shownHostKey }, stderr)
   }
 
@@ -202,9 +212,18 @@ export class SshConnection implements AsyncDisposable {
     const said = result.stderr.toString()
     const reply = parseReply(said, nonce)
     if (result.timedOut) throw await this.failure('Connection timed out', false)
+    if (!result.isWhole) {
+      throw await this.failure(
+        'its output did not come to an end',
+        remotePid(said, nonce) !== undefined,
+      )
+    }
     if (reply.refused !== undefined) throw refusedError(name, remote, reply.refused)
-    if (reply.exitCode === undefined)
-      throw await this.failure(reply.stderr, remotePid(said, nonce) !== undefined)
+    if (reply.exitCode === undefined) {
+      const silence = `it ended with ${result.exitCode} and said nothing`
+      const why = reply.stderr.trim() === '' ? silence : reply.stderr
+      throw await this.failure(why, remotePid(said, nonce) !== undefined)
+    }
     const { exitCode } = reply
     if ((exitCode === 124 || exitCode === 137) && elapsedMs >= remote.timeoutMs) {
       throw timedOut(name, remote)
@@ -253,16 +272,18 @@ const SSH_OPTIONS = [
   'ForwardX11=no',
 ] as const
 
-/** Turns the operator's abort into the end of the remote command first and of our ssh then. */
+/** Turns the operator's abort, or ours, into the end of the remote command first and of our ssh then. */
 class Ending {
   readonly #connection: SshConnection
+  readonly #nonce: string
   readonly #outer: AbortSignal | undefined
   readonly #inner = new AbortController()
   #pid: number | undefined
   #head = ''
 
-  constructor(connection: SshConnection, outer: AbortSignal | undefined) {
+  constructor(connection: SshConnection, nonce: string, outer: AbortSignal | undefined) {
     this.#connection = connection
+    this.#nonce = nonce
     this.#outer = outer
     outer?.addEventListener('abort', this.#begin)
   }
@@ -273,21 +294,30 @@ class Ending {
   }
 
   /** Looks for the remote pid, which comes before anything the command itself says. */
-  watch(chunk: Buffer, nonce: string): void {
+  watch(chunk: Buffer): void {
     if (this.#pid !== undefined || this.#head.length > 4096) return
     this.#head += chunk.toString('latin1')
-    this.#pid = remotePid(this.#head, nonce)
+    this.#pid = remotePid(this.#head, this.#nonce)
   }
 
   release(): void {
     this.#outer?.removeEventListener('abort', this.#begin)
   }
 
-  readonly #begin = (): void => {
-    const remote = this.#pid === undefined ? Promise.resolve() : this.#connection.end(this.#pid)
+  /** Ends both, for that reason. */
+  end(reason: unknown): void {
+    const pid = this.#pid
+    const remote = pid === undefined ? Promise.resolve() : this.#connection.end(pid, this.#nonce)
     // Whether the host could still be told or not, the wait here is over.
-    void remote.catch(() => undefined).then(() => this.#inner.abort(this.#outer?.reason))
+    void remote.catch(() => undefined).then(() => this.#inner.abort(reason))
   }
+
+  readonly #begin = (): void => this.end(this.#outer?.reason)
+}
+
+/** Whether the script around the command has said how it went, which it does last. */
+function isAnswered({ exitCode, refused }: RemoteReply): boolean {
+  return exitCode !== undefined || refused !== undefined
 }
 
 /** Puts `prefix` before the command's own input. */
@@ -324,6 +354,18 @@ function cannotStart(name: string, remote: RemoteRun, reason: string): BackstayE
     'HOST_COMMAND',
     `Cannot start a command on "${name}": ${showCommand(remote.command)}: ${reason}`,
     { details: { host: name, command: [...remote.command] } },
+  )
+}
+
+function saysTooMuch(name: string): BackstayError {
+  const most = formatSize(BEFORE_OUTPUT_BYTES_MAX)
+  return new BackstayError(
+    'HOST_COMMAND',
+    `Cannot run a command on "${name}": more than ${most} came before its own output`,
+    {
+      hint: 'Look at what a login without a terminal prints there (ssh HOST true), and at who is at that machine.',
+      details: { host: name, limitBytes: BEFORE_OUTPUT_BYTES_MAX },
+    },
   )
 }
 

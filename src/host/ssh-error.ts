@@ -2,6 +2,7 @@
  * Why ssh could not do its work, from what it said. The one place that reads ssh's and sudo's messages.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import type { ShownHostKey } from './host-key.ts'
 import { lastLines } from './run-checked.ts'
 
 /** One way in which a connection fails. */
@@ -88,8 +89,8 @@ export interface SshTarget {
   readonly address: string
   /** Whether the command had begun there: then the connection was lost, whatever else was said. */
   readonly began: boolean
-  /** The key it showed, as `ssh-ed25519 SHA256:…`, when that is what it is about. */
-  readonly shownHostKey: string | undefined
+  /** The key it showed, when that is what it is about. */
+  readonly shownHostKey: ShownHostKey | undefined
 }
 
 /** Whether ssh did not trust the host's key. */
@@ -103,7 +104,7 @@ export function sshError(target: SshTarget, stderr: string): BackstayError {
   const cause = began ? BROKEN : causeOf(stderr)
   const known = /Offending .* key in (\S+)/.exec(stderr)?.[1]
   const facts = [
-    ...(shownHostKey === undefined ? [] : [`it shows ${shownHostKey}`]),
+    ...(shownHostKey === undefined ? [] : [`it shows ${shownHostKey.fingerprint}`]),
     ...(known === undefined ? [] : [`the known one is in ${known}`]),
   ]
   const reason = [cause.says, ...facts].join(', ')
@@ -114,7 +115,13 @@ export function sshError(target: SshTarget, stderr: string): BackstayError {
     `Cannot reach "${host}" by ssh${place}: ${reason}${said === '' ? '' : `: ${said}`}`,
     {
       hint: cause.hint.replace('HOST', address),
-      details: { host, address, cause: cause.name, shownHostKey },
+      details: {
+        host,
+        address,
+        cause: cause.name,
+        shownHostKey: shownHostKey?.fingerprint,
+        ...(cause.name === 'host-key-unknown' ? { knownHostsLines: shownHostKey?.lines } : {}),
+      },
     },
   )
 }

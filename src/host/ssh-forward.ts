@@ -21,11 +21,45 @@ export async function forwardSocket(
   connection: SshConnection,
   remotePath: string,
 ): Promise<string> {
-  const folder = createHash('sha256').update(dirname(remotePath)).digest('hex').slice(0, 8)
+  const localPath = `${await folderFor(connection, dirname(remotePath))}/${basename(remotePath)}`
+  const way = { localPath, target: remotePath, name: `the socket "${remotePath}"` }
+  return await forward(connection, way)
+}
+
+/** The same for a TCP port there, under the name PostgreSQL gives a socket of that port. @throws as `forwardSocket` */
+export async function forwardPort(
+  connection: SshConnection,
+  address: string,
+  port: number,
+): Promise<string> {
+  const host = address.includes(':') ? `[${address}]` : address
+  const localPath = `${await folderFor(connection, `tcp ${address}`)}/.s.PGSQL.${port}`
+  return await forward(connection, {
+    localPath,
+    target: `${host}:${port}`,
+    name: `${host}:${port}`,
+  })
+}
+
+/** What is forwarded from where, and its name for people. */
+interface Way {
+  readonly localPath: string
+  readonly target: string
+  readonly name: string
+}
+
+async function folderFor(connection: SshConnection, place: string): Promise<string> {
+  const folder = createHash('sha256').update(place).digest('hex').slice(0, 8)
   const directory = `${connection.directory}/${folder}`
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const localPath = `${directory}/${basename(remotePath)}`
-  const way = `${localPath}:${remotePath}`
+  return directory
+}
+
+async function forward(
+  connection: SshConnection,
+  { localPath, target, name: there }: Way,
+): Promise<string> {
+  const way = `${localPath}:${target}`
   const first = await ask(connection, way)
   if (first === undefined) return localPath
   // The shared connection has ended meanwhile, or was not made yet: any command makes it.
@@ -40,10 +74,10 @@ export async function forwardSocket(
   const { name } = connection.options
   throw new BackstayError(
     'HOST_UNREACHABLE',
-    `Cannot reach the socket "${remotePath}" on "${name}" through ssh: ${reason}`,
+    `Cannot reach ${there} on "${name}" through ssh: ${reason}`,
     {
-      hint: 'Allow it in sshd_config there: AllowStreamLocalForwarding yes.',
-      details: { host: name, path: remotePath },
+      hint: 'Allow it in sshd_config there: AllowStreamLocalForwarding yes, AllowTcpForwarding yes.',
+      details: { host: name, path: target },
     },
   )
 }

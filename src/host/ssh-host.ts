@@ -3,7 +3,7 @@
  * util-linux (setpriv) to act as other users; as root, by login or by sudo, it acts as any.
  */
 import { isAbsolute, normalize } from 'node:path/posix'
-import { BackstayError } from '../errors/backstay-error.ts'
+import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { fileError } from './file-error.ts'
 import type {
   CommandOptions,
@@ -14,9 +14,10 @@ import type {
   TreeOptions,
   TreeWriter,
 } from './host.ts'
+import { READ_LIMIT_BYTES } from './read-limit.ts'
 import { SshConnection, type SshOptions } from './ssh-connection.ts'
-import { SshFiles } from './ssh-files.ts'
-import { forwardSocket } from './ssh-forward.ts'
+import { type RunCommand, ShellFiles } from './shell-files.ts'
+import { forwardPort, forwardSocket } from './ssh-forward.ts'
 import { SshTreeWriter } from './ssh-tree-writer.ts'
 
 const DEFAULT_TIMEOUT_MS = 60_000
@@ -26,13 +27,14 @@ export class SshHost implements Host {
   readonly name: string
   readonly user: string
   readonly #connection: SshConnection
-  readonly #files: SshFiles
+  readonly #files: ShellFiles
 
   private constructor(connection: SshConnection, user: string) {
     this.name = connection.options.name
     this.user = user
     this.#connection = connection
-    this.#files = new SshFiles(connection)
+    const run: RunCommand = async (command) => connection.run(command)
+    this.#files = new ShellFiles({ run, asWayOwner: user === 'root' })
   }
 
   /**
@@ -43,12 +45,14 @@ export class SshHost implements Host {
   static async connect(options: SshOptions): Promise<SshHost> {
     const connection = await SshConnection.open(options)
     try {
-      const { stdout } = await connection.run({
-        command: ['id', '-un'],
-        directory: '/',
-        environment: {},
-        timeoutMs: DEFAULT_TIMEOUT_MS,
-      })
+      const { stdout } = await askOnceMore(async () =>
+        connection.run({
+          command: ['id', '-un'],
+          directory: '/',
+          environment: {},
+          timeoutMs: DEFAULT_TIMEOUT_MS,
+        }),
+      )
       return new SshHost(connection, stdout.toString().trim())
     } catch (error) {
       await connection[Symbol.asyncDispose]()
@@ -65,8 +69,8 @@ export class SshHost implements Host {
     return { exitCode, stdout: stdout.toString(), stderr }
   }
 
-  async readFile(path: string): Promise<Buffer | undefined> {
-    return this.#translate(`read "${path}"`, path, () => this.#files.read(path))
+  async readFile(path: string, limitBytes = READ_LIMIT_BYTES): Promise<Buffer | undefined> {
+    return this.#translate(`read "${path}"`, path, () => this.#files.read(path, limitBytes))
   }
 
   async writeFile(
@@ -119,6 +123,10 @@ export class SshHost implements Host {
     return await forwardSocket(this.#connection, path)
   }
 
+  async reachPort(address: string, port: number): Promise<string> {
+    return await forwardPort(this.#connection, address, port)
+  }
+
   async openTree(directory: string, options: TreeOptions): Promise<TreeWriter> {
     const action = `write into "${directory}"`
     return this.#translate(action, directory, async () => {
@@ -145,8 +153,8 @@ export class SshHost implements Host {
     }
   }
 
-  async #checkOwner(ownership: Ownership): Promise<void> {
-    const { owner } = ownership
+  async #checkOwner({ owner, groupOf }: Ownership): Promise<void> {
+    if (groupOf !== undefined) await this.#checkOwner({ owner: groupOf })
     if (owner === undefined) return
     this.#userFor(owner, `give files to "${owner}"`)
     if ((await this.#files.ownerOf(owner)) !== undefined) return
@@ -172,5 +180,17 @@ export class SshHost implements Host {
         details: { host: this.name, user: this.user, neededUser: name },
       },
     )
+  }
+}
+
+/** A shared connection that could not be made for a reason ssh does not give is tried once more: nothing was done there yet. */
+async function askOnceMore<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    const isUnexplained =
+      isBackstayError(error, 'HOST_UNREACHABLE') && error.details['cause'] === 'other'
+    if (!isUnexplained) throw error
+    return await ask()
   }
 }

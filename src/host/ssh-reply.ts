@@ -2,6 +2,9 @@
  * Reads what the script around a remote command said, and takes it out of the command's own standard error.
  */
 
+/** How much a login shell may say before a command's own output. */
+export const BEFORE_OUTPUT_BYTES_MAX = 64 * 1024
+
 /** How the remote side ended. Without `exitCode` and `refused` the connection was lost or never made. */
 export interface RemoteReply {
   readonly exitCode: number | undefined
@@ -39,20 +42,32 @@ export function ownOutput(stdout: Buffer, nonce: string): Buffer {
   return at < 0 ? stdout : stdout.subarray(at + nonce.length + 1)
 }
 
-/** The same for output that comes in pieces: `see` gets what follows the line with the nonce. */
+/** Who hears output as it comes. */
+export interface OwnOutput {
+  /** Gets what follows the line with the nonce. */
+  readonly see: (chunk: Buffer) => void
+  /** Called, once, for a machine that says more before that line than any login shell would; nothing is seen then. */
+  readonly onTooMuch: () => void
+}
+
+/** The same as `ownOutput` for output that comes in pieces. */
 export function ownOutputOnly(
-  see: (chunk: Buffer) => void,
+  { see, onTooMuch }: OwnOutput,
   nonce: string,
 ): (chunk: Buffer) => void {
   const line = `${nonce}\n`
-  let head: Buffer | undefined = Buffer.alloc(0)
+  let head = Buffer.alloc(0)
+  let state: 'before' | 'own' | 'too much' = 'before'
   return (chunk) => {
-    if (head === undefined) return see(chunk)
+    if (state === 'own') return see(chunk)
+    if (state === 'too much') return
     head = Buffer.concat([head, chunk])
     const at = head.indexOf(line)
-    if (at < 0) return
     const own = head.subarray(at + line.length)
-    head = undefined
-    if (own.length > 0) see(own)
+    if (at < 0 && head.length <= BEFORE_OUTPUT_BYTES_MAX) return
+    head = Buffer.alloc(0)
+    state = at < 0 ? 'too much' : 'own'
+    if (state === 'too much') onTooMuch()
+    else if (own.length > 0) see(own)
   }
 }

@@ -5,11 +5,13 @@
 import { pipeline, type Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
+import { pathOfBytes } from '../util/byte-path.ts'
 import { fileError } from './file-error.ts'
+import { NAMES_BYTES_MAX, tooManyNames } from './read-limit.ts'
 import type { TreeFileAttributes, TreeWriter } from './host.ts'
 import { RemoteTree } from './remote-tree.ts'
 import type { RemoteResult, SshConnection } from './ssh-connection.ts'
-import { RemoteFileError, type SshFiles } from './ssh-files.ts'
+import { RemoteFileError, type ShellFiles } from './shell-files.ts'
 import { type TarEntry, tarEnd, tarHeader, tarPadding } from './tar-entry.ts'
 import { checkComplete, checkNotTooLong } from './tree-file.ts'
 import { Gatherer, WriteBuffers } from './write-buffers.ts'
@@ -27,7 +29,7 @@ if grep -qF " $1/" /proc/self/mounts; then sync; else sync -f -- "$1"; fi && syn
 /** Where the tree is and whose it becomes. */
 export interface SshTreeOptions {
   readonly connection: SshConnection
-  readonly files: SshFiles
+  readonly files: ShellFiles
   readonly directory: string
   readonly owner: string | undefined
   /** Whether the stream is compressed on its way. */
@@ -65,10 +67,11 @@ export class SshTreeWriter implements TreeWriter {
       directory: '/',
       environment: {},
       timeoutMs: SYNC_TIMEOUT_MS,
-      outputLimitBytes: Number.MAX_SAFE_INTEGER,
+      outputLimitBytes: NAMES_BYTES_MAX,
     })
     if (exitCode !== 0) throw new RemoteFileError(stderr)
-    return new SshTreeWriter(options, new RemoteTree(directory, stdout.toString()))
+    if (stdout.length >= NAMES_BYTES_MAX) throw tooManyNames(directory)
+    return new SshTreeWriter(options, new RemoteTree(directory, pathOfBytes(stdout)))
   }
 
   async makeDirectory(path: string, mode: number): Promise<void> {

@@ -4,6 +4,7 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatDuration } from '../util/duration.ts'
 import type { Fence } from './boot-guard.ts'
+import { findTightDisk, fullDiskError, isDiskFull } from './full-disk.ts'
 import type { CommandResult } from './host.ts'
 import { describePortOwner, findPortOwners } from './port-owner.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
@@ -58,6 +59,12 @@ export async function startError(
 ): Promise<BackstayError> {
   const port = portInUse(failed.log)
   if (port !== undefined) return portError(instance, port)
+  const { host, name, directory } = instance
+  const { log } = failed
+  const disk = await findTightDisk(host, directory)
+  if (disk !== undefined && isDiskFull(log, disk)) {
+    return fullDiskError(instance, { failed: `Cannot start "${name}"`, disk, log })
+  }
   return failed.postmaster === undefined
     ? refusedError(instance, failed)
     : lateError(instance, failed, failed.postmaster)

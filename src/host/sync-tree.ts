@@ -1,15 +1,16 @@
 /**
  * Making a tree of files durable: one syncfs(2) a file system through sync(1), or fsync of every file where that is not to be had.
  */
-import { close, fsync, open } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { close, constants, fsync, open } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { filePath, readItems } from '../util/byte-path.ts'
 import { forEachBounded } from '../util/bounded.ts'
 import { type ChildResult, runChild } from './child-process.ts'
 import { errnoOf } from './file-error.ts'
 
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const openFile = promisify(open)
 const closeFile = promisify(close)
 const syncFile = promisify(fsync)
@@ -59,7 +60,7 @@ async function runSync(directories: readonly string[]): Promise<ChildResult | un
 
 /** fsyncs `directory` and everything below it. */
 export async function syncTree(directory: string): Promise<void> {
-  const items = await readdir(directory, { withFileTypes: true })
+  const items = await readItems(directory)
   const files = items.filter((item) => item.isFile())
   await syncPaths(files.map((item) => join(directory, item.name)))
   for (const item of items.filter((item) => item.isDirectory())) {
@@ -69,7 +70,8 @@ export async function syncTree(directory: string): Promise<void> {
 }
 
 async function syncPath(path: string): Promise<void> {
-  const file = await openFile(path, 'r')
+  // What was a file can have become a link or a pipe.
+  const file = await openFile(filePath(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     await syncFile(file)
   } finally {

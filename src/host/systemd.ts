@@ -15,9 +15,14 @@ export interface UnitState {
   readonly activeState: string
 }
 
-/** Whether systemd runs the host's services and we may tell it what to do. Source: sd_booted(3). */
+/** Whether systemd runs the host's services. Source: sd_booted(3). */
+export async function runsSystemd(host: Host): Promise<boolean> {
+  return (await host.inspect('/run/systemd/system'))?.kind === 'directory'
+}
+
+/** Whether it does, and we may tell it what to do. */
 export async function hasSystemd(host: Host): Promise<boolean> {
-  return host.user === 'root' && (await host.inspect('/run/systemd/system'))?.kind === 'directory'
+  return host.user === 'root' && (await runsSystemd(host))
 }
 
 /** Looks at a unit whose file, if any, is ours. */

@@ -1,6 +1,7 @@
 /**
  * Headers of a tar stream: ustar, with a pax record for what does not fit (long names, large files). Format: POSIX.1-2008, pax.
  */
+import { bytesOfPath } from '../util/byte-path.ts'
 
 /** Everything in a tar stream is a multiple of this. */
 const TAR_BLOCK_BYTES = 512
@@ -25,9 +26,9 @@ const TYPE_FLAGS = { file: '0', link: '2', directory: '5', pax: 'x' } as const
 /** The header of `entry`, to be followed by its bytes and `tarPadding` of its size. */
 export function tarHeader(entry: TarEntry): Buffer {
   const records: [string, string][] = []
-  if (Buffer.byteLength(entry.path) > 100) records.push(['path', entry.path])
+  if (bytesOfPath(entry.path).length > 100) records.push(['path', entry.path])
   const { target = '' } = entry
-  if (Buffer.byteLength(target) > 100) records.push(['linkpath', target])
+  if (bytesOfPath(target).length > 100) records.push(['linkpath', target])
   if (entry.sizeBytes > LARGEST_OCTAL_SIZE) records.push(['size', String(entry.sizeBytes)])
   const header = ustarBlock({
     name: cut(entry.path),
@@ -66,7 +67,7 @@ function paxEntry(records: readonly [string, string][]): Buffer {
 
 /** `LENGTH KEY=VALUE\n`, where LENGTH counts itself too. */
 function paxRecord([key, value]: readonly [string, string]): Buffer {
-  const rest = Buffer.from(` ${key}=${value}\n`)
+  const rest = bytesOfPath(` ${key}=${value}\n`)
   let length = rest.length + 1
   while (String(length).length + rest.length !== length) {
     length = String(length).length + rest.length
@@ -89,7 +90,8 @@ function ustarBlock(fields: UstarFields): Buffer {
     block.write(value.toString(8).padStart(digits, '0'), at, 'latin1')
   }
   fields.name.copy(block, 0)
-  octal(fields.mode & 0o7777, 100, 7)
+  // Nothing that is shipped or cloned is set-id or sticky.
+  octal(fields.mode & 0o777, 100, 7)
   octal(0, 108, 7)
   octal(0, 116, 7)
   octal(fields.sizeBytes, 124, 11)
@@ -109,5 +111,5 @@ function ustarBlock(fields: UstarFields): Buffer {
 
 /** The first 100 bytes; a pax record has the whole. */
 function cut(text: string): Buffer {
-  return Buffer.from(text).subarray(0, 100)
+  return bytesOfPath(text).subarray(0, 100)
 }

@@ -8,7 +8,9 @@ import type { ManifestFile, ManifestSummary, ManifestWalRange } from './backup-m
 import { parseLsn } from './lsn.ts'
 
 /** The most that is kept of one part until its end comes. */
-const LIMITS = { head: 64 * 1024, between: 0, entry: 64 * 1024, tail: 16 * 1024 * 1024 } as const
+const LIMITS = { head: 64 * 1024, between: 0, entry: 16 * 1024, tail: 16 * 1024 * 1024 } as const
+/** A path has at most a thousand bytes (MAXPGPATH), each of which may be a brace. */
+const BRACES_MAX = 1100
 const NOTHING = Buffer.alloc(0)
 const LINE_END = 0x0a
 const OPEN_BRACKET = 0x5b
@@ -28,6 +30,9 @@ export class BackupManifestReader {
   #part: Part = 'head'
   /** What came of the current part. */
   #pending: Buffer = NOTHING
+  /** Bytes of the entry that were looked through for its end, and braces met in them. */
+  #searched = 0
+  #braces = 0
   #tail: Buffer[] = []
   #tailBytes = 0
   #head = ''
@@ -60,7 +65,7 @@ export class BackupManifestReader {
     while (this.#part === 'between' || this.#part === 'entry') {
       if (this.#part === 'between') start = this.#findEntry(bytes, start)
       if (this.#part !== 'entry') break
-      const entry = readEntry(bytes, start)
+      const entry = this.#readEntry(bytes, start)
       if (entry === undefined) break
       yield entry.file
       start = entry.end
@@ -95,6 +100,26 @@ export class BackupManifestReader {
     return bytes.length
   }
 
+  /**
+   * The entry that begins at `start`; undefined when its end has not come yet. A brace inside a path ends no entry: what
+   * stands before it is not JSON. Each brace is tried once, however the bytes come.
+   */
+  #readEntry(bytes: Buffer, start: number): { file: ManifestFile; end: number } | undefined {
+    let at = bytes.indexOf(CLOSE_BRACE, start + this.#searched)
+    for (; at >= 0; at = bytes.indexOf(CLOSE_BRACE, at + 1)) {
+      this.#braces += 1
+      if (at - start > LIMITS.entry || this.#braces > BRACES_MAX) break
+      const entry = tryParse(bytes.toString('utf8', start, at + 1))
+      if (entry === undefined) continue
+      this.#searched = 0
+      this.#braces = 0
+      return { file: parseEntry(entry), end: at + 1 }
+    }
+    if (at >= 0 || bytes.length - start > LIMITS.entry) throw invalid('an entry of it is too long')
+    this.#searched = bytes.length - start
+    return undefined
+  }
+
   #keep(rest: Buffer): void {
     const isTail = this.#part === 'tail'
     if (isTail) this.#tail.push(Buffer.from(rest))
@@ -104,22 +129,6 @@ export class BackupManifestReader {
       throw invalid('a part of it is too long')
     }
   }
-}
-
-/**
- * The entry that begins at `start`; undefined when its end has not come yet. A brace inside a path ends no entry: what
- * stands before it is not JSON.
- */
-function readEntry(bytes: Buffer, start: number): { file: ManifestFile; end: number } | undefined {
-  for (
-    let at = bytes.indexOf(CLOSE_BRACE, start);
-    at >= 0;
-    at = bytes.indexOf(CLOSE_BRACE, at + 1)
-  ) {
-    const entry = tryParse(bytes.toString('utf8', start, at + 1))
-    if (entry !== undefined) return { file: parseEntry(entry), end: at + 1 }
-  }
-  return undefined
 }
 
 function parseEntry(entry: Readonly<Record<string, unknown>>): ManifestFile {

@@ -67,6 +67,9 @@ interface Token {
 const NAME_KINDS: readonly TokenKind[] = ['id', 'qualified']
 const VALUE_KINDS: readonly TokenKind[] = ['id', 'string', 'integer', 'real', 'unquoted']
 
+/** Name, equals sign, value, and what should not follow. */
+const TOKENS_MAX = 4
+
 /** All lines of a file, in order. */
 export function scanConf(text: string): readonly ConfLine[] {
   const lines = text.match(/[^\n]*\n|[^\n]+$/g) ?? []
@@ -100,7 +103,7 @@ const UNESCAPES: Readonly<Record<string, string>> = {
 }
 
 function scanLine(text: string, number: number): ConfLine {
-  const tokens = tokensOf(text.replace(/\n$/, '')).filter((token) => token.kind !== 'blank')
+  const tokens = firstTokens(text.replace(/\n$/, ''))
   const [name] = tokens
   if (name === undefined) return { kind: 'blank', number, text }
   const valueIndex = tokens[1]?.kind === 'equals' ? 2 : 1
@@ -121,11 +124,12 @@ function scanLine(text: string, number: number): ConfLine {
   }
 }
 
-function tokensOf(line: string): Token[] {
+/** What stands on the line, blanks and comments aside, as far as it matters: a line of quotes would be read to its end from each of them. */
+function firstTokens(line: string): Token[] {
   const tokens: Token[] = []
-  for (let at = 0; at < line.length;) {
+  for (let at = 0; at < line.length && tokens.length < TOKENS_MAX;) {
     const token = tokenAt(line, at)
-    tokens.push(token)
+    if (token.kind !== 'blank') tokens.push(token)
     at += token.text.length
   }
   return tokens

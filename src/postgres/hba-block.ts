@@ -3,7 +3,7 @@
  *
  * The first rule that matches a connection decides it, so the block stands before the first rule of the file:
  * otherwise a broad rule of the operator's (`host all all all reject`) could lock our roles out. A block that the
- * operator moved elsewhere stays where it is.
+ * operator moved elsewhere is replaced where it is; whether it can stay there, hba-order.ts says.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type HbaLine, scanHba } from './hba-scanner.ts'

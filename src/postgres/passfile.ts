@@ -105,13 +105,20 @@ function linesOf(passfile: string): Line[] {
 }
 
 function parseLine(raw: string): Line {
-  const fields = splitFields(raw.replace(/\r+$/, ''))
+  const fields = splitFields(withoutReturns(raw))
   const isForeign = raw.startsWith('#') || fields.length <= KEY_FIELDS
   return {
     raw,
     key: isForeign ? undefined : fields.slice(0, KEY_FIELDS),
     password: unescape(fields[KEY_FIELDS] ?? ''),
   }
+}
+
+/** A pattern would look for the end of the line from each carriage return in it. */
+function withoutReturns(raw: string): string {
+  let end = raw.length
+  while (end > 0 && raw.charAt(end - 1) === '\r') end -= 1
+  return raw.slice(0, end)
 }
 
 function splitFields(text: string): string[] {

@@ -7,6 +7,16 @@ import { type Lsn, toLsn } from './lsn.ts'
 /** Bytes of a WAL segment: a power of two from 1 MB to 1 GB; 16 MB unless initdb was told otherwise. */
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 
+const LEAST_SEGMENT_BYTES = 1024 * 1024
+/** Of the largest segment a server can have. */
+export const MOST_SEGMENT_BYTES = 1024 ** 3
+
+/** Whether a server can have segments of so many bytes. */
+export function isSegmentBytes(bytes: number): boolean {
+  const isPower = Number.isInteger(Math.log2(bytes))
+  return isPower && bytes >= LEAST_SEGMENT_BYTES && bytes <= MOST_SEGMENT_BYTES
+}
+
 /** A WAL segment by what its name says. `number` counts segments from LSN 0/0. */
 export interface Segment {
   readonly timeline: number

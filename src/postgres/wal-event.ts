@@ -18,6 +18,8 @@ export type WalEvent =
   | { readonly kind: 'restore-point'; readonly name: string; readonly timeUs: bigint }
   | {
       readonly kind: 'shutdown-checkpoint' | 'online-checkpoint'
+      /** Whole seconds. */
+      readonly timeUs: bigint
       readonly redoLsn: Lsn
       readonly timeline: number
       readonly previousTimeline: number
@@ -50,16 +52,16 @@ export function walEventOf(record: WalRecord, major: number): WalEvent | undefin
   const data = record.mainData()
   if (data === undefined) return undefined
   return record.resourceManager === XLOG
-    ? xlogEvent(operation, data)
+    ? xlogEvent(operation, data, major)
     : transactionEvent(record, data, major)
 }
 
-function xlogEvent(operation: number, data: DataView): WalEvent | undefined {
+function xlogEvent(operation: number, data: DataView, major: number): WalEvent | undefined {
   switch (operation) {
     case 0x00:
-      return { kind: 'shutdown-checkpoint', ...checkpoint(data) }
+      return { kind: 'shutdown-checkpoint', ...checkpoint(data, major) }
     case 0x10:
-      return { kind: 'online-checkpoint', ...checkpoint(data) }
+      return { kind: 'online-checkpoint', ...checkpoint(data, major) }
     case 0x50:
       return { kind: 'backup-end', startLsn: lsnAt(data, 0) }
     case 0x60:
@@ -78,12 +80,17 @@ function xlogEvent(operation: number, data: DataView): WalEvent | undefined {
   }
 }
 
-function checkpoint(data: DataView): {
+function checkpoint(
+  data: DataView,
+  major: number,
+): {
+  timeUs: bigint
   redoLsn: Lsn
   timeline: number
   previousTimeline: number
 } {
   return {
+    timeUs: data.getBigInt64(major >= 12 ? 64 : 56, true) * 1_000_000n,
     redoLsn: lsnAt(data, 0),
     timeline: data.getUint32(8, true),
     previousTimeline: data.getUint32(12, true),

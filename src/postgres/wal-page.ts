@@ -78,24 +78,27 @@ export type SegmentInspection =
   | { readonly identity: SegmentIdentity; readonly problem?: undefined }
   | { readonly identity?: undefined; readonly problem: string }
 
-/** Reads the header of the page that starts at `offset`. @throws {RangeError} when the bytes end inside it. */
+/**
+ * Reads the header of the page that starts at `offset`. `long` is left out where its flag is not set or the bytes end before it.
+ * @throws {RangeError} when the bytes end inside the short header.
+ */
 export function readWalPageHeader(bytes: Uint8Array, offset = 0): WalPageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, bytes.length - offset)
   const info = view.getUint16(2, true)
+  const isLong = (info & LONG_HEADER) !== 0 && view.byteLength >= LONG_HEADER_BYTES
   return {
     magic: view.getUint16(0, true),
     info,
     timeline: view.getUint32(4, true),
     pageLsn: toLsn(view.getBigUint64(8, true)),
     remainingBytes: view.getUint32(16, true),
-    long:
-      (info & LONG_HEADER) === 0
-        ? undefined
-        : {
-            systemIdentifier: view.getBigUint64(24, true).toString(),
-            segmentBytes: view.getUint32(32, true),
-            walBlockBytes: view.getUint32(36, true),
-          },
+    long: isLong
+      ? {
+          systemIdentifier: view.getBigUint64(24, true).toString(),
+          segmentBytes: view.getUint32(32, true),
+          walBlockBytes: view.getUint32(36, true),
+        }
+      : undefined,
   }
 }
 

@@ -99,6 +99,23 @@ export class WalRecord {
   }
 }
 
+/**
+ * Whether a record lies at the beginning of `bytes` whose length alone is damaged: with another one that fits into `bytes` its CRC is right.
+ * One that was only written in part is taken for it once in half a million.
+ */
+export function hasOtherLength(bytes: Uint8Array): boolean {
+  if (bytes.length < RECORD_HEADER_BYTES) return false
+  const header = Uint8Array.from(bytes.subarray(0, CRC_OFFSET))
+  const view = new DataView(header.buffer)
+  let crc = 0
+  for (let length = RECORD_HEADER_BYTES; length <= bytes.length; length += 1) {
+    view.setUint32(0, length, true)
+    if (crc32c(header, crc) === readU32(bytes, CRC_OFFSET)) return length !== readU32(bytes, 0)
+    crc = crc32c(bytes.subarray(length, length + 1), crc)
+  }
+  return false
+}
+
 /** A number of four bytes. Cheaper than a DataView for each of millions of records. */
 export function readU32(bytes: Uint8Array, at: number): number {
   const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)

@@ -4,6 +4,7 @@
  * Source: PostgreSQL src/backend/access/transam/xlogreader.c (XLogReadRecord, ValidXLogRecord, XLogReaderValidatePageHeader).
  */
 import { formatLsn, type Lsn, toLsn } from './lsn.ts'
+import { type TimelineHistory, timelineOf } from './timeline.ts'
 import {
   DEFAULT_WAL_BLOCK_BYTES,
   FIRST_IS_CONTRECORD,
@@ -33,6 +34,8 @@ export interface WalScanStart {
   readonly recordLsn?: Lsn
   readonly segmentBytes: number
   readonly walBlockBytes?: number
+  /** With it every page must be of the timeline that its position belongs to; without it timelines may only grow. */
+  readonly history?: TimelineHistory | undefined
 }
 
 /** Why a scan ended for good. */
@@ -63,6 +66,7 @@ const INFO_MASK = 0xf0
 export class WalScanner {
   readonly #blockBytes: number
   readonly #segmentBytes: number
+  readonly #history: TimelineHistory | undefined
   /** Position of the next byte to be pushed. */
   #next: number
   /** No record starts before it: the record wanted first, later the end of the last one. */
@@ -71,14 +75,17 @@ export class WalScanner {
   #foreignBytes = 0
   #open: OpenRecord | undefined
   #end: number
+  #first: number | undefined
   #previous: number | undefined
   #timeline = 0
+  #magic = 0
   #hasSeenPage = false
   #stop: WalScanStop | undefined
 
   constructor(start: WalScanStart) {
     this.#blockBytes = start.walBlockBytes ?? DEFAULT_WAL_BLOCK_BYTES
     this.#segmentBytes = start.segmentBytes
+    this.#history = start.history
     this.#next = Number(start.startLsn)
     this.#skipTo = Number(start.recordLsn ?? start.startLsn)
     this.#end = this.#skipTo
@@ -90,6 +97,27 @@ export class WalScanner {
   /** End of the last valid record; where the scan began before the first one. */
   get endLsn(): Lsn {
     return toLsn(BigInt(this.#end))
+  }
+
+  /** The first byte that was not looked at: after a stop, the page behind the one it stopped in. */
+  get nextLsn(): Lsn {
+    return toLsn(BigInt(this.#next))
+  }
+
+  /** Start of the first record begun in the bytes, whole or not yet. */
+  get firstLsn(): Lsn | undefined {
+    return this.#first === undefined ? undefined : toLsn(BigInt(this.#first))
+  }
+
+  /** Start of the last valid record: what the next one has to point back to. */
+  get lastLsn(): Lsn | undefined {
+    return this.#previous === undefined ? undefined : toLsn(BigInt(this.#previous))
+  }
+
+  /** Where a record begins that goes on behind the bytes read, and what of it stands on its first page. */
+  get unfinished(): { readonly lsn: Lsn; readonly bytes: Uint8Array } | undefined {
+    const bytes = this.#open?.pieces[0]
+    return this.#open && bytes && { lsn: toLsn(BigInt(this.#open.start)), bytes }
   }
 
   /** Undefined while more bytes could bring more records. */
@@ -142,6 +170,7 @@ export class WalScanner {
       return undefined
     }
     this.#timeline = header.timeline
+    this.#magic = header.magic
     return header
   }
 
@@ -151,6 +180,9 @@ export class WalScanner {
     isFirst: boolean,
   ): string | undefined {
     if (majorOfWalMagic(header.magic) === undefined) return `unknown magic ${header.magic}`
+    if (this.#magic !== 0 && header.magic !== this.#magic) {
+      return `magic ${header.magic} after ${this.#magic}`
+    }
     if (!hasKnownFlags(header)) return `unknown flags ${header.info}`
     if (((header.info & LONG_HEADER) !== 0) !== isFirst) return 'header of the wrong kind'
     if (header.long !== undefined && header.long.segmentBytes !== this.#segmentBytes) {
@@ -159,6 +191,10 @@ export class WalScanner {
     if (Number(header.pageLsn) !== pageStart) return `says it is page ${formatLsn(header.pageLsn)}`
     if (header.timeline < this.#timeline) {
       return `timeline ${header.timeline} after ${this.#timeline}`
+    }
+    const expected = this.#history && timelineOf(this.#history, header.pageLsn)
+    if (expected !== undefined && header.timeline !== expected) {
+      return `timeline ${header.timeline}, not ${expected}`
     }
     return undefined
   }
@@ -224,6 +260,7 @@ export class WalScanner {
       else this.#fail(`the record at ${place(start)} has a length of ${totalBytes}`)
       return page.length
     }
+    this.#first ??= start
     if (page.length - at >= totalBytes) {
       const next = align(at + totalBytes)
       const bytes = page.subarray(at, at + totalBytes)

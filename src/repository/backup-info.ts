@@ -111,8 +111,25 @@ export interface BackupInfo {
   readonly packs: readonly PackUse[]
   /** `list` holds the first 1000. */
   readonly badPages: { readonly count: number; readonly list: readonly BadPage[] }
+  /**
+   * Pages that were being written when they were received: wrong as they are stored, and written anew by the backup's own WAL. Undefined in
+   * backups that know of none.
+   */
+  readonly tornPages?: readonly BadPage[]
+  /**
+   * With method `incremental`: what the server had changed and does not send was not taken over from the reference, which are bits of
+   * visibility maps and pages behind the place to which a relation was cut. Undefined in those of older builds, which may hold deleted rows.
+   */
+  readonly truePages?: true
+  /** Interrupted fulls into whose packs it points, oldest first. Undefined in those that point into none. */
+  readonly resumed?: readonly BackupId[]
   readonly compression: { readonly codec: 'zstd'; readonly level: number }
   readonly createdBy: string
+}
+
+/** Whether its pages are the server's: in an incremental one somebody has to have seen to those that the server changes and does not send. */
+export function hasTruePages({ method, truePages }: BackupInfo): boolean {
+  return method !== 'incremental' || truePages === true
 }
 
 /** A backup in the catalogue: what it is, and whether an operator keeps it. */

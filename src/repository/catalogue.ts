@@ -12,7 +12,8 @@ import {
   parseBackupId,
 } from './backup-info.ts'
 import type { ClusterRepository } from './cluster-repository.ts'
-import { putSealed, readSealed } from './sealed-object.ts'
+import { PACK_LIST_BYTES_MAX, putSealed, readSealed, replaceSealed } from './sealed-object.ts'
+import { useBackup } from './use-backup.ts'
 
 /** All finished backups that can be read, and those that cannot. */
 export interface Catalogue {
@@ -67,10 +68,27 @@ export async function readBackup(
   cluster: ClusterRepository,
   id: BackupId,
 ): Promise<CataloguedBackup | undefined> {
-  const value = await readSealed(cluster.store, cluster.names.backupInfo(id))
+  const value = await readSealed(cluster.store, cluster.names.backupInfo(id), PACK_LIST_BYTES_MAX)
   if (value === undefined) return undefined
   const keep = await readSealed(cluster.store, cluster.names.keep(id))
-  return { info: decodeInfo(value), keep: keep as BackupKeep | undefined }
+  const info = decodeInfo(value)
+  checkBelongs(cluster, id, info)
+  return { info, keep: keep as BackupKeep | undefined }
+}
+
+/** A backup.json that lies in another backup's folder, or came from another cluster, would restore something else. */
+function checkBelongs(cluster: ClusterRepository, id: BackupId, info: BackupInfo): void {
+  const { systemIdentifier } = cluster.identity
+  const found = info.postgres.systemIdentifier
+  if (info.id === id && found === systemIdentifier) return
+  const why =
+    info.id === id
+      ? `it is of system identifier ${found}, and the repository's is ${systemIdentifier}`
+      : `it says that it is backup ${info.id}`
+  throw new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read "${cluster.names.backupInfo(id)}": ${why}`,
+  )
 }
 
 /**
@@ -115,18 +133,23 @@ export async function publishBackup(cluster: ClusterRepository, info: BackupInfo
   throw new BackstayError('BUG', `Cannot publish backup ${info.id}: it exists already`)
 }
 
-/** Protects a backup from expiring and deletion until `releaseBackup`. Keeping again replaces the earlier wish. */
+/**
+ * Protects a backup from expiring and deletion until `releaseBackup`. Keeping again replaces the earlier wish.
+ * @throws {BackstayError} BACKUP_MISSING, REPOSITORY_LOCKED while it is being deleted.
+ */
 export async function keepBackup(
   cluster: ClusterRepository,
   id: BackupId,
   wish: Pick<BackupKeep, 'reason' | 'target'>,
 ): Promise<void> {
+  // Held meanwhile: what is being deleted cannot be kept any more.
+  await using _use = await useBackup(cluster, id, `keeping backup ${id}`)
   const backup = await readBackup(cluster, id)
   if (backup === undefined) missing(cluster, id)
   if (backup.keep?.target === wish.target && backup.keep.reason === wish.reason) return
-  await cluster.store.delete(cluster.names.keep(id))
   const keptAt = new Date(cluster.clock.now()).toISOString()
-  await putSealed(cluster.store, cluster.names.keep(id), { id, keptAt, ...wish })
+  // At no moment is it not kept: an expiry that runs after a crash would take it.
+  await replaceSealed(cluster.store, cluster.names.keep(id), { id, keptAt, ...wish })
 }
 
 /** Ends `keepBackup`; false when the backup was not kept. @throws {BackstayError} BACKUP_MISSING */

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { Store } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
+import { requireDisk } from './absent-disk.ts'
 import { type ClusterNames, clusterNames, REPOSITORY_OBJECT } from './format.ts'
 import { putSealed, readSealed } from './sealed-object.ts'
 import { WalObjects } from './wal-objects.ts'
@@ -41,10 +42,14 @@ async function checkRepository(store: Store): Promise<void> {
   throw new BackstayError('REPOSITORY_MISSING', `Cannot find a repository in "${store.location}"`)
 }
 
-/** Makes a repository, unless there is one; two at once are fine. */
+/**
+ * Makes a repository, unless there is one; two at once are fine.
+ * @throws {BackstayError} REPOSITORY_MISSING when the disk it belongs on is not mounted.
+ */
 export async function createRepository(store: Store, clock: Clock): Promise<void> {
   const createdAt = new Date(clock.now()).toISOString()
   if ((await readSealed(store, REPOSITORY_OBJECT)) !== undefined) return
+  await requireDisk(store.location)
   await putSealed(store, REPOSITORY_OBJECT, { id: randomUUID(), createdAt })
   await checkRepository(store)
 }
@@ -105,7 +110,10 @@ export async function claimCluster(claim: ClusterClaim): Promise<ClusterReposito
     createdAt: new Date(clock.now()).toISOString(),
   }
   const known = await readIdentity(store, name)
-  if (known === undefined) await putSealed(store, names.identity, { ...wanted })
+  if (known === undefined) {
+    await putSealed(store, names.identity, { ...wanted })
+    await putSealed(store, names.examined, { at: wanted.createdAt })
+  }
   const identity = known ?? (await readIdentity(store, name)) ?? wanted
   checkIdentity(identity, server)
   return assemble(store, identity, clock)

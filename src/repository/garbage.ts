@@ -5,7 +5,9 @@
 import { type BackupId, parseBackupId } from './backup-info.ts'
 import { checkReadable, readCatalogue } from './catalogue.ts'
 import type { ClusterRepository } from './cluster-repository.ts'
+import { dropDamage } from './damage-notes.ts'
 import { findLocks } from './lock.ts'
+import { objectsOfPart, readUnfinished, type UnfinishedBackup } from './unfinished.ts'
 
 /** What was removed. */
 export interface CollectedGarbage {
@@ -15,6 +17,8 @@ export interface CollectedGarbage {
   readonly unfinished: readonly string[]
   /** Unfinished files of dead processes. */
   readonly leftovers: number
+  /** Fulls that were interrupted and stay for a while, because the next full goes on with them. */
+  readonly resumable: readonly UnfinishedBackup[]
   readonly bytes: number
 }
 
@@ -25,15 +29,24 @@ export interface CollectedGarbage {
 export async function collectGarbage(cluster: ClusterRepository): Promise<CollectedGarbage> {
   const { backups, damaged } = await readCatalogue(cluster)
   checkReadable(damaged)
-  const needed = new Set(backups.flatMap(({ info }) => info.packs.map((pack) => pack.name)))
+  const resumable = await readUnfinished(cluster, backups[0]?.info.id)
+  const parts = resumable.flatMap((backup) => backup.parts)
+  const needed = new Set([
+    ...backups.flatMap(({ info }) => info.packs.map((pack) => pack.name)),
+    ...parts.map(({ pack }) => pack.name),
+  ])
   const swept = await sweepAll(cluster)
   await sweepLocks(cluster)
-  const unfinished = await removeUnfinished(cluster)
+  const kept = new Set(parts.flatMap((part) => objectsOfPart(cluster.names, part)))
+  const unfinished = await removeUnfinished(cluster, kept)
   const removed = await removePacks(cluster, (name) => !needed.has(name))
+  const ids = new Set<string>(backups.map(({ info }) => info.id))
+  await dropDamage(cluster, { ids, packs: needed })
   return {
     packs: removed.names,
     unfinished,
     leftovers: swept.files,
+    resumable,
     bytes: swept.bytes + removed.bytes,
   }
 }
@@ -62,22 +75,32 @@ async function sweepLocks(cluster: ClusterRepository): Promise<void> {
   for (const name of await store.listFolders(names.locks)) await findLocks(cluster, name)
 }
 
-/** Folders of backups without backup.json. */
-async function removeUnfinished(cluster: ClusterRepository): Promise<string[]> {
+/** Folders of backups without backup.json, but for the objects of parts that stay. */
+async function removeUnfinished(
+  cluster: ClusterRepository,
+  kept: ReadonlySet<string>,
+): Promise<string[]> {
   const { store, names } = cluster
   const removed: string[] = []
   for (const folder of await store.listFolders(names.backups)) {
     const id = parseBackupId(folder)
     if (id === undefined || (await store.size(names.backupInfo(id))) !== undefined) continue
-    await removeFolder(cluster, id)
-    removed.push(id)
+    await removeFolder(cluster, id, kept)
+    if ((await store.listObjects(names.backupFolder(id))).length === 0) removed.push(id)
   }
   return removed
 }
 
-async function removeFolder({ store, names }: ClusterRepository, id: BackupId): Promise<void> {
+async function removeFolder(
+  { store, names }: ClusterRepository,
+  id: BackupId,
+  kept: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const folder = names.backupFolder(id)
-  for (const object of await store.listObjects(folder)) await store.delete(`${folder}/${object}`)
+  for (const object of await store.listObjects(folder)) {
+    const name = `${folder}/${object}`
+    if (!kept.has(name)) await store.delete(name)
+  }
   // Also when nothing was in it: deleting is what removes empty folders.
   await store.delete(names.manifest(id))
 }

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
 import {
+  isProcessIdentity,
   type Liveness,
   livenessOf,
   type ProcessIdentity,
@@ -32,7 +33,18 @@ export interface LockClaim {
   readonly holder: ProcessIdentity
   /** ISO 8601 UTC. */
   readonly takenAt: string
+  /** ISO 8601 UTC. Held until then whatever becomes of its holder, and not longer. */
+  readonly until?: string
+  /** The database server whose key it was taken with (repository/hold-for-server.ts). */
+  readonly server?: string
+  /** ISO 8601 UTC. `until` may be put off to here while that server shows that it still needs it. */
+  readonly longest?: string
+  /** Tells a server's holds apart; stays when one is renewed. */
+  readonly order?: string
 }
+
+/** What a lock is taken for. */
+export type LockWish = Omit<LockClaim, 'holder' | 'takenAt'>
 
 /** A claim as found, and whether its holder lives. */
 export interface FoundLock extends LockClaim {
@@ -44,6 +56,8 @@ export interface FoundLock extends LockClaim {
 /** A lock that is held; disposing gives it back. */
 export interface HeldLock extends AsyncDisposable {
   readonly claim: LockClaim
+  /** The claim's object. */
+  readonly object: string
 }
 
 /** Where and when locks are taken. */
@@ -57,10 +71,7 @@ export interface LockPlace {
  * Takes a lock at once or not at all.
  * @throws {BackstayError} REPOSITORY_LOCKED naming the holder.
  */
-export async function takeLock(
-  place: LockPlace,
-  wish: { name: string; mode: LockMode; purpose: string },
-): Promise<HeldLock> {
+export async function takeLock(place: LockPlace, wish: LockWish): Promise<HeldLock> {
   const claim: LockClaim = {
     ...wish,
     holder: thisProcess(),
@@ -87,13 +98,38 @@ export async function findLocks(place: LockPlace, name: string): Promise<FoundLo
   const self = thisProcess()
   const found: FoundLock[] = []
   for await (const object of place.store.list(`${place.names.locks}/${name}`)) {
-    const claim = (await readSealed(place.store, object)) as LockClaim | undefined
+    const claim = await readSealed(place.store, object)
     if (claim === undefined) continue
-    const liveness = livenessOf(claim.holder, self)
+    if (!isClaim(claim)) throw strangeError(place, object)
+    const liveness = livenessNow(claim, self, place.clock)
     if (liveness === 'dead') await place.store.delete(object)
     found.push({ ...claim, object, liveness })
   }
   return found
+}
+
+function isClaim(value: unknown): value is LockClaim {
+  const { name, mode, purpose, holder, takenAt, until } = Object(value) as Partial<LockClaim>
+  return (
+    [name, purpose, takenAt].every((part) => typeof part === 'string') &&
+    (mode === 'exclusive' || mode === 'shared') &&
+    (until === undefined || typeof until === 'string') &&
+    isProcessIdentity(holder)
+  )
+}
+
+/** Who holds it cannot be known, so nobody may pass. */
+function strangeError({ store }: LockPlace, object: string): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read "${store.location}/${object}": it is no lock of a kind this version knows`,
+    { hint: 'When nothing works in the repository, delete it.' },
+  )
+}
+
+function livenessNow({ holder, until }: LockClaim, self: ProcessIdentity, clock: Clock): Liveness {
+  if (until === undefined) return livenessOf(holder, self)
+  return clock.now() < Date.parse(until) ? 'alive' : 'dead'
 }
 
 function conflicts(lock: LockClaim, wish: LockClaim): boolean {
@@ -103,6 +139,7 @@ function conflicts(lock: LockClaim, wish: LockClaim): boolean {
 function hold(store: Store, object: string, claim: LockClaim): HeldLock {
   return {
     claim,
+    object,
     [Symbol.asyncDispose]: async () => {
       await store.delete(object)
     },
@@ -117,10 +154,16 @@ function lockedError(place: LockPlace, rival: FoundLock): BackstayError {
     `Cannot lock "${rival.name}": pid ${pid} on host "${hostName}" holds it since ${rival.takenAt} for ${rival.purpose}`,
     {
       hint:
-        rival.liveness === 'unknown'
-          ? `Whether that process lives cannot be seen from here. If it is gone for good, delete "${place.store.location}/${rival.object}".`
-          : 'Wait for it, or stop it.',
+        rival.until === undefined
+          ? whatToDo(place, rival)
+          : `It ends at ${rival.until} by itself. To end it now, delete "${place.store.location}/${rival.object}".`,
       details: { pid, host: hostName, purpose: rival.purpose, takenAt: rival.takenAt },
     },
   )
+}
+
+function whatToDo(place: LockPlace, rival: FoundLock): string {
+  return rival.liveness === 'unknown'
+    ? `Whether that process lives cannot be seen from here. If it is gone for good, delete "${place.store.location}/${rival.object}".`
+    : 'Wait for it, or stop it.'
 }

@@ -4,11 +4,13 @@
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ObjectReader } from '../store/store.ts'
-import { decompressFrame, skippableFrame } from './zstd.ts'
+import { decompressFrame, frameBound, skippableFrame } from './zstd.ts'
 
 const TABLE_MAGIC = 'BSMFIDX1'
 const TAIL_BYTES = 16
 const FRAME_HEAD_BYTES = 8
+/** Blocks are closed at 64 KiB; a single file of very many pieces may be longer. What claims more is not decompressed. */
+const RAW_BYTES_MAX = 64 * 1024 * 1024
 
 /** One block: where its frame is, and how long frame and content are. */
 export interface ManifestBlock {
@@ -43,7 +45,7 @@ export async function readBlockTable(object: ObjectReader, name: string): Promis
   }
   const pairs = Buffer.allocUnsafe(pairsBytes)
   await object.read(tableAt, pairs)
-  const blocks = splitPairs(pairs)
+  const blocks = splitPairs(pairs, name)
   const last = blocks.at(-1)
   const end = last === undefined ? 0 : last.offset + last.storedBytes
   if (crc32c(pairs) !== tail.readUInt32LE(4) || end !== tableAt - FRAME_HEAD_BYTES) {
@@ -63,12 +65,14 @@ export async function readBlock(
   return decompressFrame(frame, block.rawBytes, `a block of "${name}"`)
 }
 
-function splitPairs(pairs: Buffer): ManifestBlock[] {
+function splitPairs(pairs: Buffer, name: string): ManifestBlock[] {
   const blocks: ManifestBlock[] = []
   let offset = 0
   for (let at = 0; at < pairs.length; at += 8) {
     const storedBytes = pairs.readUInt32LE(at)
-    blocks.push({ offset, storedBytes, rawBytes: pairs.readUInt32LE(at + 4) })
+    const rawBytes = pairs.readUInt32LE(at + 4)
+    if (rawBytes > RAW_BYTES_MAX || storedBytes > frameBound(rawBytes)) throw damagedTable(name)
+    blocks.push({ offset, storedBytes, rawBytes })
     offset += storedBytes
   }
   return blocks

@@ -65,6 +65,12 @@ export class ManifestReader implements AsyncDisposable {
     }
   }
 
+  /** Id of the backup it was written for, from its beginning. @throws {BackstayError} REPOSITORY_DAMAGED */
+  async readBackupId(): Promise<string> {
+    this.#readHead(await this.#cachedBlock(0))
+    return this.#backupId ?? ''
+  }
+
   /** Size of the manifest object. */
   get storedBytes(): number {
     return this.#object.sizeBytes

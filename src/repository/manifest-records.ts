@@ -11,7 +11,9 @@ import type {
   ManifestTotals,
   Unit,
 } from './manifest-entry.ts'
+import { UNIT_BYTES } from './format.ts'
 import type { ByteReader, ByteWriter } from './record-bytes.ts'
+import { frameBound } from './zstd.ts'
 
 /** First bytes of the record stream. */
 export const MANIFEST_MAGIC = Buffer.from('BSMF0001')
@@ -20,6 +22,12 @@ export const MANIFEST_MAGIC = Buffer.from('BSMF0001')
 export const RECORD = { end: 0, pack: 1, directory: 2, file: 3, link: 4 } as const
 
 const HAS_CRC = 1
+
+/** Bits of a mode that are taken from a manifest: nothing in a data directory runs as another user. */
+const PERMISSIONS = 0o777
+
+/** `<backup id>-<nnnnnn>`: a name from a manifest becomes a path. */
+const PACK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
 /** Numbers packs in the order of their first use; a pack's record is written before the record that uses it. */
 export class PackTable {
@@ -32,6 +40,12 @@ export class PackTable {
 
   /** Adds a pack that was read from a record. */
   add(name: string): void {
+    if (!PACK_NAME.test(name)) {
+      throw new BackstayError(
+        'REPOSITORY_DAMAGED',
+        `Cannot read the manifest: ${JSON.stringify(name.slice(0, 80))} is no name of a pack`,
+      )
+    }
     this.#numbers.set(name, this.#names.length)
     this.#names.push(name)
   }
@@ -122,10 +136,12 @@ function encodeExtents(
 /** Reads the record that follows its first byte `kind`. Checks that extents lie in their units and fill the file. */
 export function decodeEntry(kind: number, bytes: ByteReader, packs: PackTable): ManifestEntry {
   if (kind === RECORD.file) return decodeFile(bytes, packs)
-  const path = bytes.string()
-  const mode = bytes.varint()
+  const path = safePath(bytes.string())
+  const mode = bytes.varint() & PERMISSIONS
   if (kind === RECORD.directory) return { kind: 'directory', path, mode }
-  if (kind === RECORD.link) return { kind: 'link', path, mode, target: bytes.string() }
+  if (kind === RECORD.link) {
+    return { kind: 'link', path: linkPath(path), mode, target: bytes.string() }
+  }
   throw new BackstayError('REPOSITORY_DAMAGED', `Cannot read the manifest: record of kind ${kind}`)
 }
 
@@ -141,8 +157,8 @@ export function decodeEnd(bytes: ByteReader): { totals: ManifestTotals; sha256: 
 }
 
 function decodeFile(bytes: ByteReader, packs: PackTable): ManifestFile {
-  const path = bytes.string()
-  const mode = bytes.varint()
+  const path = safePath(bytes.string())
+  const mode = bytes.varint() & PERMISSIONS
   const modifiedAtMs = bytes.varint() * 1000
   const sizeBytes = bytes.varint()
   const crc32c = (bytes.byte() & HAS_CRC) === 0 ? undefined : bytes.u32()
@@ -151,12 +167,22 @@ function decodeFile(bytes: ByteReader, packs: PackTable): ManifestFile {
     const pack = packs.name(bytes.varint())
     const offset = bytes.varint()
     const storedBytes = bytes.varint()
-    units.push({ pack, offset, storedBytes, rawBytes: bytes.varint() })
+    const rawBytes = bytes.varint()
+    if (rawBytes > UNIT_BYTES || storedBytes > frameBound(rawBytes)) throw wrongUnit(path)
+    units.push({ pack, offset, storedBytes, rawBytes })
   }
   const extents = decodeExtents(bytes, units)
   const covered = extents.reduce((sum, extent) => sum + extent.length, 0)
   if (covered !== sizeBytes) throw wrongExtents(path)
   return { kind: 'file', path, mode, modifiedAtMs, sizeBytes, crc32c, extents }
+}
+
+/** A frame that claims to hold more than a unit may would only fill the memory. */
+function wrongUnit(path: string): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read the manifest: a unit of "${path}" is longer than units are`,
+  )
 }
 
 function decodeExtents(bytes: ByteReader, units: readonly Unit[]): Extent[] {
@@ -173,6 +199,25 @@ function decodeExtents(bytes: ByteReader, units: readonly Unit[]): Extent[] {
     extents.push({ unit, unitOffset, length })
   }
   return extents
+}
+
+/** Whoever reads a manifest may write where it says: it must say places inside the data directory only. */
+function safePath(path: string): string {
+  const isSafe = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+  if (isSafe && !path.includes('\0')) return path
+  throw wrongPath(path)
+}
+
+function linkPath(path: string): string {
+  if (/^pg_tblspc\/\d+$/.test(path)) return path
+  throw wrongPath(path)
+}
+
+function wrongPath(path: string): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read the manifest: "${path}" does not belong into a data directory`,
+  )
 }
 
 function wrongExtents(what: string): BackstayError {

@@ -2,6 +2,8 @@
  * Writes a manifest entry by entry with one block in memory.
  */
 import { createHash } from 'node:crypto'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { bytesOfPath } from '../util/byte-path.ts'
 import type { ObjectWriter, Store } from '../store/store.ts'
 import type { BackupId } from './backup-info.ts'
 import type { ClusterNames } from './format.ts'
@@ -9,6 +11,7 @@ import { encodeBlockTable, type ManifestBlock } from './manifest-blocks.ts'
 import type { ManifestEntry, ManifestTotals } from './manifest-entry.ts'
 import { encodeEnd, encodeEntry, MANIFEST_MAGIC, PackTable } from './manifest-records.ts'
 import { ByteWriter } from './record-bytes.ts'
+import { PathSet } from './path-set.ts'
 import { compressFrameAsync } from './zstd.ts'
 
 /** A block is closed once it holds this much. */
@@ -27,6 +30,7 @@ export class ManifestWriter implements AsyncDisposable {
   readonly #object: ObjectWriter
   readonly #bytes = new ByteWriter()
   readonly #packs = new PackTable()
+  readonly #paths = new PathSet()
   readonly #contentHash = createHash('sha256')
   readonly #storedHash = createHash('sha256')
   readonly #blocks: ManifestBlock[] = []
@@ -39,12 +43,22 @@ export class ManifestWriter implements AsyncDisposable {
   }
 
   /** Begins the manifest of backup `id`. */
-  static async create(store: Store, names: ClusterNames, id: BackupId): Promise<ManifestWriter> {
+  static async create(
+    store: Store,
+    names: Pick<ClusterNames, 'manifest'>,
+    id: BackupId,
+  ): Promise<ManifestWriter> {
     return new ManifestWriter(await store.create(names.manifest(id)), id)
   }
 
-  /** Appends an entry. A directory must come before what is in it; no path twice. */
+  /**
+   * Appends an entry. A directory must come before what is in it.
+   * @throws {BackstayError} POSTGRES_PROTOCOL for a path that was there already.
+   */
   async add(entry: ManifestEntry): Promise<void> {
+    if (!this.#paths.add(bytesOfPath(entry.path))) {
+      throw new BackstayError('POSTGRES_PROTOCOL', `Cannot store "${entry.path}": it came twice`)
+    }
     encodeEntry(entry, this.#packs, this.#bytes)
     this.#count(entry)
     if (this.#bytes.length >= BLOCK_BYTES) await this.#closeBlock()

@@ -1,10 +1,18 @@
 /**
  * Appends compressed units to packs, and closes a pack when it is full (docs/repository-format.md §7).
  */
+import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ObjectWriter, Store } from '../store/store.ts'
+import type { Clock } from '../util/clock.ts'
 import type { BackupId } from './backup-info.ts'
-import { type ClusterNames, FORMAT_VERSION, PACK_BYTES, packName } from './format.ts'
+import {
+  type ClusterNames,
+  FORMAT_VERSION,
+  PACK_BYTES,
+  PACK_RAW_BYTES,
+  packName,
+} from './format.ts'
 import { skippableFrame } from './zstd.ts'
 
 /** What is written gets synced in the background in steps of this many bytes, so that little is left for the end. */
@@ -16,6 +24,8 @@ export interface WrittenPack {
   readonly storedBytes: number
   /** Sum of its units before compression. */
   readonly rawBytes: number
+  /** CRC-32C of the whole object. */
+  readonly crc32c: number
 }
 
 /** A unit's frame and how long its content is. The frame may be reused once `append` settles. */
@@ -39,12 +49,25 @@ export interface PackWriterOptions {
   readonly id: BackupId
   /** Default 1 GiB. */
   readonly packBytes?: number
+  /** For whoever goes on where an interrupted backup ended. */
+  readonly parts?: PackParts
+}
+
+/** Packs that are to be found again should their backup be interrupted. */
+export interface PackParts {
+  readonly clock: Clock
+  /** A pack is closed when it is as old, however little is in it. */
+  readonly packMs: number
+  /** Called when a pack is durable; must not throw. */
+  readonly closed: (pack: WrittenPack) => void
 }
 
 interface OpenPack {
   readonly name: string
   readonly object: ObjectWriter
   rawBytes: number
+  crc32c: number
+  readonly begunAtMs: number
   syncedBytes: number
   syncing: Promise<void> | undefined
 }
@@ -67,11 +90,12 @@ export class PackWriter implements AsyncDisposable {
       const place = { pack: pack.name, offset }
       offset += unit.frame.byteLength
       pack.rawBytes += unit.rawBytes
+      pack.crc32c = crc32c(asBuffer(unit.frame), pack.crc32c)
       return place
     })
     await pack.object.write(units.map((unit) => unit.frame))
     this.#syncInBackground(pack)
-    if (pack.object.position >= (this.#options.packBytes ?? PACK_BYTES)) await this.#close(pack)
+    if (this.#isFull(pack)) await this.#close(pack)
     return places
   }
 
@@ -92,10 +116,20 @@ export class PackWriter implements AsyncDisposable {
     const { store, names, cluster, id } = this.#options
     const name = packName(id, this.#written.length + 1)
     const object = await store.create(names.pack(name))
-    this.#open = { name, object, rawBytes: 0, syncedBytes: 0, syncing: undefined }
-    const head = JSON.stringify({ format: FORMAT_VERSION, cluster, pack: name })
-    await object.write([skippableFrame(Buffer.from(head))])
+    const text = JSON.stringify({ format: FORMAT_VERSION, cluster, pack: name })
+    const head = skippableFrame(Buffer.from(text))
+    const begunAtMs = this.#options.parts?.clock.now() ?? 0
+    const crc = crc32c(head)
+    const begun = { name, object, rawBytes: 0, crc32c: crc, begunAtMs, syncedBytes: 0 }
+    this.#open = { ...begun, syncing: undefined }
+    await object.write([head])
     return this.#open
+  }
+
+  #isFull({ object, rawBytes, begunAtMs }: OpenPack): boolean {
+    const { packBytes = PACK_BYTES, parts } = this.#options
+    if (object.position >= packBytes || rawBytes >= PACK_RAW_BYTES) return true
+    return parts !== undefined && parts.clock.now() - begunAtMs >= parts.packMs
   }
 
   async #close(pack: OpenPack): Promise<void> {
@@ -106,7 +140,10 @@ export class PackWriter implements AsyncDisposable {
     if (outcome === 'exists') {
       throw new BackstayError('BUG', `Cannot write pack "${pack.name}": it exists already`)
     }
-    this.#written.push({ name: pack.name, storedBytes, rawBytes: pack.rawBytes })
+    const { name, rawBytes } = pack
+    const written = { name, storedBytes, rawBytes, crc32c: pack.crc32c }
+    this.#written.push(written)
+    this.#options.parts?.closed(written)
   }
 
   #syncInBackground(pack: OpenPack): void {
@@ -121,4 +158,8 @@ export class PackWriter implements AsyncDisposable {
 async function syncOnce(pack: OpenPack): Promise<void> {
   await pack.object.sync()
   pack.syncing = undefined
+}
+
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }

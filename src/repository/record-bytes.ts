@@ -2,6 +2,7 @@
  * Reading and writing the manifest's binary records: varints, strings, CRCs, in growing and in given buffers.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { bytesOfPath, pathOfBytes } from '../util/byte-path.ts'
 
 /** Collects bytes of one block; grows as needed. */
 export class ByteWriter {
@@ -46,11 +47,11 @@ export class ByteWriter {
     this.#buffer[this.#length++] = rest
   }
 
+  /** As `bytesOfPath` has it: names need not be UTF-8. */
   string(text: string): void {
-    const bytes = Buffer.byteLength(text)
-    this.varint(bytes)
-    this.#reserve(bytes)
-    this.#length += this.#buffer.write(text, this.#length, 'utf8')
+    const bytes = bytesOfPath(text)
+    this.varint(bytes.length)
+    this.bytes(bytes)
   }
 
   bytes(content: Uint8Array): void {
@@ -108,7 +109,7 @@ export class ByteReader {
   }
 
   string(): string {
-    return this.bytes(this.varint()).toString('utf8')
+    return pathOfBytes(this.bytes(this.varint()))
   }
 
   /** A view of the next `count` bytes. */

@@ -15,6 +15,8 @@ export interface PageRun {
 export interface Stretch {
   readonly offset: number
   readonly length: number
+  /** It consists of pages: each one's CRC is wanted as well. */
+  readonly paged: boolean
 }
 
 /** Work on one slot. Everything asked for is done in one go while the bytes are in the processor's cache. */
@@ -41,6 +43,8 @@ export interface UnitResult {
   /** For each run of `pages`, the block numbers with a wrong checksum. */
   readonly badBlocks: readonly (readonly number[])[]
   readonly crcs: readonly number[]
+  /** For each stretch of `crcs` the CRCs of its pages; undefined when it is not paged. */
+  readonly pageCrcs: readonly (Uint32Array | undefined)[]
   /** Bit n % 8 of byte n / 8 stands for page n of the slot. */
   readonly changed: Uint8Array | undefined
 }

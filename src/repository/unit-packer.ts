@@ -41,6 +41,8 @@ export interface Piece {
   readonly extent: Extent
   /** Valid once placed, as are the next. */
   readonly crc32c: number
+  /** Of each page of paged content; undefined for other content. */
+  readonly pageCrcs: Uint32Array | undefined
   readonly badBlocks: readonly number[]
 }
 
@@ -173,7 +175,11 @@ export class UnitPacker {
         firstBlock: piece.wish.firstBlock ?? 0,
       })),
       limitLsn: this.#options.limitLsn(),
-      crcs: unit.pieces.map((piece) => ({ offset: piece.unitOffset, length: piece.length })),
+      crcs: unit.pieces.map(({ unitOffset, length, wish }) => ({
+        offset: unitOffset,
+        length,
+        paged: wish.paged,
+      })),
       changedSince: undefined,
     })
     this.#ready.push({ unit, result })
@@ -224,6 +230,7 @@ function announce(unit: OpenUnit, result: UnitResult, place: Unit): void {
       length: piece.length,
       extent: { unit: place, unitOffset: piece.unitOffset, length: piece.length },
       crc32c: result.crcs[index] ?? 0,
+      pageCrcs: result.pageCrcs[index],
       badBlocks: result.badBlocks[index] ?? [],
     })
   })

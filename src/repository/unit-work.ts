@@ -6,8 +6,9 @@ import { crc32c } from '@node-rs/crc32'
 import type { Lsn } from '../postgres/lsn.ts'
 import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
 import { PAGE_BYTES } from './format.ts'
+import { joinPageCrcs, pageCrcsOf } from './page-crcs.ts'
 import { inputOffset, slotInput, slotOutput } from './slots.ts'
-import type { UnitJob, UnitResult } from './unit-job.ts'
+import type { Stretch, UnitJob, UnitResult } from './unit-job.ts'
 import { DEFAULT_LEVEL } from './zstd.ts'
 
 /** Most units compress to less; fresh memory for the worst case would have to be paged in each time. */
@@ -33,13 +34,15 @@ export function unitWork(settings: UnitWorkSettings): (job: UnitJob) => UnitResu
   return (job) => {
     const content = slotInput(memory, job.slot).subarray(0, job.rawBytes)
     const base = inputOffset(job.slot)
+    const crcs = job.crcs.map((stretch) => crcsOf(content, stretch))
     return {
       slot: job.slot,
       badBlocks: job.pages.map((run) => {
         const range = { offset: base + run.offset, pageCount: run.pageCount }
         return checker.findBadPages(range, run.firstBlock, job.limitLsn as Lsn)
       }),
-      crcs: job.crcs.map(({ offset, length }) => crc32c(content.subarray(offset, offset + length))),
+      crcs: crcs.map(({ crc }) => crc),
+      pageCrcs: crcs.map(({ pages }) => pages),
       changed:
         job.changedSince === undefined
           ? undefined
@@ -50,6 +53,16 @@ export function unitWork(settings: UnitWorkSettings): (job: UnitJob) => UnitResu
       storedBytes: job.compress ? compressInto(content, slotOutput(memory, job.slot), level) : 0,
     }
   }
+}
+
+function crcsOf(
+  content: Buffer,
+  { offset, length, paged }: Stretch,
+): { readonly crc: number; readonly pages: Uint32Array | undefined } {
+  const bytes = content.subarray(offset, offset + length)
+  if (!paged) return { crc: crc32c(bytes), pages: undefined }
+  const pages = pageCrcsOf(bytes)
+  return { crc: joinPageCrcs(pages, length), pages }
 }
 
 function compressInto(content: Buffer, output: Buffer, level: number): number {

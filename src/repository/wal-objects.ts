@@ -2,23 +2,34 @@
  * WAL as objects of the repository (docs/repository-format.md §8): finished segments, partial segments, history files.
  * It does not judge what is in a segment; who puts it here has done that.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
+import { createHash } from 'node:crypto'
+import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { formatHistoryName, parseWalFileName } from '../postgres/segment-name.ts'
+import { parseTimelineHistory } from '../postgres/timeline.ts'
 import type { Store } from '../store/store.ts'
 import { bytesBeforeZeros } from '../util/zero-tail.ts'
-import { type ClusterNames, PAGE_BYTES, parsePartialName } from './format.ts'
-import { compressFrameAsync, decompressFrameAsync, decompressUnknownAsync } from './zstd.ts'
+import {
+  type AsideReason,
+  type ClusterNames,
+  type PartialName,
+  parsePartialName,
+} from './format.ts'
+import {
+  compressFrameAsync,
+  decompressFrameAsync,
+  decompressUnknownAsync,
+  frameBound,
+} from './zstd.ts'
+
+/** No history file and no backup-history file comes near it. */
+const WAL_TEXT_BYTES_MAX = 1024 * 1024
+const WAL_TEXT_FRAME_MAX = frameBound(WAL_TEXT_BYTES_MAX)
 
 /** `present`: the same content was there already; nothing was written. */
 export type WalPutOutcome = 'stored' | 'present'
 
-/** What is held of an unfinished segment. */
-export interface WalPartial {
-  /** 24 hex digits, without suffix. */
-  readonly segment: string
-  /** Bytes held from the segment's start; what follows is to be read as zeros. */
-  readonly bytes: number
-}
+/** What is held of an unfinished segment: `bytes` from the segment's start; what follows is to be read as zeros. */
+export type WalPartial = PartialName
 
 /** The WAL of one cluster. All methods may be called concurrently, from several processes too. */
 export class WalObjects {
@@ -49,7 +60,10 @@ export class WalObjects {
 
   /** The content of a finished segment; undefined when it is not held. @throws {BackstayError} REPOSITORY_DAMAGED */
   async getSegment(segment: string): Promise<Buffer | undefined> {
-    const frame = await this.#store.get(this.#names.walSegment(segment))
+    const frame = await this.#store.get(
+      this.#names.walSegment(segment),
+      frameBound(this.#segmentBytes),
+    )
     if (frame === undefined) return undefined
     return await decompressFrameAsync(frame, this.#segmentBytes, `WAL segment "${segment}"`)
   }
@@ -59,27 +73,51 @@ export class WalObjects {
   }
 
   /**
-   * Stores what there is of an unfinished segment, without the zeros at its end. Does not read or touch a finished one.
-   * @throws {BackstayError} WAL_CONFLICT when as many bytes are held already but others.
+   * Stores what there is of an unfinished segment, without the zeros at its end. Does not read or touch a finished one, and never conflicts:
+   * other content has another name.
    */
   async putPartial(segment: string, content: Uint8Array): Promise<WalPutOutcome> {
-    const held = content.subarray(0, usedBytes(content))
-    return await this.#put(
-      this.#names.walPartial(segment, held.byteLength),
-      `${segment}.partial`,
-      held,
-    )
+    const held = bytesOf(content)
+    const fingerprint = fingerprintOf(held)
+    const object = this.#names.walPartial({ segment, bytes: held.byteLength, fingerprint })
+    return await this.#put(object, `${segment}.partial`, held)
   }
 
-  /** The longest partial of a segment, filled with zeros to a whole segment; undefined when there is none. */
+  /**
+   * The longest partial of a segment that can be read, filled with zeros to a whole segment; undefined when there is none.
+   * @throws {BackstayError} REPOSITORY_DAMAGED when there are some and none can be read.
+   */
   async getPartial(segment: string): Promise<Buffer | undefined> {
     const partials = await this.listPartials(segment.slice(0, 8))
-    const longest = partials.findLast((partial) => partial.segment === segment)
-    if (longest === undefined) return undefined
-    const frame = await this.#store.get(this.#names.walPartial(segment, longest.bytes))
+    const longestFirst = partials
+      .filter((partial) => partial.segment === segment)
+      .sort((a, b) => b.bytes - a.bytes)
+    let damage: BackstayError | undefined
+    for (const partial of longestFirst) {
+      try {
+        const content = await this.#readPartial(partial)
+        if (content !== undefined) return content
+      } catch (error) {
+        if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
+        damage = error
+      }
+    }
+    if (damage !== undefined) throw damage
+    return undefined
+  }
+
+  async #readPartial(partial: WalPartial): Promise<Buffer | undefined> {
+    const { segment, bytes, fingerprint } = partial
+    const frame = await this.#store.get(
+      this.#names.walPartial(partial),
+      frameBound(this.#segmentBytes),
+    )
     if (frame === undefined) return undefined
     const what = `WAL segment "${segment}.partial"`
-    const held = await decompressFrameAsync(frame, longest.bytes, what)
+    const held = await decompressFrameAsync(frame, bytes, what)
+    if (fingerprint !== undefined && fingerprintOf(held) !== fingerprint) {
+      throw new BackstayError('REPOSITORY_DAMAGED', `Cannot use ${what}: its content is another`)
+    }
     return Buffer.concat([held, Buffer.alloc(this.#segmentBytes - held.byteLength)])
   }
 
@@ -93,16 +131,45 @@ export class WalObjects {
     return partials
   }
 
-  /** Stores a timeline's history file. @throws {BackstayError} WAL_CONFLICT when it is there with other content. */
-  putHistory(timeline: number, content: Uint8Array): Promise<WalPutOutcome> {
-    return this.#put(this.#names.walHistory(timeline), formatHistoryName(timeline), content)
+  /**
+   * Stores a timeline's history file. One that is there and cannot be used is kept under another name, and this one takes its place.
+   * @throws {BackstayError} WAL_CONFLICT when it is there with other content.
+   */
+  async putHistory(timeline: number, content: Uint8Array): Promise<WalPutOutcome | 'replaced'> {
+    const name = formatHistoryName(timeline)
+    const object = this.#names.walHistory(timeline)
+    try {
+      return await this.#put(object, name, content)
+    } catch (error) {
+      const isHeld =
+        isBackstayError(error, 'WAL_CONFLICT') || isBackstayError(error, 'REPOSITORY_DAMAGED')
+      if (!isHeld || !(await this.#isDamagedHistory(timeline))) throw error
+      await this.#keepAside(name, object, 'damaged')
+      // At no moment is it not held: whoever asks then would take the timeline for free.
+      await this.#store.replace(object, await compressFrameAsync(content))
+      return 'replaced'
+    }
+  }
+
+  async #isDamagedHistory(timeline: number): Promise<boolean> {
+    try {
+      const held = await this.getHistory(timeline)
+      return held !== undefined && parseTimelineHistory(timeline, held.toString()) === undefined
+    } catch (error) {
+      if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
+      return true
+    }
   }
 
   /** A timeline's history file; undefined when it is not held. */
   async getHistory(timeline: number): Promise<Buffer | undefined> {
-    const frame = await this.#store.get(this.#names.walHistory(timeline))
+    const frame = await this.#store.get(this.#names.walHistory(timeline), WAL_TEXT_FRAME_MAX)
     if (frame === undefined) return undefined
-    return await decompressUnknownAsync(frame, `"${formatHistoryName(timeline)}"`)
+    return await decompressUnknownAsync(
+      frame,
+      `"${formatHistoryName(timeline)}"`,
+      WAL_TEXT_BYTES_MAX,
+    )
   }
 
   /** Stores a backup-history file under the name PostgreSQL archives it by. */
@@ -112,8 +179,24 @@ export class WalObjects {
 
   /** A backup-history file; undefined when it is not held. */
   async getBackupHistory(name: string): Promise<Buffer | undefined> {
-    const frame = await this.#store.get(this.#names.walBackupHistory(name))
-    return frame === undefined ? undefined : await decompressUnknownAsync(frame, `"${name}"`)
+    const frame = await this.#store.get(this.#names.walBackupHistory(name), WAL_TEXT_FRAME_MAX)
+    if (frame === undefined) return undefined
+    return await decompressUnknownAsync(frame, `"${name}"`, WAL_TEXT_BYTES_MAX)
+  }
+
+  /** Names of all backup-history files of a timeline (8 hex digits), as PostgreSQL archives them. */
+  async listBackupHistories(timeline: string): Promise<string[]> {
+    const found: string[] = []
+    for await (const name of this.#store.list(`${this.#names.wal}/${timeline}`)) {
+      const match = /\/([0-9A-F]{24}\.[0-9A-F]{8}\.backup)\.zst$/.exec(name)
+      if (match?.[1] !== undefined) found.push(match[1])
+    }
+    return found
+  }
+
+  /** Deletes one. Only retention calls this. */
+  deleteBackupHistory(name: string): Promise<boolean> {
+    return this.#store.delete(this.#names.walBackupHistory(name))
   }
 
   /** Timelines with a history file, ascending. */
@@ -140,22 +223,55 @@ export class WalObjects {
   }
 
   /** Deletes a finished segment; false when it was not there. Only retention calls this. */
-  deleteSegment(segment: string): Promise<boolean> {
-    return this.#store.delete(this.#names.walSegment(segment))
+  async deleteSegment(segment: string): Promise<boolean> {
+    const isGone = await this.#store.delete(this.#names.walSegment(segment))
+    await this.#store.delete(this.#names.walPushed(segment))
+    return isGone
+  }
+
+  /**
+   * Makes room for the true content of a segment or history file: what is there is kept under another name. Dying in between
+   * costs nothing: the object is then there under both names. `note` is told the other name before the object goes.
+   */
+  async setAside(
+    file: string,
+    why: AsideReason,
+    note?: (keptAs: string) => Promise<void>,
+  ): Promise<void> {
+    const timeline = parseWalFileName(file)?.timeline ?? 0
+    const isHistory = file.endsWith('.history')
+    const name = isHistory ? this.#names.walHistory(timeline) : this.#names.walSegment(file)
+    const keptAs = await this.#keepAside(file, name, why)
+    if (keptAs === undefined) return
+    await note?.(keptAs)
+    await this.#store.delete(name)
+  }
+
+  /** Copies what is at `object` to the name that it is kept under, which is returned; undefined when nothing is there. */
+  async #keepAside(file: string, object: string, why: AsideReason): Promise<string | undefined> {
+    const limitBytes = frameBound(walBytesMax(file, this.#segmentBytes))
+    const held = await this.#store.get(object, limitBytes)
+    if (held === undefined) return undefined
+    const keptAs = this.#names.walAside(file, why, fingerprintOf(held))
+    await this.#store.put(keptAs, held)
+    return keptAs
   }
 
   /** Deletes one partial. */
   deletePartial(partial: WalPartial): Promise<boolean> {
-    return this.#store.delete(this.#names.walPartial(partial.segment, partial.bytes))
+    return this.#store.delete(this.#names.walPartial(partial))
   }
 
   async #put(object: string, name: string, content: Uint8Array): Promise<WalPutOutcome> {
     const frame = await compressFrameAsync(content)
     if ((await this.#store.put(object, frame)) === 'stored') return 'stored'
-    const held = await this.#store.get(object)
+    const limitBytes = walBytesMax(name, this.#segmentBytes)
+    const held = await this.#store.get(object, frameBound(limitBytes))
     // Deleted between the two calls: only retention deletes, and it wants it gone.
     if (held === undefined) return 'present'
-    if (Buffer.compare(await decompressUnknownAsync(held, `"${name}"`), content) === 0) {
+    if (
+      Buffer.compare(await decompressUnknownAsync(held, `"${name}"`, limitBytes), content) === 0
+    ) {
       return 'present'
     }
     throw new BackstayError(
@@ -165,8 +281,18 @@ export class WalObjects {
   }
 }
 
-/** Length without the zeros at the end, rounded up to whole pages. */
-function usedBytes(content: Uint8Array): number {
-  const pages = Math.ceil(bytesBeforeZeros(content) / PAGE_BYTES)
-  return Math.min(content.byteLength, pages * PAGE_BYTES)
+/** The most a WAL file of this name can have. */
+export function walBytesMax(name: string, segmentBytes: number): number {
+  const kind = parseWalFileName(name)?.kind
+  return kind === 'segment' || kind === 'partial' ? segmentBytes : WAL_TEXT_BYTES_MAX
+}
+
+/** The first 64 bits of the SHA-256, as 16 hex digits. */
+function fingerprintOf(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, 16).toUpperCase()
+}
+
+/** Without the zeros at the end. */
+function bytesOf(content: Uint8Array): Uint8Array {
+  return content.subarray(0, bytesBeforeZeros(content))
 }

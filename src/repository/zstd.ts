@@ -54,10 +54,14 @@ export async function decompressFrameAsync(
   }
 }
 
-/** `decompressFrameAsync` for a small object whose length is only in the frame. Holds at most 1 GiB. */
-export async function decompressUnknownAsync(frame: Uint8Array, what: string): Promise<Buffer> {
+/** `decompressFrameAsync` for an object whose length is only in the frame. Holds at most `limitBytes`. */
+export async function decompressUnknownAsync(
+  frame: Uint8Array,
+  what: string,
+  limitBytes: number,
+): Promise<Buffer> {
   try {
-    return await decompressAsync(frame, { chunkSize: 1024 * 1024, maxOutputLength: 1024 ** 3 })
+    return await decompressAsync(frame, { chunkSize: 1024 * 1024, maxOutputLength: limitBytes })
   } catch (error) {
     throw damaged(what, error)
   }

@@ -7,6 +7,11 @@ import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
 import type { BackupInfo } from '../repository/backup-info.ts'
 import { type ContinuityMap, historyOf } from '../wal/continuity.ts'
+import { leadsTo } from '../wal/needed-wal.ts'
+import { timelinesOf } from '../wal/production-line.ts'
+import { spellTimeUs } from '../util/local-time.ts'
+import { damagedLast, notesOnPassedOver } from './damaged-last.ts'
+import { bornTooLate, chooseGoal, type Goal } from './choose-goal.ts'
 import {
   type Candidate,
   endOfBackup,
@@ -17,58 +22,79 @@ import {
   type Reached,
   type Refusal,
 } from './reach.ts'
-import { formatTimeUs, isoTimeUs } from './target-time.ts'
-import {
-  endOfHeld,
-  heldAlong,
-  historyOrOwn,
-  knownTimelines,
-  pathFrom,
-  type TimelinePath,
-} from './timeline-path.ts'
-import { findFirst, type FoundPlace, type WalQuestion, type WalReading } from './wal-search.ts'
+import type { RestoreSources } from './restore-sources.ts'
+import { isoTimeUs } from './target-time.ts'
+import { endOfHeld, heldAlong, historyOrOwn, pathFrom, type TimelinePath } from './timeline-path.ts'
+import { findFirst, type FoundPlace, type WalQuestion } from './wal-search.ts'
 import { describeTarget, type RestoreWish } from './wish.ts'
-
-/** Everything known of a cluster's backups and WAL. */
-export interface RestoreSources {
-  /** For messages. */
-  readonly cluster: string
-  readonly backups: readonly BackupInfo[]
-  readonly map: ContinuityMap
-  readonly wal: WalReading
-  /** Everything that was committed before this moment is known to be held; undefined when nobody knows. */
-  readonly currentAtUs: bigint | undefined
-}
 
 /** The backup chosen, the way from it, and where recovery will end. */
 export interface Choice extends Candidate, Reached {
   readonly timeline: number
 }
 
-/** @throws {BackstayError} BACKUP_MISSING, TARGET_UNREACHABLE (with the nearest moments in `details.nearest`). */
+/**
+ * @throws {BackstayError} BACKUP_MISSING, TARGET_UNREACHABLE: with the nearest moments in `details.nearest`, or with the timelines
+ *   to choose from in `details.timelines` when it cannot be told which one is meant.
+ */
 export async function chooseBackup(wish: RestoreWish, sources: RestoreSources): Promise<Choice> {
-  const context = contextOf(sources)
+  const goal = await chooseGoal(wish, sources)
   const refusals: Refusal[] = []
-  for (const backup of candidatesOf(wish, sources)) {
-    const candidate = onTimeline(backup, wish, sources)
+  const searched: Searched = new Map()
+  for (const backup of candidatesOf(wish, sources, goal)) {
+    const candidate = onTimeline(backup, wish, { sources, goal })
     if ('kind' in candidate) {
       refusals.push(candidate)
       continue
     }
-    const verdict = await judge(candidate, wish.target, context)
-    if (verdict.reachable) {
-      const notes = [...notesOn(candidate, wish, sources), ...verdict.notes]
-      return { ...candidate, ...verdict, notes }
+    const verdict = await judge(candidate, wish.target, contextOf(sources, candidate, searched))
+    const late = verdict.reachable ? await bornTooLate(candidate, wish, sources) : undefined
+    if (verdict.reachable && late === undefined) {
+      const notes = [
+        ...passedOver(backup, wish, sources),
+        ...notesOn(candidate, wish, { sources, goal }),
+        ...verdict.notes,
+      ]
+      const choice = { ...candidate, ...verdict, notes }
+      return wish.standbyMode ? choice : onTimelineOfEnd(choice, sources.map)
     }
-    refusals.push(verdict.refusal)
+    refusals.push(late ?? (verdict as Exclude<typeof verdict, { reachable: true }>).refusal)
   }
   throw unreachable(wish, sources, refusals)
 }
 
-/** Newest first; for a named backup or `latest` only that one. */
-function candidatesOf(wish: RestoreWish, sources: RestoreSources): readonly BackupInfo[] {
-  const newestFirst = [...sources.backups].sort(byEnd).reverse()
-  const [newest] = newestFirst
+/**
+ * Recovery that ends before its path does is told to follow the timeline it ends on: told a later one, PostgreSQL would write that
+ * one into the new history as the parent. Where the older timeline's own file of the last segment is not held the path stays.
+ */
+function onTimelineOfEnd(choice: Choice, map: ContinuityMap): Choice {
+  const { path, endLsn, backup, target } = choice
+  const end = path.find(({ to }) => to === undefined || endLsn <= to)
+  if (target.type === 'none' || end?.to === undefined) return choice
+  const placed = place(backup, end.timeline, map)
+  if (!('path' in placed)) return choice
+  const isHeld = endOfHeld(heldAlong(placed.path, map), backup.startLsn) >= endLsn
+  return isHeld ? { ...choice, ...placed } : choice
+}
+
+/** Nothing is passed over for a backup that was named. */
+function passedOver(
+  chosen: BackupInfo,
+  wish: RestoreWish,
+  { backups, damage }: RestoreSources,
+): readonly string[] {
+  if (wish.backup !== 'auto' && wish.backup !== 'latest') return []
+  return notesOnPassedOver(chosen, newestFirst(backups), damage)
+}
+
+/** Newest first; for a named backup only that one, for `latest` the newest that leads to the goal. Damaged ones come last. */
+function candidatesOf(
+  wish: RestoreWish,
+  sources: RestoreSources,
+  goal: Goal | undefined,
+): readonly BackupInfo[] {
+  const ordered = damagedLast(newestFirst(sources.backups), sources.damage)
+  const [newest] = ordered
   if (newest === undefined) {
     throw new BackstayError(
       'BACKUP_MISSING',
@@ -76,14 +102,24 @@ function candidatesOf(wish: RestoreWish, sources: RestoreSources): readonly Back
       { hint: 'Take one with `backstay backup`.' },
     )
   }
-  if (wish.backup === 'auto') return newestFirst
-  if (wish.backup === 'latest') return [newest]
-  const named = newestFirst.find((backup) => backup.id === wish.backup)
+  if (wish.backup === 'auto') return ordered
+  if (wish.backup === 'latest') {
+    const timeline =
+      goal?.timeline ?? (typeof wish.timeline === 'number' ? wish.timeline : undefined)
+    const line = timeline === undefined ? undefined : historyOrOwn(sources.map, timeline)
+    const onLine = ordered.find((one) => line !== undefined && leadsTo(one, line))
+    return [sources.lines === undefined ? newest : (onLine ?? newest)]
+  }
+  const named = ordered.find((backup) => backup.id === wish.backup)
   if (named !== undefined) return [named]
   throw new BackstayError(
     'BACKUP_MISSING',
     `Cannot restore "${sources.cluster}": it has no backup "${wish.backup}"`,
   )
+}
+
+function newestFirst(backups: readonly BackupInfo[]): readonly BackupInfo[] {
+  return backups.toSorted(byEnd).reverse()
 }
 
 function byEnd(a: BackupInfo, b: BackupInfo): number {
@@ -99,14 +135,14 @@ interface Placed extends Candidate {
 function onTimeline(
   backup: BackupInfo,
   wish: RestoreWish,
-  sources: RestoreSources,
+  { sources, goal }: { sources: RestoreSources; goal: Goal | undefined },
 ): Placed | Refusal {
   const { map, backups } = sources
-  const known = knownTimelines(map, backups)
-  const newest = known.at(-1) ?? backup.timeline
+  const known = timelinesOf(map, backups)
   if (wish.timeline === 'current') return place(backup, backup.timeline, map)
   if (wish.timeline === 'latest') {
-    if (wish.backup === 'auto') return place(backup, newest, map)
+    const wanted = goal === undefined ? undefined : place(backup, goal.timeline, map)
+    if (wanted !== undefined && (wish.backup === 'auto' || 'path' in wanted)) return wanted
     const descending = known.findLast((timeline) => 'path' in place(backup, timeline, map))
     return place(backup, descending ?? backup.timeline, map)
   }
@@ -142,16 +178,33 @@ function whyNoPath(
   return `timeline ${timeline} left timeline ${backup.timeline} at ${formatLsn(left)}, before backup ${backup.id} ended at ${formatLsn(backup.stopLsn)}`
 }
 
-/** A named backup follows the newest timeline it can: that there is a newer one elsewhere must not be passed over. */
-function notesOn(placed: Placed, wish: RestoreWish, sources: RestoreSources): string[] {
-  const newest = knownTimelines(sources.map, sources.backups).at(-1) ?? placed.timeline
-  if (wish.timeline !== 'latest' || newest === placed.timeline) return []
-  return [`Timeline ${newest} is newer but does not descend from backup ${placed.backup.id}`]
+/** That production, or a newer timeline, is elsewhere must not be passed over. */
+function notesOn(
+  placed: Placed,
+  wish: RestoreWish,
+  { sources, goal }: { sources: RestoreSources; goal: Goal | undefined },
+): string[] {
+  if (wish.timeline !== 'latest') return []
+  if (goal?.note !== undefined && goal.timeline === placed.timeline) return [goal.note]
+  const production = sources.lines?.current[0]?.timeline
+  const newest = timelinesOf(sources.map, sources.backups).at(-1) ?? placed.timeline
+  const wanted = production ?? newest
+  if (wanted === placed.timeline || wish.target.type === 'immediate') return []
+  return [
+    production === undefined
+      ? `Timeline ${newest} is newer but does not descend from backup ${placed.backup.id}`
+      : `Production is on timeline ${production}, to which backup ${placed.backup.id} does not lead`,
+  ]
 }
 
 /** Candidates of one timeline search the same WAL: what a newer backup has searched already is not read again. */
-function contextOf(sources: RestoreSources): ReachContext {
-  const searched = new Map<number, { from: Lsn; found: FoundPlace | undefined }>()
+type Searched = Map<number, { from: Lsn; found: FoundPlace | undefined }>
+
+function contextOf(
+  sources: RestoreSources,
+  candidate: Candidate,
+  searched: Searched,
+): ReachContext {
   const find = async (
     path: TimelinePath,
     question: WalQuestion,
@@ -166,11 +219,21 @@ function contextOf(sources: RestoreSources): ReachContext {
     searched.set(timeline, { from: range.from, found })
     return found
   }
-  return { map: sources.map, wal: sources.wal, currentAtUs: sources.currentAtUs, find }
+  const { map, wal, currentTimeline = goalOf(candidate.path) } = sources
+  const isCurrent = goalOf(candidate.path) === currentTimeline
+  return { map, wal, currentAtUs: isCurrent ? sources.currentAtUs : undefined, find }
 }
 
 /** The order in which refusals explain best; a backup that is too young says the least. */
-const TELLING = ['gap', 'after-end', 'not-found', 'wal-missing', 'timeline', 'too-early'] as const
+const TELLING = [
+  'born-later',
+  'gap',
+  'after-end',
+  'not-found',
+  'wal-missing',
+  'timeline',
+  'too-early',
+] as const
 
 function unreachable(
   wish: RestoreWish,
@@ -216,7 +279,7 @@ function olderHint(
 }
 
 function describeMoment(moment: Moment): string {
-  const time = moment.timeUs === undefined ? '' : ` (${formatTimeUs(moment.timeUs)})`
+  const time = moment.timeUs === undefined ? '' : ` (${spellTimeUs(moment.timeUs)})`
   return `LSN ${formatLsn(moment.lsn)}${time} following timeline ${moment.timeline} from backup ${moment.backup}`
 }
 

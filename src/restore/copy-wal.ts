@@ -4,13 +4,11 @@
  */
 import { join } from 'node:path'
 import { replaceFile } from '../host/local-files.ts'
-import { formatHistoryName, formatSegmentName, segmentOf } from '../postgres/segment-name.ts'
-import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { readWalFile } from '../wal/read-wal-file.ts'
 import type { Owner } from './file-job.ts'
 import type { RestorePlan } from './plan.ts'
-import type { PathPart } from './timeline-path.ts'
+import { walFilesOf } from './path-files.ts'
 
 /**
  * The restore_command of a directory that holds its own WAL: nothing is ever there, so PostgreSQL looks into pg_wal.
@@ -20,8 +18,11 @@ export const NO_RESTORE_COMMAND = 'false'
 
 /** Where the WAL goes. */
 export interface WalDestination {
+  /** The server's pg_wal. */
   readonly directory: string
   readonly owner: Owner | undefined
+  /** Of the files. */
+  readonly mode: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -36,30 +37,7 @@ export async function copyWal(
     const file = await readWalFile(repository, name)
     // At a timeline switch the segment is often held under only one of its two names.
     if (file === undefined) continue
-    const path = join(destination.directory, 'pg_wal', name)
-    await replaceFile(path, file.content, { mode: 0o600, owner: destination.owner })
+    const path = join(destination.directory, name)
+    await replaceFile(path, file.content, { mode: destination.mode, owner: destination.owner })
   }
-}
-
-/** Names of the history files and segments along the plan's path. Pure. */
-export function walFilesOf(
-  plan: Pick<RestorePlan, 'path' | 'wal'>,
-  segmentBytes: number,
-): readonly string[] {
-  return plan.path.flatMap((part) => [
-    ...(part.timeline > 1 ? [formatHistoryName(part.timeline)] : []),
-    ...segmentsOf(part, plan.wal.endLsn, segmentBytes),
-  ])
-}
-
-function segmentsOf(part: PathPart, walEnd: Lsn, segmentBytes: number): string[] {
-  const { timeline } = part
-  const end = part.to === undefined || walEnd < part.to ? walEnd : part.to
-  if (end < part.from) return []
-  const first = segmentOf(part.from, { timeline, segmentBytes }).number
-  const last = segmentOf(end > part.from ? addBytes(end, -1) : end, { timeline, segmentBytes })
-  const count = Number(last.number - first) + 1
-  return Array.from({ length: count }, (_, index) =>
-    formatSegmentName({ timeline, number: first + BigInt(index) }, segmentBytes),
-  )
 }

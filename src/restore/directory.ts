@@ -2,12 +2,14 @@
  * Whether a directory can take a restore: what is in it, who uses it, and what that allows.
  */
 import { join } from 'node:path'
+import { SMALL_FILE_BYTES } from '../host/read-limit.ts'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
-import type { Host } from '../host/host.ts'
+import type { Host, PathInfo } from '../host/host.ts'
 import { findPostmaster, type Postmaster } from '../host/postmaster.ts'
 import { CONTROL_FILE_PATH, parseControlFile } from '../postgres/control-file.ts'
-import type { RestoreLayout } from './layout.ts'
+import { type LinkedPlace, linkedPlaces, type RestoreLayout } from './layout.ts'
 import { serversUsing } from './tablespace-users.ts'
+import { identifierOfWal } from './wal-identifier.ts'
 import { checkHolder, isMarkerLeftover, readMarker, type RestoreMarker } from './marker.ts'
 
 /** What stands where the data directory is to be. */
@@ -16,8 +18,9 @@ export interface FoundDirectory {
   readonly names: readonly string[]
   /** Left by a restore that did not end. */
   readonly marker: RestoreMarker | undefined
-  /** System identifier of the cluster in it; undefined when it holds no pg_control. */
+  /** System identifier of the cluster in it, by pg_control or, when that is gone, by its WAL; undefined when neither says it. */
   readonly systemIdentifier: string | undefined
+  readonly hasControl: boolean
   readonly postmaster: Postmaster | undefined
 }
 
@@ -33,11 +36,13 @@ const UNREADABLE = 'unreadable'
 /** Looks at the data directory. @throws {BackstayError} DIRECTORY_FOREIGN when it is no directory. */
 export async function lookAtDirectory(host: Host, directory: string): Promise<FoundDirectory> {
   const names = await namesIn(host, directory)
-  const control = await host.readFile(join(directory, CONTROL_FILE_PATH))
+  const control = await host.readFile(join(directory, CONTROL_FILE_PATH), SMALL_FILE_BYTES)
   return {
     names,
     marker: await readMarker(directory),
-    systemIdentifier: control === undefined ? undefined : identifierOf(control),
+    hasControl: control !== undefined,
+    systemIdentifier:
+      control === undefined ? await identifierOfWal(directory) : identifierOf(control),
     postmaster: await findPostmaster(host, directory),
   }
 }
@@ -56,9 +61,9 @@ export function decideFill(
   if (marker !== undefined) checkHolder(directory, marker)
   if (names.length === 0) return 'fresh'
   const isBegun = marker !== undefined || names.every(isMarkerLeftover)
-  const isUnfinished = isBegun && systemIdentifier === undefined
+  const isUnfinished = isBegun && !found.hasControl
   if (isUnfinished && !wish.isDelta) return 'redo'
-  const holds = systemIdentifier ?? marker?.systemIdentifier
+  const holds = found.hasControl ? systemIdentifier : (marker?.systemIdentifier ?? systemIdentifier)
   if (!wish.isDelta || holds === undefined) throw notEmpty(directory, found)
   if (holds === wish.systemIdentifier) return 'delta'
   throw new BackstayError(
@@ -68,33 +73,47 @@ export function decideFill(
 }
 
 /**
- * Checks the directories of the tablespaces: empty, or begun by this very restore, or with `delta` used by the data directory
+ * Checks the directories of tablespaces and WAL: empty, or begun by this very restore, or with `delta` used by the data directory
  * already. Returns those that are not empty.
  * @throws {BackstayError} DIRECTORY_FOREIGN, SERVER_RUNNING when a server uses one, wherever its data directory is.
  */
-export async function checkTablespaces(
+export async function checkLinked(
   host: Host,
   layout: RestoreLayout,
   mode: FillMode,
 ): Promise<readonly string[]> {
   const filled: string[] = []
-  for (const { oid, directory } of layout.tablespaces) {
+  for (const place of linkedPlaces(layout)) {
+    const { directory, path, what, option } = place
+    const link = await host.inspect(join(layout.directory, path))
+    if (mode === 'delta' && path === 'pg_wal') checkWalLink(layout.directory, link, directory)
     const names = await namesIn(host, directory)
     if (names.length === 0) continue
     filled.push(directory)
     const [server] = await serversUsing(directory)
-    if (server !== undefined) throw inUse(oid, directory, server)
+    if (server !== undefined) throw inUse(place, server)
     if (names.every(isMarkerLeftover)) continue
-    if ((await readMarker(directory))?.directory === layout.directory) continue
-    const link = await host.inspect(join(layout.directory, `pg_tblspc/${oid}`))
+    // A restore marks the data directory first: without one there this mark is somebody else's.
+    const isOurs = mode !== 'fresh' && (await readMarker(directory))?.directory === layout.directory
+    if (isOurs) continue
     if (mode === 'delta' && link?.target === directory) continue
     throw new BackstayError(
       'DIRECTORY_FOREIGN',
-      `Cannot restore tablespace ${oid} into "${directory}": it is not empty`,
-      { hint: `Name an empty directory with --tablespace ${oid}:DIR.`, details: { directory } },
+      `Cannot restore ${what} into "${directory}": it is not empty`,
+      { hint: `Name an empty directory with ${option}.`, details: { directory } },
     )
   }
   return filled
+}
+
+/** WAL that is on another disk already stays there: a second directory of it would be left behind, forgotten. */
+function checkWalLink(data: string, link: PathInfo | undefined, wanted: string): void {
+  if (link?.kind !== 'link' || link.target === wanted) return
+  throw new BackstayError(
+    'DIRECTORY_FOREIGN',
+    `Cannot put the WAL of "${data}" into "${wanted}": it is in "${link.target}" already`,
+    { hint: 'Leave --wal-directory out: with --delta it stays where it is.' },
+  )
 }
 
 async function namesIn(host: Host, directory: string): Promise<readonly string[]> {
@@ -126,12 +145,12 @@ function running(directory: string, postmaster: Postmaster): BackstayError {
   )
 }
 
-function inUse(oid: number, directory: string, server: string): BackstayError {
+function inUse({ what, directory, option }: LinkedPlace, server: string): BackstayError {
   return new BackstayError(
     'SERVER_RUNNING',
-    `Cannot restore tablespace ${oid} into "${directory}": the server that runs on "${server}" uses it`,
+    `Cannot restore ${what} into "${directory}": the server that runs on "${server}" uses it`,
     {
-      hint: `Name an empty directory with --tablespace ${oid}:DIR.`,
+      hint: `Name an empty directory with ${option}.`,
       details: { directory, server },
     },
   )

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../errors/codes.ts'
 import type { Extent } from '../repository/manifest-entry.ts'
 import type { StoreAddress } from '../store/store.ts'
+import type { HeldRoots } from './held-places.ts'
 
 /** OS user and group by number. */
 export interface Owner {
@@ -15,13 +16,13 @@ export interface Owner {
 export interface FileWorkSettings {
   readonly store: StoreAddress
   readonly cluster: string
-  /** Undefined leaves files to whoever runs Backstay. */
-  readonly owner: Owner | undefined
+  /** Where they write; an undefined owner leaves files to whoever runs Backstay. */
+  readonly held: HeldRoots
 }
 
 /** A stretch of a file to be written. */
 export interface FileJob {
-  /** Absolute. */
+  /** Absolute, below the held directories. */
   readonly path: string
   readonly mode: number
   readonly modifiedAtMs: number

@@ -16,6 +16,7 @@ import {
   writevSync,
 } from 'node:fs'
 import { crc32c } from '@node-rs/crc32'
+import { filePath } from '../util/byte-path.ts'
 import { PAGE_BYTES } from '../repository/format.ts'
 import type { Extent } from '../repository/manifest-entry.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -28,16 +29,23 @@ const GATHERED_BYTES = 1024 * 1024
 
 const CHECK_BYTES = 1024 * 1024
 
-const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
+
+/** Where a job's file is, by a descriptor of its directory, and whose it becomes. */
+export interface FilePlace {
+  readonly path: string
+  readonly owner: Owner | undefined
+}
 
 /** Writes one stretch of a file. @throws {BackstayError} REPOSITORY_DAMAGED; Node's error when the file cannot be written. */
 export async function writeStretch(
   units: UnitSource,
   job: FileJob,
-  owner: Owner | undefined,
+  { path, owner }: FilePlace,
 ): Promise<JobResult> {
-  const file = openSync(job.path, flagsOf(job), job.mode)
+  const file = openSync(filePath(path), flagsOf(job), job.mode)
   try {
+    checkOwn(file, job, owner)
     const result = isRightAlready(file, job)
       ? { crc32c: job.expectedCrc32c ?? 0, writtenBytes: 0 }
       : await fill(file, units, job)
@@ -49,8 +57,8 @@ export async function writeStretch(
 }
 
 /** Reads a stretch of a file that is there and computes its CRC. */
-export function checkStretch(job: CheckJob): JobResult {
-  const file = openSync(job.path, O_RDONLY | O_NOFOLLOW)
+export function checkStretch(path: string, job: CheckJob): JobResult {
+  const file = openSync(filePath(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     return { crc32c: crcOf(file, job), writtenBytes: 0 }
   } finally {
@@ -67,6 +75,17 @@ async function fill(file: number, units: UnitSource, job: FileJob): Promise<JobR
   }
   output.flush()
   return { crc32c: crc, writtenBytes: output.writtenBytes }
+}
+
+/** What was there before us can be another name of a file outside, or no file. */
+function checkOwn(file: number, job: FileJob, owner: Owner | undefined): void {
+  const found = fstatSync(file)
+  const isForeign = owner !== undefined && found.uid !== owner.uid && found.nlink > 1
+  if (found.isFile() && !isForeign) return
+  throw new BackstayError(
+    'DIRECTORY_FOREIGN',
+    `Cannot write "${job.path}": ${isForeign ? 'it is a second name of another user’s file' : 'no file is there'}`,
+  )
 }
 
 function isRightAlready(file: number, job: FileJob): boolean {
@@ -93,11 +112,11 @@ function flagsOf(job: FileJob): number {
     case 'create':
       return O_WRONLY | O_CREAT | O_EXCL
     case 'fill':
-      return O_WRONLY | O_CREAT | O_NOFOLLOW
+      return O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK
     case 'correct':
       break
   }
-  return O_RDWR | O_CREAT | O_NOFOLLOW
+  return O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
 }
 
 /** The content of the extents in order; a piece is valid until `output` has to be flushed for a later one. */
@@ -134,11 +153,11 @@ interface PieceOutput {
   flush(): void
 }
 
-/** Writes all pieces, many with one call. */
+/** Writes all pieces, many with one call. Whole pages of zeros are left to the file system: the file is new. */
 class Gatherer implements PieceOutput {
   writtenBytes = 0
   readonly #file: number
-  readonly #position: number
+  #position: number
   #pieces: Buffer[] = []
   #bytes = 0
 
@@ -148,6 +167,8 @@ class Gatherer implements PieceOutput {
   }
 
   add(piece: Buffer): void {
+    if (piece.buffer === ZEROS.buffer && piece.length % PAGE_BYTES === 0)
+      return this.#skip(piece.length)
     this.#pieces.push(piece)
     this.#bytes += piece.length
     if (this.#bytes >= GATHERED_BYTES || this.#pieces.length >= GATHERED_PIECES) this.flush()
@@ -155,12 +176,18 @@ class Gatherer implements PieceOutput {
 
   flush(): void {
     if (this.#bytes === 0) return
-    const position = this.#position + this.writtenBytes
-    const written = writevSync(this.#file, this.#pieces, position)
-    if (written < this.#bytes) this.#writeRest(position, written)
+    const written = writevSync(this.#file, this.#pieces, this.#position)
+    if (written < this.#bytes) this.#writeRest(this.#position, written)
+    this.#position += this.#bytes
     this.writtenBytes += this.#bytes
     this.#pieces = []
     this.#bytes = 0
+  }
+
+  #skip(bytes: number): void {
+    this.flush()
+    this.#position += bytes
+    this.writtenBytes += bytes
   }
 
   #writeRest(position: number, written: number): void {
@@ -228,7 +255,10 @@ function writeRest(
 /** Every stretch does it: the one that ends last has the last word on the time. */
 function giveAttributes(file: number, job: FileJob, owner: Owner | undefined): void {
   const found = fstatSync(file)
-  if (job.how === 'correct' && found.size > job.sizeBytes) ftruncateSync(file, job.sizeBytes)
+  // Zeros at its end were not written. Of a file of several stretches none cuts off what another wrote.
+  const isShort = found.size < job.sizeBytes && job.extents.length > 0
+  const isLong = job.how === 'correct' && found.size > job.sizeBytes
+  if (isShort || isLong) ftruncateSync(file, job.sizeBytes)
   if (owner !== undefined && (found.uid !== owner.uid || found.gid !== owner.gid)) {
     fchownSync(file, owner.uid, owner.gid)
   }

@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { fileError } from '../host/file-error.ts'
 import { clusterNames } from '../repository/format.ts'
-import { openStore } from '../store/open-store.ts'
+import { openStore } from '../store/address.ts'
 import type {
   BatchAnswer,
   FileWorkSettings,
@@ -15,9 +15,12 @@ import type {
   WorkerJob,
 } from './file-job.ts'
 import { checkStretch, writeStretch } from './file-work.ts'
+import { HeldPlaces } from './held-places.ts'
 import { UnitSource } from './unit-source.ts'
 
-const { store, cluster, owner } = workerData as FileWorkSettings
+const { store, cluster, held } = workerData as FileWorkSettings
+// Never closed: the thread ends with its last job, and the directories it opened are the main thread's to forget.
+const places = new HeldPlaces(held)
 const units = new UnitSource(await openStore(store), clusterNames(cluster))
 let earlier: Promise<void> = Promise.resolve()
 
@@ -43,7 +46,9 @@ async function answerOf(batch: JobBatch): Promise<BatchAnswer> {
 }
 
 async function work(job: WorkerJob): Promise<JobResult> {
-  return job.how === 'check' ? checkStretch(job) : writeStretch(units, job, owner)
+  const path = places.item(job.path)
+  const { owner } = held
+  return job.how === 'check' ? checkStretch(path, job) : writeStretch(units, job, { path, owner })
 }
 
 function failureOf(job: WorkerJob, error: unknown): WorkerFailure {

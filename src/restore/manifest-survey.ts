@@ -3,6 +3,7 @@
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { CONTROL_FILE_PATH } from '../postgres/control-file.ts'
+import { isTablespaceContent } from '../postgres/tablespace-place.ts'
 import type {
   ManifestEntry,
   ManifestFile,
@@ -44,11 +45,12 @@ export interface ManifestSurvey {
 }
 
 /**
- * Walks through the manifest once. `visit` sees every entry after its path was found to be harmless.
+ * Walks through the manifest once. `visit` sees every entry.
  * @throws {BackstayError} REPOSITORY_DAMAGED
  */
 export async function surveyManifest(
   manifest: ManifestReader,
+  major: number,
   visit: (entry: ManifestEntry) => void = () => {},
 ): Promise<ManifestSurvey> {
   const links: ManifestLink[] = []
@@ -56,7 +58,7 @@ export async function surveyManifest(
   const bytesBelow = new Map<string, number>()
   let directoryMode = 0o700
   for await (const entry of manifest.entries()) {
-    checkPath(entry)
+    checkPath(entry, major)
     visit(entry)
     if (entry.kind === 'link') links.push(entry)
     // Group access is a property of the whole cluster: every directory of it has the same mode.
@@ -76,13 +78,18 @@ function tablespaceOf(path: string): string {
   return /^pg_tblspc\/\d+(?=\/)/.exec(path)?.[0] ?? ''
 }
 
-function checkPath(entry: ManifestEntry): void {
-  const { path, kind } = entry
-  const isSafe = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
-  const isPlaced = kind !== 'link' || /^pg_tblspc\/\d+$/.test(path)
-  if (isSafe && isPlaced && !path.includes('\0')) return
+/**
+ * Refuses what does not belong into a tablespace. Whoever walks through a manifest to write checks it: it may be another one by then.
+ * @throws {BackstayError} REPOSITORY_DAMAGED
+ */
+export function checkPath(
+  { path, kind }: Pick<ManifestEntry, 'path' | 'kind'>,
+  major: number,
+): void {
+  const [, inTablespace] = /^pg_tblspc\/\d+\/(.*)$/s.exec(path) ?? []
+  if (inTablespace === undefined || isTablespaceContent(inTablespace, major)) return
   throw new BackstayError(
     'REPOSITORY_DAMAGED',
-    `Cannot restore "${path}": a ${kind} of that name does not belong into a data directory`,
+    `Cannot restore "${path}": a ${kind} of that name does not belong into a tablespace`,
   )
 }

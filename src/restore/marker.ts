@@ -3,11 +3,12 @@
  * there without a pg_control, the directory is ours to empty and no server can start on it. The directory of a tablespace gets
  * one too, so that repeating a restore never empties a directory that has become somebody else's meanwhile.
  */
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { errnoOf } from '../host/file-error.ts'
-import { replaceFile } from '../host/local-files.ts'
+import { readWhole, replaceFile } from '../host/local-files.ts'
+import { SMALL_FILE_BYTES } from '../host/read-limit.ts'
 import type { BackupId } from '../repository/backup-info.ts'
 import { writeNewFile } from '../util/new-file.ts'
 import { livenessOf, type ProcessIdentity, thisProcess } from '../util/process-identity.ts'
@@ -37,12 +38,13 @@ export interface RestoreMarker {
 /** The marker in `directory`; undefined when there is none, or none that can be read. */
 export async function readMarker(directory: string): Promise<RestoreMarker | undefined> {
   try {
-    const text = await readFile(join(directory, MARKER_NAME), 'utf8')
-    const value = JSON.parse(text) as Partial<RestoreMarker>
-    const isMarker = typeof value.systemIdentifier === 'string' && value.holder !== undefined
+    const text = await readWhole(join(directory, MARKER_NAME), { limitBytes: SMALL_FILE_BYTES })
+    if (text === undefined) return undefined
+    const value = JSON.parse(text.toString()) as Partial<RestoreMarker>
+    const isMarker = typeof value.systemIdentifier === 'string' && isHolder(value.holder)
     return isMarker ? (value as RestoreMarker) : undefined
   } catch (error) {
-    if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT') return undefined
+    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }
@@ -60,8 +62,12 @@ export async function writeMarker(directory: string, marker: RestoreMarker): Pro
     if (errnoOf(error) !== 'EEXIST') throw error
   }
   const found = await readMarker(directory)
-  if (found !== undefined) checkHolder(directory, found)
+  if (found !== undefined) checkHolder(marker.directory, found)
   await replaceFile(path, text, { mode: 0o600, owner: undefined })
+}
+
+function isHolder(value: Partial<ProcessIdentity> | undefined): boolean {
+  return typeof value?.host === 'string' && Number.isSafeInteger(value.pid)
 }
 
 /** Takes the mark away, durably: the restore is complete. */
@@ -70,14 +76,25 @@ export async function removeMarker(directory: string): Promise<void> {
   await syncDirectory(directory)
 }
 
-/** @throws {BackstayError} REPOSITORY_LOCKED when the process that wrote the marker is still at work. */
+/** @throws {BackstayError} REPOSITORY_LOCKED when the process that wrote the marker is still at work, or may be. */
 export function checkHolder(directory: string, marker: RestoreMarker): void {
   const self = thisProcess()
   const { holder } = marker
   const isSelf = holder.pid === self.pid && holder.startTicks === self.startTicks
-  if (isSelf || livenessOf(holder, self) !== 'alive') return
+  const liveness = livenessOf(holder, self)
+  if (isSelf || liveness === 'dead') return
+  const { backup, startedAt } = marker
+  const host = holder.host.split('/')[0] ?? holder.host
+  const [on, is] = liveness === 'alive' ? ['', 'is'] : [` on host "${host}"`, 'may still be']
   throw new BackstayError(
     'REPOSITORY_LOCKED',
-    `Cannot restore into "${directory}": pid ${holder.pid} is restoring backup ${marker.backup} there since ${marker.startedAt}`,
+    `Cannot restore into "${directory}": pid ${holder.pid}${on} ${is} restoring backup ${backup} there since ${startedAt}`,
+    {
+      hint:
+        liveness === 'alive'
+          ? 'Wait for it, or stop it.'
+          : `Whether that process lives cannot be seen from here: look as root on that host, or outside the container. If it is gone for good, empty "${directory}", "${MARKER_NAME}" too, and repeat the restore.`,
+      details: { directory, pid: holder.pid, host, liveness },
+    },
   )
 }

@@ -6,12 +6,13 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import type { Host } from '../host/host.ts'
 import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from '../postgres/control-file.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
-import { ManifestReader } from '../repository/manifest-reader.ts'
+import { openManifest } from '../repository/open-manifest.ts'
 import { PackReader } from '../repository/pack-reader.ts'
 import type { ContinuityMap } from '../wal/continuity.ts'
+import { walFilesOf } from './path-files.ts'
 import { warnAboutSettings } from './copied-settings.ts'
-import { checkTablespaces, decideFill, type FillMode, lookAtDirectory } from './directory.ts'
-import { layOut, type RestoreLayout } from './layout.ts'
+import { checkLinked, decideFill, type FillMode, lookAtDirectory } from './directory.ts'
+import { layOut, linkedPlaces, type RestoreLayout, type TablespaceWish } from './layout.ts'
 import { HELD_BACK, type ManifestSurvey, surveyManifest } from './manifest-survey.ts'
 import type { BackupPaths } from './old-content.ts'
 import type { RestorePlan } from './plan.ts'
@@ -26,10 +27,16 @@ export interface RestoreOrder {
   readonly directory: string
   /** Oid or old location of a tablespace → its new directory. */
   readonly tablespaces: ReadonlyMap<string, string>
+  /** Where tablespaces may be written that nobody named (layout.ts). */
+  readonly tablespaceRoots: TablespaceWish['roots']
+  /** Where pg_wal is to be; undefined: in the data directory. Absolute. */
+  readonly walDirectory?: string | undefined
   /** Keep what is right already in a directory that holds this cluster. */
   readonly isDelta: boolean
   /** With `isDelta`: WAL in the directory that is nowhere else may go. */
   readonly allowDataLoss: boolean
+  /** The WAL that recovery needs is put into the directory, and has to have room there. */
+  readonly copiesWal?: boolean
 }
 
 /** A restore that can be done. */
@@ -37,8 +44,8 @@ export interface PreparedRestore {
   readonly plan: RestorePlan
   readonly layout: RestoreLayout
   readonly mode: FillMode
-  /** Directories of tablespaces with something in them that goes, or is corrected. */
-  readonly filledTablespaces: readonly string[]
+  /** Directories of tablespaces, or of the WAL, with something in them that goes, or is corrected. */
+  readonly filledPlaces: readonly string[]
   readonly survey: ManifestSurvey
   readonly control: { readonly bytes: Buffer; readonly values: ControlFile }
   /** Content of the configuration files that are in the backup, by path. */
@@ -69,22 +76,27 @@ export async function prepareRestore(
   const { plan, isDelta } = order
   const { backup } = plan
   const { systemIdentifier } = backup.postgres
-  const layout = layOut(order.directory, backup.tablespaces, order.tablespaces)
+  const layout = layOut(order.directory, backup.tablespaces, {
+    mapping: order.tablespaces,
+    roots: order.tablespaceRoots,
+    walDirectory: order.walDirectory,
+  })
   checkOutside(layout, around.repository)
   const found = await lookAtDirectory(around.host, layout.directory)
   const mode = decideFill(layout.directory, found, { isDelta, systemIdentifier })
-  const filledTablespaces = await checkTablespaces(around.host, layout, mode)
+  const filledPlaces = await checkLinked(around.host, layout, mode)
   if (mode === 'delta' && !order.allowDataLoss) await checkUnsavedWal(layout.directory, around.map)
   const read = await readBackup(order, layout, around.repository)
-  await checkRoom(around.host, layout, read.survey)
+  const walBytes = order.copiesWal === true ? walBytesOf(plan, around.repository) : 0
+  await checkRoom(around.host, layout, { survey: read.survey, walBytes })
   const warnings = warnAboutSettings(read.contents, layout.directory)
-  return { plan, layout, mode, filledTablespaces, ...read, warnings }
+  return { plan, layout, mode, filledPlaces, ...read, warnings }
 }
 
 /** A restore into the repository would be found by nobody and swept by the next backup. */
 function checkOutside(layout: RestoreLayout, repository: ClusterRepository): void {
   const { location } = repository.store
-  const places = [layout.directory, ...layout.tablespaces.map((place) => place.directory)]
+  const places = [layout.directory, ...linkedPlaces(layout).map((place) => place.directory)]
   const inside = places.find((place) => `${place}/`.startsWith(`${location}/`))
   if (inside === undefined) return
   throw new BackstayError(
@@ -118,9 +130,9 @@ async function readBackup(
 ): Promise<ReadBackup> {
   const { backup } = order.plan
   const { store, names } = repository
-  await using manifest = await ManifestReader.open(store, names.manifest(backup.id))
+  await using manifest = await openManifest(repository, backup)
   const [files, directories] = [new Set<string>(), new Set<string>()]
-  const survey = await surveyManifest(manifest, (entry) => {
+  const survey = await surveyManifest(manifest, backup.postgres.major, (entry) => {
     if (!order.isDelta) return
     if (entry.kind === 'file' && !HELD_BACK.has(entry.path)) files.add(entry.path)
     if (entry.kind === 'directory') directories.add(entry.path)
@@ -156,14 +168,23 @@ async function readControl(
   )
 }
 
-async function checkRoom(host: Host, layout: RestoreLayout, survey: ManifestSurvey): Promise<void> {
+function walBytesOf(plan: RestorePlan, { identity }: ClusterRepository): number {
+  return walFilesOf(plan, identity.segmentBytes).length * identity.segmentBytes
+}
+
+async function checkRoom(
+  host: Host,
+  layout: RestoreLayout,
+  { survey, walBytes }: { readonly survey: ManifestSurvey; readonly walBytes: number },
+): Promise<void> {
   const places = [
     { link: '', directory: layout.directory },
-    ...layout.tablespaces.map((p) => ({ link: `pg_tblspc/${p.oid}`, directory: p.directory })),
+    ...linkedPlaces(layout).map(({ path, directory }) => ({ link: path, directory })),
   ]
+  const walLink = places.some(({ link }) => link === 'pg_wal') ? 'pg_wal' : ''
   const needs = []
   for (const { link, directory } of places) {
-    const bytes = survey.bytesBelow.get(link) ?? 0
+    const bytes = (survey.bytesBelow.get(link) ?? 0) + (link === walLink ? walBytes : 0)
     needs.push({ directory, bytes, reusedBytes: await treeBytes(directory) })
   }
   await checkSpace(host, needs)

@@ -6,8 +6,8 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import type { BackupId, BackupInfo } from '../repository/backup-info.ts'
+import { spellIsoTime, spellTimeUs } from '../util/local-time.ts'
 import type { ContinuityMap } from '../wal/continuity.ts'
-import { formatTimeUs } from './target-time.ts'
 import {
   endOfHeld,
   heldAlong,
@@ -38,6 +38,7 @@ export interface Moment {
 
 export const REFUSAL_KINDS = [
   'timeline',
+  'born-later',
   'wal-missing',
   'too-early',
   'gap',
@@ -48,7 +49,8 @@ export const REFUSAL_KINDS = [
 /** Why a backup cannot serve a target. */
 export interface Refusal {
   /**
-   * `timeline`: the wanted one does not descend from the backup · `wal-missing`: WAL of the backup itself is lost · `too-early`: before the
+   * `timeline`: the wanted one does not descend from the backup · `born-later`: the rows of that time are on another timeline ·
+   * `wal-missing`: WAL of the backup itself is lost · `too-early`: before the
    * backup was consistent · `gap`: behind lost WAL · `after-end`: later than all WAL · `not-found`: no such transaction or restore point.
    */
   readonly kind: (typeof REFUSAL_KINDS)[number]
@@ -165,11 +167,14 @@ async function judgeTime(
   const during = { path, from: backup.startLsn, to: backup.stopLsn }
   const early = { kind: 'too-early', later: endOfBackup(held) } as const
   if (timeUs < finishedUs(backup)) {
-    return refuse({ ...early, because: `backup ${backup.id} ended at ${backup.finishedAt} only` })
+    return refuse({
+      ...early,
+      because: `backup ${backup.id} ended at ${spellIsoTime(backup.finishedAt)} only`,
+    })
   }
   const latest = (await findLastTransaction(context.wal, during))?.latestTimeUs
   if (latest !== undefined && (inclusive ? latest > timeUs : latest >= timeUs)) {
-    const because = `backup ${backup.id} already holds a transaction of ${formatTimeUs(latest)}`
+    const because = `backup ${backup.id} already holds a transaction of ${spellTimeUs(latest)}`
     return refuse({ ...early, because })
   }
   const after = { path, from: backup.stopLsn, to: endLsn }
@@ -201,7 +206,7 @@ async function judgeTimeAtEnd(
   const earlier = momentAt(held, held.endLsn, lastUs)
   if (isGap) return refuse({ kind: 'gap', because: describeGap(held), earlier })
   const lastText =
-    lastUs === undefined ? 'no transaction' : `a transaction of ${formatTimeUs(lastUs)}`
+    lastUs === undefined ? 'no transaction' : `a transaction of ${spellTimeUs(lastUs)}`
   const because = `WAL ends at ${describeEnd(held)} with ${lastText}, and nothing proves that none came between`
   return refuse({ kind: 'after-end', because, earlier })
 }

@@ -10,6 +10,8 @@ import { formatConfLine } from '../postgres/conf-file.ts'
 import { formatLsn } from '../postgres/lsn.ts'
 import { formatRecoveryConf } from '../postgres/recovery-conf.ts'
 import { versionFacts } from '../postgres/version.ts'
+import { doorEndCommand } from './door-lines.ts'
+import { ARCHIVING_OFF, recoveryEndCommand, RESTORE_MARK, SILENCED } from './left-settings.ts'
 import type { RestorePlan } from './plan.ts'
 import { formatTimeUs } from './target-time.ts'
 import { describeTarget } from './wish.ts'
@@ -22,6 +24,8 @@ export interface RecoveryOptions {
   readonly endCommand?: string
   /** Leave archiving as the origin had it: the restored server then writes into the same archive. */
   readonly keepArchiving: boolean
+  /** What the copy needs so that replay goes through (replay-demands.ts). */
+  readonly demanded?: Readonly<Record<string, string>>
   /** Port the restored server is to listen on; the origin's when undefined. */
   readonly port: number | undefined
 }
@@ -36,15 +40,11 @@ export interface RecoveryFiles {
 
 type Settings = Readonly<Record<string, string>>
 
-/** Settings of the origin that must not act in a copy of it. */
-const SILENCED: Settings = { synchronous_standby_names: '', hot_standby: 'on' }
-
 /** From 12 on these are settings too, and the origin may have been restored, or a standby, itself. */
 const SILENCED_FROM_12: Settings = {
   primary_conninfo: '',
   primary_slot_name: '',
   archive_cleanup_command: '',
-  recovery_end_command: '',
   recovery_min_apply_delay: '0',
 }
 
@@ -60,13 +60,26 @@ const TARGET_NAMES = [
 export function recoveryFiles(plan: RestorePlan, options: RecoveryOptions): RecoveryFiles {
   const { major } = plan.backup.postgres
   const recovery = recoverySettings(plan, options)
-  const others = { ...SILENCED, ...archivingOff(major, options), ...portOf(options) }
+  const added = { ...options.demanded, ...portOf(options) }
+  const mark = { [RESTORE_MARK]: Object.keys(added).join(' ') }
+  const others = { ...mark, ...SILENCED, ...archivingOff(major, options), ...added }
   if (versionFacts(major).recoveryConf) {
     const standby: Settings = plan.standbyMode ? { standby_mode: 'on' } : {}
-    const files = { 'recovery.conf': formatRecoveryConf({ ...recovery, ...standby }) }
+    // It ends with its file.
+    const ending = { recovery_end_command: withEndCommand(options, doorEndCommand()) }
+    const files = { 'recovery.conf': formatRecoveryConf({ ...recovery, ...ending, ...standby }) }
     return { autoConf: confLines(plan, others), files }
   }
-  const settings = { ...otherTargets(recovery), ...SILENCED_FROM_12, ...recovery, ...others }
+  // The settings of recovery end with it.
+  const own = `${doorEndCommand()}; ${recoveryEndCommand()}`
+  const ending = { recovery_end_command: withEndCommand(options, own) }
+  const settings = {
+    ...otherTargets(recovery),
+    ...SILENCED_FROM_12,
+    ...recovery,
+    ...ending,
+    ...others,
+  }
   const signal = plan.standbyMode ? 'standby.signal' : 'recovery.signal'
   return { autoConf: confLines(plan, settings), files: { [signal]: '' } }
 }
@@ -85,7 +98,6 @@ function recoverySettings(plan: RestorePlan, options: RecoveryOptions): Settings
   const timeline = timelineOf(plan)
   return {
     restore_command: options.restoreCommand,
-    ...(options.endCommand === undefined ? {} : { recovery_end_command: options.endCommand }),
     ...(timeline === undefined ? {} : { recovery_target_timeline: timeline }),
     ...targetOf(plan),
     ...('inclusive' in stopAt
@@ -124,8 +136,12 @@ function targetOf(plan: RestorePlan): Settings {
 /** A copy that archives into its origin's archive mixes two clusters: it is off until somebody wants it. */
 function archivingOff(major: number, options: RecoveryOptions): Settings {
   if (options.keepArchiving) return {}
-  const library: Settings = major >= 15 ? { archive_library: '' } : {}
-  return { archive_mode: 'off', archive_command: '', ...library }
+  const { archive_library: _, ...off } = ARCHIVING_OFF
+  return major >= 15 ? ARCHIVING_OFF : off
+}
+
+function withEndCommand({ endCommand }: RecoveryOptions, own: string): string {
+  return endCommand === undefined ? own : `${endCommand}; ${own}`
 }
 
 function portOf(options: RecoveryOptions): Settings {
@@ -137,8 +153,8 @@ function confLines(plan: RestorePlan, settings: Settings): string[] {
   return [
     '',
     `# Written by Backstay for the restore of backup ${id} to ${describeTarget(plan.target)}.`,
-    '# The origin must not be touched by this copy, so archiving is off and nobody is waited for or followed;',
-    '# ALTER SYSTEM RESET takes a line away.',
+    '# The origin must not be touched by this copy, so archiving and subscriptions are off and nobody is waited for or followed.',
+    '# What recovery was told is taken away when it has ended. `backstay up` takes away the rest, and so does ALTER SYSTEM RESET.',
     ...Object.entries(settings).map(([name, value]) => formatConfLine(name, value)),
   ]
 }

@@ -6,23 +6,31 @@
  * everything else is durable.
  */
 import { join } from 'node:path'
+import { BackstayError } from '../errors/backstay-error.ts'
 import { fileError } from '../host/file-error.ts'
-import { makeDirectory, replaceFile } from '../host/local-files.ts'
+import { lstatIfAny, replaceFile } from '../host/local-files.ts'
+import { LocalHost } from '../host/local-host.ts'
+import { LocalUsers } from '../host/local-users.ts'
 import { syncFileSystems } from '../host/sync-tree.ts'
 import { appendConfLines } from '../postgres/conf-file.ts'
 import { CONTROL_FILE_PATH, type ControlFile } from '../postgres/control-file.ts'
+import { higherDemands, type ReplayDemands } from '../postgres/parameter-change.ts'
 import { formatTablespaceMap } from '../postgres/tablespace-map.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
-import { ManifestReader } from '../repository/manifest-reader.ts'
+import { openManifest } from '../repository/open-manifest.ts'
 import type { StoreAddress } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
 import { thisProcess } from '../util/process-identity.ts'
 import { copyWal } from './copy-wal.ts'
 import type { Owner } from './file-job.ts'
+import { closeRoots, HeldPlaces, type HeldRoots, openRoots } from './held-places.ts'
+import { withoutRestoreSettings } from './left-settings.ts'
+import { type LinkedPlace, linkedPlaces } from './layout.ts'
 import { removeMarker, type RestoreMarker, writeMarker } from './marker.ts'
 import { emptyDirectory, removeControlFile, removeForeign } from './old-content.ts'
 import type { PreparedRestore } from './prepare.ts'
 import { type RecoveryOptions, recoveryFiles } from './recovery-settings.ts'
+import { demandedSettings } from './replay-demands.ts'
 import { standInFiles } from './stand-in-files.ts'
 import type { WriteProgress } from './write-files.ts'
 import { writeTree } from './write-tree.ts'
@@ -36,6 +44,8 @@ export interface RestoreAround {
   readonly recovery: RecoveryOptions
   /** Makes the files of configuration and recovery instead: the copy is to be a standby of the cluster. */
   readonly configure?: (directory: string, control: ControlFile) => Promise<void>
+  /** What the WAL demands that will be replayed (replay-demands.ts), besides what the backup's pg_control says. */
+  readonly demands?: ReplayDemands | undefined
   /** Put the WAL into the directory; `recovery` then names NO_RESTORE_COMMAND. */
   readonly copiesWal?: boolean
   /** Make configuration files where the backup has none, so that the directory can be opened. */
@@ -88,43 +98,100 @@ export async function runRestore(
 }
 
 async function restore(prepared: PreparedRestore, around: RestoreAround): Promise<WriteProgress> {
-  const { layout, control } = prepared
-  const { directory } = layout
+  const { layout, mode } = prepared
+  const { owner } = around
+  around.signal?.throwIfAborted()
+  around.onPhase?.('mark')
+  await makeDirectories(prepared, owner)
+  const held = openRoots(layout, { owner, isDelta: mode === 'delta' })
+  const places = new HeldPlaces(held)
+  try {
+    return await fill(prepared, around, { held, places })
+  } finally {
+    places.close()
+    closeRoots(held)
+  }
+}
+
+/** The directories, held open. */
+interface Held {
+  readonly held: HeldRoots
+  readonly places: HeldPlaces
+}
+
+async function fill(
+  prepared: PreparedRestore,
+  around: RestoreAround,
+  { held, places }: Held,
+): Promise<WriteProgress> {
+  const { directory } = prepared.layout
   const begin = (phase: RestorePhase): void => {
     around.signal?.throwIfAborted()
     around.onPhase?.(phase)
   }
-  begin('mark')
-  await mark(prepared, around)
+  await mark(prepared, around, places)
   begin('clear')
-  await clear(prepared)
+  await clear(prepared, held)
   begin('write')
-  const progress = await writeAll(prepared, around)
+  const progress = await writeAll(prepared, around, { held, places })
   begin('settings')
-  await writeSettings(prepared, around)
+  await writeSettings(prepared, around, places)
   if (around.copiesWal === true) {
     const { owner, signal } = around
-    await copyWal(around.repository, prepared.plan, { directory, owner, signal })
+    const walDirectory = places.directory(join(directory, 'pg_wal'))
+    await copyWal(around.repository, prepared.plan, {
+      directory: walDirectory,
+      owner,
+      signal,
+      mode: 0o600 | (prepared.survey.directoryMode & 0o040),
+    })
   }
   begin('sync')
   await syncFileSystems(directoriesOf(prepared))
   begin('name')
   const mode = prepared.survey.special.get(CONTROL_FILE_PATH)?.mode ?? 0o600
-  await replaceFile(join(directory, CONTROL_FILE_PATH), control.bytes, {
+  await replaceFile(places.item(join(directory, CONTROL_FILE_PATH)), prepared.control.bytes, {
     mode,
     owner: around.owner,
   })
   begin('unmark')
-  for (const place of directoriesOf(prepared).reverse()) await removeMarker(place)
+  for (const path of reachedDirectories(prepared).reverse())
+    await removeMarker(places.directory(path))
   return progress
 }
 
 function directoriesOf({ layout }: PreparedRestore): string[] {
-  return [layout.directory, ...layout.tablespaces.map((place) => place.directory)]
+  return [layout.directory, ...linkedPlaces(layout).map((place) => place.directory)]
 }
 
-async function mark(prepared: PreparedRestore, around: RestoreAround): Promise<void> {
-  const { plan, layout, survey } = prepared
+/** The same as they are reached from the data directory. */
+function reachedDirectories({ layout }: PreparedRestore): string[] {
+  const links = linkedPlaces(layout).map(({ path }) => join(layout.directory, path))
+  return [layout.directory, ...links]
+}
+
+async function makeDirectories(
+  { layout, survey }: PreparedRestore,
+  owner: Owner | undefined,
+): Promise<void> {
+  const mode = survey.directoryMode & 0o777
+  await makeFor(layout.directory, mode, owner)
+  for (const place of linkedPlaces(layout)) await makeLinked(place, mode, owner)
+}
+
+/** As root for another user: made by him where the way to it is in his hands. */
+async function makeFor(directory: string, mode: number, owner: Owner | undefined): Promise<void> {
+  const name = owner && (await new LocalUsers().byNumber(owner)).name
+  const ownership = name === undefined ? { mode } : { mode, owner: name }
+  await new LocalHost('this machine').makeDirectory(directory, ownership)
+}
+
+async function mark(
+  prepared: PreparedRestore,
+  around: RestoreAround,
+  places: HeldPlaces,
+): Promise<void> {
+  const { plan, layout } = prepared
   const marker: RestoreMarker = {
     directory: layout.directory,
     cluster: plan.cluster,
@@ -133,30 +200,63 @@ async function mark(prepared: PreparedRestore, around: RestoreAround): Promise<v
     startedAt: new Date(around.clock.now()).toISOString(),
     holder: thisProcess(),
   }
-  for (const directory of directoriesOf(prepared)) {
-    await makeDirectory(directory, { mode: survey.directoryMode, owner: around.owner })
-    await writeMarker(directory, marker)
-  }
+  for (const path of reachedDirectories(prepared)) await writeMarker(places.directory(path), marker)
+}
+
+/** Where only the backup names the directory nothing is given away: it must be its owner's already. */
+async function makeLinked(
+  { directory, isNamed }: LinkedPlace,
+  mode: number,
+  owner: Owner | undefined,
+): Promise<void> {
+  if (isNamed || owner === undefined) return await makeFor(directory, mode, owner)
+  const found = await lstatIfAny(directory)
+  if (found?.isDirectory() === true && found.uid === owner.uid) return
+  throw new BackstayError(
+    'DIRECTORY_OWNER',
+    `Cannot restore into tablespace directory "${directory}": it is not a directory of the OS user who is to own it`,
+    { details: { directory } },
+  )
 }
 
 /** Takes away what must not stay. pg_control goes first. */
-async function clear(prepared: PreparedRestore): Promise<void> {
-  const { layout, mode, paths, filledTablespaces } = prepared
-  if (mode !== 'fresh') await removeControlFile(layout.directory)
-  if (mode === 'redo') await emptyDirectory(layout.directory)
-  if (mode === 'delta' && paths !== undefined) return await removeForeign(layout.directory, paths)
-  for (const directory of filledTablespaces) await emptyDirectory(directory)
+async function clear(prepared: PreparedRestore, held: HeldRoots): Promise<void> {
+  // Of their own: directories that go must not be found open later.
+  const places = new HeldPlaces(held)
+  try {
+    await clearWith(prepared, places)
+  } finally {
+    places.close()
+  }
 }
 
-async function writeAll(prepared: PreparedRestore, around: RestoreAround): Promise<WriteProgress> {
+async function clearWith(prepared: PreparedRestore, places: HeldPlaces): Promise<void> {
+  const { layout, mode, paths, filledPlaces } = prepared
+  const { directory } = layout
+  if (mode !== 'fresh') await removeControlFile(places, directory)
+  if (mode === 'redo') await emptyDirectory(places, directory)
+  if (mode === 'delta' && paths !== undefined)
+    return await removeForeign({ places, directory, paths })
+  for (const place of linkedPlaces(layout)) {
+    if (filledPlaces.includes(place.directory))
+      await emptyDirectory(places, join(directory, place.path))
+  }
+}
+
+async function writeAll(
+  prepared: PreparedRestore,
+  around: RestoreAround,
+  held: Held,
+): Promise<WriteProgress> {
   const { plan, layout, survey, mode } = prepared
-  const { store, names, identity } = around.repository
-  await using manifest = await ManifestReader.open(store, names.manifest(plan.backup.id))
+  const { store, identity } = around.repository
+  await using manifest = await openManifest(around.repository, plan.backup)
   return await writeTree(manifest, {
     store: around.storeAddress ?? { kind: 'disk', directory: store.location },
     cluster: identity.cluster,
-    owner: around.owner,
+    ...held,
     layout,
+    major: plan.backup.postgres.major,
     directoryMode: survey.directoryMode,
     isDelta: mode === 'delta',
     workers: around.workers,
@@ -166,23 +266,31 @@ async function writeAll(prepared: PreparedRestore, around: RestoreAround): Promi
 }
 
 /** Writes what the held-back files become: settings of recovery, and the map of the tablespaces. */
-async function writeSettings(prepared: PreparedRestore, around: RestoreAround): Promise<void> {
+async function writeSettings(
+  prepared: PreparedRestore,
+  around: RestoreAround,
+  places: HeldPlaces,
+): Promise<void> {
   const { plan, layout, contents, survey, control } = prepared
+  const { parameters: had } = control.values
+  const demands = around.demands === undefined ? had : higherDemands(had, around.demands)
+  const demanded = demandedSettings(demands, contents)
   const { autoConf, files } =
     around.configure === undefined
-      ? recoveryFiles(plan, around.recovery)
+      ? recoveryFiles(plan, { ...around.recovery, demanded })
       : { autoConf: [], files: {} }
   const mode = survey.special.get('postgresql.auto.conf')?.mode ?? 0o600
   const write = (name: string, content: string): Promise<void> =>
-    replaceFile(join(layout.directory, name), content, { mode, owner: around.owner })
+    replaceFile(places.item(join(layout.directory, name)), content, { mode, owner: around.owner })
   await write(
     'postgresql.auto.conf',
-    appendConfLines(contents.get('postgresql.auto.conf') ?? '', autoConf),
+    appendConfLines(withoutRestoreSettings(contents.get('postgresql.auto.conf') ?? ''), autoConf),
   )
-  const standIns = around.standIns === true ? standInFiles(contents, control.values) : {}
+  const standIns = around.standIns === true ? standInFiles(contents, demands) : {}
   for (const [name, content] of Object.entries({ ...files, ...standIns }))
     await write(name, content)
-  await around.configure?.(layout.directory, control.values)
+  const parameters = { ...had, ...demands }
+  await around.configure?.(layout.directory, { ...control.values, parameters })
   if (!contents.has('tablespace_map')) return
   const links = layout.tablespaces.map(({ oid, directory }) => ({ oid, location: directory }))
   await write('tablespace_map', formatTablespaceMap(links, plan.backup.postgres.major))

@@ -1,11 +1,12 @@
 /**
  * Whether the disks have room for a restore, before a byte is written.
  */
-import { lstat, readdir, stat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { errnoOf } from '../host/file-error.ts'
 import type { Host } from '../host/host.ts'
+import { filePath, readItems } from '../util/byte-path.ts'
 import { formatSize } from '../util/size.ts'
 
 /** What a directory is to take. */
@@ -39,14 +40,14 @@ export async function checkSpace(host: Host, needs: readonly SpaceNeed[]): Promi
 /** Sum of the sizes of the files in a tree; links are not followed; 0 when there is nothing. */
 export async function treeBytes(directory: string): Promise<number> {
   let bytes = 0
-  const items = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+  const items = await readItems(directory).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return []
     throw error
   })
   for (const item of items) {
     const path = join(directory, item.name)
     if (item.isDirectory()) bytes += await treeBytes(path)
-    else if (item.isFile()) bytes += (await lstat(path)).size
+    else if (item.isFile()) bytes += (await lstat(filePath(path))).size
   }
   return bytes
 }

@@ -1,16 +1,16 @@
 /**
- * Which running servers of this machine use a directory as a tablespace. A copied data directory has the links of its origin: a
+ * Which running servers of this machine use a directory as a tablespace, or for their WAL. A copied data directory has the links of its origin: a
  * delta restore into the copy would otherwise write into the tablespaces of a server that runs elsewhere.
  */
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Data directories of running servers one of whose tablespaces lies in `directory`. */
+/** Data directories of running servers whose WAL, or one of whose tablespaces, lies in `directory`. */
 export async function serversUsing(directory: string): Promise<readonly string[]> {
   const wanted = await realpath(directory).catch(() => directory)
   const found: string[] = []
   for (const dataDirectory of await runningDataDirectories()) {
-    if ((await tablespacesOf(dataDirectory)).includes(wanted)) found.push(dataDirectory)
+    if ((await placesOf(dataDirectory)).includes(wanted)) found.push(dataDirectory)
   }
   return found
 }
@@ -28,11 +28,12 @@ async function runningDataDirectories(): Promise<ReadonlySet<string>> {
   return directories
 }
 
-async function tablespacesOf(dataDirectory: string): Promise<string[]> {
+async function placesOf(dataDirectory: string): Promise<string[]> {
   const folder = join(dataDirectory, 'pg_tblspc')
+  const spaces = (await readdir(folder).catch(() => [])).map((name) => join(folder, name))
   const targets: string[] = []
-  for (const name of await readdir(folder).catch(() => [])) {
-    const target = await realpath(join(folder, name)).catch(() => undefined)
+  for (const link of [join(dataDirectory, 'pg_wal'), ...spaces]) {
+    const target = await realpath(link).catch(() => undefined)
     if (target !== undefined) targets.push(target)
   }
   return targets

@@ -54,12 +54,6 @@ export function pathFrom(start: PathStart, history: TimelineHistory): TimelinePa
   return [{ ...first, to: left }, ...later, last]
 }
 
-/** Every timeline that is known, ascending: it has a history file, or WAL, or a backup. */
-export function knownTimelines(map: ContinuityMap, backups: readonly PathStart[]): number[] {
-  const known = [...map.histories.keys(), ...map.ranges.keys(), ...backups.map((b) => b.timeline)]
-  return [...new Set(known)].sort((a, b) => a - b)
-}
-
 /** The history of a timeline. Without its file a timeline still leads to its own end, which is all its backups need. */
 export function historyOrOwn(map: ContinuityMap, timeline: number): TimelineHistory {
   return historyOf(map, timeline) ?? { timeline, switches: [] }

@@ -1,11 +1,12 @@
 /**
  * WAL that only the directory holds which a delta restore is about to overwrite: the last copy of somebody's commits.
  */
-import { open, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '../host/file-error.ts'
 import { parseSegmentName, segmentStart } from '../postgres/segment-name.ts'
 import { findWalEnd } from '../postgres/wal-search.ts'
+import { openIfRegular } from '../util/read-regular.ts'
 import type { ContinuityMap } from '../wal/continuity.ts'
 
 /** Names of the segments in `pg_wal` with WAL that the repository does not hold, sorted. */
@@ -30,15 +31,15 @@ async function isUnsaved(folder: string, name: string, map: ContinuityMap): Prom
   const held = ranges.find((range) => range.startLsn <= startLsn && startLsn < range.endLsn)
   if (held !== undefined && held.endLsn >= startLsn + BigInt(segmentBytes)) return false
   // A recycled file has the name of a segment to come and the content of an old one: no valid WAL for its place.
-  const { endLsn } = findWalEnd(await readFileBytes(join(folder, name), segmentBytes), {
-    startLsn,
-    segmentBytes,
-  })
+  const content = await readFileBytes(join(folder, name), segmentBytes)
+  const { endLsn } = findWalEnd(content, { startLsn, segmentBytes })
   return endLsn > (held?.endLsn ?? startLsn)
 }
 
+/** Nothing of what is no file: PostgreSQL's user may have put a pipe there. */
 async function readFileBytes(path: string, limitBytes: number): Promise<Buffer> {
-  await using file = await open(path)
+  await using file = await openIfRegular(path)
+  if (file === undefined) return Buffer.alloc(0)
   const buffer = Buffer.alloc(limitBytes)
   const { bytesRead } = await file.read(buffer, 0, limitBytes, 0)
   return buffer.subarray(0, bytesRead)

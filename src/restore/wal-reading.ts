@@ -138,15 +138,32 @@ class Tally {
 }
 
 function answers(event: WalEvent | undefined, question: WalQuestion | undefined): boolean {
-  if (question?.find === 'record') return true
-  if (event === undefined) return false
-  if (event.kind === 'restore-point') {
-    return question?.find === 'restore-point' && event.name === question.name
+  switch (question?.find) {
+    case undefined:
+      return false
+    case 'record':
+      return true
+    case 'promotion':
+      return event?.kind === 'end-of-recovery' || event?.kind === 'shutdown-checkpoint'
+    case 'restore-point':
+      return event?.kind === 'restore-point' && event.name === question.name
+    case 'transaction':
+      return isEnd(event) && event.xid === question.xid
+    case 'time':
+      break
   }
-  if (event.kind !== 'commit' && event.kind !== 'abort') return false
-  if (question?.find === 'transaction') return event.xid === question.xid
-  if (question?.find !== 'time') return false
-  return question.orAt ? event.timeUs >= question.timeUs : event.timeUs > question.timeUs
+  return isEnd(event) && isAfter(event.timeUs, question)
+}
+
+function isAfter(timeUs: bigint, wanted: { timeUs: bigint; orAt: boolean }): boolean {
+  return wanted.orAt ? timeUs >= wanted.timeUs : timeUs > wanted.timeUs
+}
+
+/** Whether a transaction ended here. */
+function isEnd(
+  event: WalEvent | undefined,
+): event is Extract<WalEvent, { readonly kind: 'commit' | 'abort' }> {
+  return event?.kind === 'commit' || event?.kind === 'abort'
 }
 
 function nameAt(map: ContinuityMap, path: TimelinePath, lsn: Lsn): string {

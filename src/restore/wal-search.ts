@@ -30,6 +30,8 @@ export type WalQuestion =
   | { readonly find: 'restore-point'; readonly name: string }
   /** The first transaction that ended later than `timeUs`, or at it when `orAt`. */
   | { readonly find: 'time'; readonly timeUs: bigint; readonly orAt: boolean }
+  /** The record with which a promotion begins a timeline. */
+  | { readonly find: 'promotion' }
 
 /** What a stretch of WAL holds, of the records that begin in it and are complete. */
 export interface WalSurvey {

@@ -5,7 +5,8 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type Lsn, formatLsn, parseLsn } from '../postgres/lsn.ts'
 import type { BackupId } from '../repository/backup-info.ts'
-import { formatTimeUs, parseTimeUs } from './target-time.ts'
+import { spellTimeUs } from '../util/local-time.ts'
+import { parseTimeUs } from './target-time.ts'
 
 export const TARGET_ACTIONS = ['pause', 'promote', 'shutdown'] as const
 
@@ -76,7 +77,7 @@ export function timelineChoiceOf(text: string): TimelineChoice {
   throw usage(`Cannot read "${text}" as a timeline`, 'Use a number, latest or current.')
 }
 
-/** The target in words: `time 2026-11-22 10:00:00+00`, `the end of WAL`. */
+/** The target in words for people: `time 2026-11-22 10:00:00+00`, `the end of WAL`. */
 export function describeTarget(target: RestoreTarget): string {
   switch (target.type) {
     case 'none':
@@ -84,7 +85,7 @@ export function describeTarget(target: RestoreTarget): string {
     case 'immediate':
       return 'the end of the backup'
     case 'time':
-      return `time ${formatTimeUs(target.timeUs)}`
+      return `time ${spellTimeUs(target.timeUs)}`
     case 'lsn':
       return `LSN ${formatLsn(target.lsn)}`
     case 'xid':

@@ -1,13 +1,15 @@
 /**
  * Feeds the files of a backup to the workers and checks what came out against the manifest's CRCs.
  */
-import { stat } from 'node:fs/promises'
+import { lstatSync } from 'node:fs'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { combineCrc32c } from '../repository/crc32c-combine.ts'
 import type { ManifestFile } from '../repository/manifest-entry.ts'
+import { filePath } from '../util/byte-path.ts'
 import { checksOf, cutFile, lengthOf } from './cut-jobs.ts'
 import type { FileJob, JobResult } from './file-job.ts'
 import type { FilePool } from './file-pool.ts'
+import type { HeldPlaces } from './held-places.ts'
 
 /** A batch of small files is sent once it holds this many bytes or files. */
 const BATCH_BYTES = 4 * 1024 * 1024
@@ -25,6 +27,7 @@ export interface WriteProgress {
 /** How files are written. */
 export interface FileFeedOptions {
   readonly pool: FilePool
+  readonly places: HeldPlaces
   /** Bytes that are there and right are kept. */
   readonly isDelta: boolean
   onProgress(progress: WriteProgress): void
@@ -118,7 +121,7 @@ export class FileFeed {
 
   async #isRightAlready(file: ManifestFile, jobs: readonly FileJob[]): Promise<boolean> {
     const path = jobs[0]?.path ?? ''
-    const found = await stat(path).catch(() => undefined)
+    const found = lstatSync(filePath(this.#options.places.item(path)), { throwIfNoEntry: false })
     if (file.crc32c === undefined || found?.size !== file.sizeBytes) return false
     const checks: Promise<readonly JobResult[]>[] = []
     for (const check of checksOf(jobs)) {

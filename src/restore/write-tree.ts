@@ -2,15 +2,17 @@
  * Writes a backup's tree into empty (or, with delta, old) directories: links, directories, files. Durable only after the barrier
  * of restore.ts; pg_control and the other held-back files are not written here.
  */
-import { chmod, chown, lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises'
+import { readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '../host/file-error.ts'
-import { makeDirectory } from '../host/local-files.ts'
+import type { ManifestEntry } from '../repository/manifest-entry.ts'
 import type { ManifestReader } from '../repository/manifest-reader.ts'
-import type { FileWorkSettings, Owner } from './file-job.ts'
+import type { FileWorkSettings } from './file-job.ts'
 import { FilePool } from './file-pool.ts'
+import type { HeldPlaces } from './held-places.ts'
 import type { RestoreLayout } from './layout.ts'
-import { HELD_BACK } from './manifest-survey.ts'
+import { checkPath, HELD_BACK } from './manifest-survey.ts'
+import { removeAt } from './old-content.ts'
 import { FileFeed, type WriteProgress } from './write-files.ts'
 
 /** Directories every server needs; a backup holds them all, empty ones too, unless something dropped them on the way. */
@@ -39,9 +41,15 @@ const NEEDED = [
   'pg_xact',
 ]
 
+const BACKUP_MANIFEST = 'backup_manifest'
+/** A server's files are never set-id or sticky. */
+const MODE_BITS = 0o777
+
 /** What is written and how. */
 export interface TreeOrder extends FileWorkSettings {
   readonly layout: RestoreLayout
+  readonly places: HeldPlaces
+  readonly major: number
   /** Mode of the data directory and of directories that are made without being in the manifest. */
   readonly directoryMode: number
   readonly isDelta: boolean
@@ -55,13 +63,15 @@ export async function writeTree(
   manifest: ManifestReader,
   order: TreeOrder,
 ): Promise<WriteProgress> {
+  const { places } = order
   const { directory } = order.layout
   await makeTablespaces(order)
-  for (const path of NEEDED) await makeOne(join(directory, path), order.directoryMode, order.owner)
+  await makeWalLink(order)
+  for (const path of NEEDED) places.make(join(directory, path), order.directoryMode)
   await using pool = new FilePool(order.workers, {
     store: order.store,
     cluster: order.cluster,
-    owner: order.owner,
+    held: order.held,
   })
   const interrupt = (): void => pool.fail(order.signal?.reason)
   order.signal?.addEventListener('abort', interrupt, { once: true })
@@ -69,9 +79,12 @@ export async function writeTree(
     order.signal?.throwIfAborted()
     const feed = new FileFeed({ ...order, pool })
     for await (const entry of manifest.entries()) {
+      checkPath(entry, order.major)
       const path = join(directory, entry.path)
-      if (entry.kind === 'directory') await makeOne(path, entry.mode, order.owner)
-      else if (entry.kind === 'file' && !HELD_BACK.has(entry.path)) await feed.add(entry, path)
+      const mode = modeOf(entry, order.directoryMode)
+      if (entry.kind === 'directory') places.make(path, mode)
+      else if (entry.kind === 'file' && !HELD_BACK.has(entry.path))
+        await feed.add({ ...entry, mode }, path)
     }
     return await feed.finish()
   } finally {
@@ -79,35 +92,44 @@ export async function writeTree(
   }
 }
 
-/** The tablespaces' directories and the links to them, so that files are written through the links. */
+/** The manifest of a base backup is no file of the server's, so it has no mode of its own. */
+function modeOf(entry: ManifestEntry, directoryMode: number): number {
+  if (!('mode' in entry)) return 0
+  const isManifest = entry.path === BACKUP_MANIFEST
+  return (isManifest ? entry.mode | (directoryMode & 0o040) : entry.mode) & MODE_BITS
+}
+
+/** The links to the tablespaces' directories, as the server wants them. */
 async function makeTablespaces(order: TreeOrder): Promise<void> {
-  const { layout, owner } = order
-  await makeOne(join(layout.directory, 'pg_tblspc'), order.directoryMode, owner)
+  const { layout, places, directoryMode } = order
+  places.make(join(layout.directory, 'pg_tblspc'), directoryMode)
   for (const { oid, directory } of layout.tablespaces) {
-    await makeDirectory(directory, { mode: order.directoryMode, owner })
-    const link = join(layout.directory, `pg_tblspc/${oid}`)
-    if ((await linkTarget(link)) === directory) continue
-    await rm(link, { recursive: true, force: true })
-    await symlink(directory, link)
+    await makeLink(places.item(join(layout.directory, `pg_tblspc/${oid}`)), directory)
+  }
+  for (const path of layout.inside) {
+    const directory = join(layout.directory, path)
+    const item = places.item(directory)
+    if (linkTarget(item) !== undefined) await removeAt(item)
+    places.make(directory, directoryMode)
   }
 }
 
-async function makeOne(path: string, mode: number, owner: Owner | undefined): Promise<void> {
-  try {
-    await mkdir(path, { mode })
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error
-  }
-  const found = await lstat(path)
-  if (owner !== undefined && (found.uid !== owner.uid || found.gid !== owner.gid)) {
-    await chown(path, owner.uid, owner.gid)
-  }
-  if ((found.mode & 0o7777) !== mode) await chmod(path, mode)
+/** A plain pg_wal that is in its place goes: what it held was looked at when the restore was prepared. */
+async function makeWalLink({ layout, places }: TreeOrder): Promise<void> {
+  if (layout.walDirectory === undefined) return
+  await makeLink(places.item(join(layout.directory, 'pg_wal')), layout.walDirectory)
 }
 
-async function linkTarget(path: string): Promise<string | undefined> {
+/** Root's it stays: a link has no descriptor to give it away by, and by its name another file would be in its place. */
+async function makeLink(link: string, target: string): Promise<void> {
+  if (linkTarget(link) === target) return
+  await removeAt(link)
+  symlinkSync(target, link)
+}
+
+function linkTarget(path: string): string | undefined {
   try {
-    return await readlink(path)
+    return readlinkSync(path)
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return undefined
     throw error

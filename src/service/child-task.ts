@@ -18,7 +18,7 @@ export interface ChildProgram {
 
 /**
  * Runs the program until it ends, or until `signal` aborts: then it gets SIGTERM, and SIGKILL when it does not end in time.
- * @throws {BackstayError} FAILED when it ends by itself with another exit code than 0, or cannot be started.
+ * @throws {BackstayError} FAILED when it ends by itself with another exit code than 0 (`details.exitCode`), or cannot be started.
  */
 export async function runChild(program: ChildProgram, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return
@@ -27,10 +27,12 @@ export async function runChild(program: ChildProgram, signal: AbortSignal): Prom
     env: program.environment,
   })
   const ended = Promise.withResolvers<string | undefined>()
+  let exitCode: number | null = null
   child.once('error', (error) => ended.resolve(error.message))
-  child.once('exit', (code, signalName) =>
-    ended.resolve(code === 0 ? undefined : `it ended with ${signalName ?? `exit code ${code}`}`),
-  )
+  child.once('exit', (code, signalName) => {
+    exitCode = code
+    ended.resolve(code === 0 ? undefined : `it ended with ${signalName ?? `exit code ${code}`}`)
+  })
   let killer: NodeJS.Timeout | undefined
   const stop = (): void => {
     child.kill('SIGTERM')
@@ -42,6 +44,6 @@ export async function runChild(program: ChildProgram, signal: AbortSignal): Prom
   clearTimeout(killer)
   if (problem === undefined || signal.aborted) return
   throw new BackstayError('FAILED', `Cannot keep "${program.command}" running: ${problem}`, {
-    details: { arguments: program.arguments },
+    details: { arguments: program.arguments, exitCode },
   })
 }

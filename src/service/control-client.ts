@@ -4,7 +4,8 @@
 import { connect } from 'node:net'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { ERROR_KINDS, type ErrorCode } from '../errors/codes.ts'
-import type { ControlAnswer, ControlCall } from './control-protocol.ts'
+import { formatSize } from '../util/size.ts'
+import { ANSWER_BYTES_MAX, type ControlCall, readAnswer } from './control-protocol.ts'
 
 /**
  * Sends one call and returns the result; `absent` when no service listens there.
@@ -17,10 +18,14 @@ export async function callService(
 ): Promise<{ readonly result: unknown } | 'absent'> {
   const text = await exchange(socketPath, `${JSON.stringify(call)}\n`, timeoutMs)
   if (text === undefined) return 'absent'
-  const answer = JSON.parse(text) as ControlAnswer
+  const answer = readAnswer(text)
   if (answer.ok) return { result: answer.result }
   const { code, message, hint } = answer.error
-  throw new BackstayError(code in ERROR_KINDS ? (code as ErrorCode) : 'FAILED', message, { hint })
+  throw new BackstayError(
+    Object.hasOwn(ERROR_KINDS, code) ? (code as ErrorCode) : 'FAILED',
+    message,
+    { hint },
+  )
 }
 
 function exchange(
@@ -39,7 +44,12 @@ function exchange(
   })
   socket.setEncoding('utf8')
   socket.on('connect', () => socket.end(request))
-  socket.on('data', (text: string) => (received += text))
+  socket.on('data', (text: string) => {
+    received += text
+    if (received.length <= ANSWER_BYTES_MAX) return
+    fail('FAILED', `it answers with more than ${formatSize(ANSWER_BYTES_MAX)}`)
+    socket.destroy()
+  })
   socket.on('error', (error: NodeJS.ErrnoException) => {
     const isAbsent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
     if (isAbsent) resolve(undefined)

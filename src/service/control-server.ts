@@ -10,14 +10,13 @@ import {
   type ControlAnswer,
   type ControlCall,
   LINE_BYTES_MAX,
+  readCall,
   SOCKET_PATH_BYTES_MAX,
 } from './control-protocol.ts'
 
 const IDLE_TIMEOUT_MS = 60_000
 const CONNECTIONS_MAX = 64
 const PROBE_TIMEOUT_MS = 2000
-
-const CALLS: ReadonlySet<string> = new Set<ControlCall['call']>(['status', 'trigger', 'get-wal'])
 
 /** Answers calls; what it throws is the answer too. */
 export type ControlHandler = (call: ControlCall) => Promise<unknown>
@@ -111,23 +110,6 @@ async function answer(text: string, handler: ControlHandler): Promise<string> {
     result = { ok: false, error: { code, message, hint } }
   }
   return `${JSON.stringify(result, spellBigint)}\n`
-}
-
-function readCall(text: string): ControlCall {
-  const call = parseObject(text)
-  if (CALLS.has(String(call['call']))) return call as unknown as ControlCall
-  throw new BackstayError(
-    'USAGE',
-    `Cannot answer the call: ${JSON.stringify(call['call'])} is unknown`,
-  )
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(text)) as Record<string, unknown>
-  } catch {
-    throw new BackstayError('USAGE', 'Cannot answer the call: it is not JSON')
-  }
 }
 
 function spellBigint(_key: string, value: unknown): unknown {

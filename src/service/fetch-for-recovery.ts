@@ -30,14 +30,14 @@ export interface RecoveryWish {
 /** Puts the file at its target. @throws {BackstayError} WAL_MISSING when it is not held; REPOSITORY_DAMAGED, STORE, … */
 export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
   if (await askService(wish)) return
-  const [{ DiskStore }, { openCluster }, { getWalFile }, folder] = await Promise.all([
-    import('../store/disk-store.ts'),
+  const [{ storeAt }, { openCluster }, { getWalFile }, folder] = await Promise.all([
+    import('../store/address.ts'),
     import('../repository/cluster-repository.ts'),
     import('../wal/get.ts'),
     import('../wal/prefetch-folder.ts'),
   ])
   const { beginPrefetch, isFollowed, prefetchDirectoryFor } = folder
-  const store = new DiskStore(wish.repositoryDirectory)
+  const store = storeAt(wish.repositoryDirectory)
   const repository = await openCluster(store, wish.cluster, wish.clock)
   if (!isFollowed(wish.target)) return void (await getWalFile(repository, wish))
   const { segmentBytes } = repository.identity

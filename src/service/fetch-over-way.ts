@@ -3,11 +3,19 @@
  * fetched ahead.
  */
 import { spawn } from 'node:child_process'
-import { buffer, text } from 'node:stream/consumers'
-import { WAY_HOST, wayPaths } from '../cluster/way/way-files.ts'
+import { WAY_HOST } from '../cluster/machine/way-files.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
-import { parseSegmentName, parseWalFileName, type Segment } from '../postgres/segment-name.ts'
+import {
+  isSegmentBytes,
+  MOST_SEGMENT_BYTES,
+  parseSegmentName,
+  parseWalFileName,
+  type Segment,
+} from '../postgres/segment-name.ts'
+import { walBytesMax } from '../repository/wal-objects.ts'
 import type { Clock } from '../util/clock.ts'
+import { gatherComplaint, gatherOutput } from '../util/gather-output.ts'
+import { printable } from '../errors/printable.ts'
 import {
   beginPrefetch,
   isCovered,
@@ -15,6 +23,11 @@ import {
   prefetchDirectoryFor,
 } from '../wal/prefetch-folder.ts'
 import { placeWalFile } from '../wal/write-whole.ts'
+import { ownWayConfig } from './own-way.ts'
+
+/** Nothing came for this long: the other side is gone, or makes recovery wait. */
+const SILENCE_MS = 60_000
+const MESSAGE_CHARACTERS = 2000
 
 /** How the gate ends for a file that is not held (cli/recovery-exit-code.ts). */
 const NOT_HELD = 1
@@ -49,22 +62,35 @@ async function getOverWay(way: string, name: string): Promise<Buffer> {
   if (parseWalFileName(name) === undefined) {
     throw new BackstayError('WAL_INVALID', `Cannot get "${name}": that names no WAL file`)
   }
-  const words = ['-F', wayPaths(way).config, WAY_HOST, `wal get ${name}`]
+  const words = ['-F', ownWayConfig(way), WAY_HOST, `wal get ${name}`]
   const child = spawn('ssh', words, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = new Promise<number>((resolve, reject) => {
-    child.once('error', reject).once('close', (code) => resolve(code ?? NOT_HELD + 127))
-  })
-  const [exitCode, content, said] = await Promise.all([
-    ended,
-    buffer(child.stdout),
-    text(child.stderr),
-  ])
-  if (exitCode === 0) return content
-  const message = said.trim().split('\n')[0] ?? ''
+  const { promise: ended, resolve, reject } = Promise.withResolvers<number>()
+  const mostBytes = walBytesMax(name, MOST_SEGMENT_BYTES)
+  const content = gatherOutput(child, mostBytes, () =>
+    reject(invalid(name, 'more came than it can have')),
+  )
+  const said = gatherComplaint(child.stderr, MESSAGE_CHARACTERS)
+  const silence = setTimeout(() => child.kill('SIGKILL'), SILENCE_MS)
+  child.stdout.on('data', () => silence.refresh())
+  child.once('error', reject).once('close', (code) => resolve(code ?? NOT_HELD + 127))
+  const exitCode = await ended.finally(() => clearTimeout(silence))
+  if (exitCode === 0) return checkLength(name, content())
+  const message = printable(said().trim().split('\n')[0] ?? '')
   if (exitCode === NOT_HELD) {
     throw new BackstayError('WAL_MISSING', `Cannot get WAL file "${name}": it is not held`)
   }
   throw new BackstayError('HOST_UNREACHABLE', `Cannot get WAL file "${name}": ${message}`)
+}
+
+function invalid(name: string, why: string): BackstayError {
+  return new BackstayError('WAL_INVALID', `Cannot get WAL file "${name}": ${why}`)
+}
+
+/** An answer that broke off ends with 0, too, where the other side is not to be trusted. */
+function checkLength(name: string, content: Buffer): Buffer {
+  const { length } = content
+  if (parseWalFileName(name)?.kind !== 'segment' || isSegmentBytes(length)) return content
+  throw invalid(name, `${length} bytes came, and no segment is that long`)
 }
 
 /** A segment is as long as every other one. */

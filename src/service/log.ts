@@ -3,6 +3,7 @@
  */
 import { pino } from 'pino'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { printable } from '../errors/printable.ts'
 import { redact } from '../errors/redact.ts'
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
@@ -35,7 +36,7 @@ export function openServiceLog(level: LogLevel = 'info'): ServiceLog {
   const at =
     (name: LogLevel) =>
     (facts: LogFacts, message: string): void =>
-      logger[name](redactFacts(facts), redact(message))
+      logger[name](redactFacts(facts), printable(redact(message)))
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
@@ -51,7 +52,7 @@ function redactFacts(facts: LogFacts): LogFacts {
   return Object.fromEntries(
     Object.entries(facts).map(([key, value]) => [
       key,
-      typeof value === 'string' ? redact(value) : value,
+      typeof value === 'string' ? printable(redact(value)) : value,
     ]),
   )
 }

@@ -20,6 +20,12 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a folder',
   EISDIR: 'it is a folder',
   ESTALE: 'the network file system lost the file',
+  ENOENT: 'it is not there (was its disk unmounted?)',
+  ENOTCONN: 'the file system is not connected any more',
+  ENODEV: 'the device is gone',
+  ENXIO: 'the device is gone',
+  EHOSTDOWN: 'the host of the file system does not answer',
+  ETIMEDOUT: 'the file system did not answer in time',
 }
 
 /** `action` as in «write "x/y"»: the message becomes «Cannot write "x/y": …». Our own errors pass unchanged. */

@@ -1,5 +1,5 @@
 /**
- * A store in a directory. Everything it reports as written is synced, folder included; nothing is replaced.
+ * A store in a directory. Everything it reports as written is synced, folder included; nothing is replaced unless asked for.
  * Needs a file system with hard links.
  */
 import { basename, dirname, join } from 'node:path'
@@ -8,6 +8,7 @@ import { errnoOf, translateDiskError, translating } from './disk-error.ts'
 import { DiskWriter } from './disk-writer.ts'
 import { type FileSystem, nodeFileSystem, type OpenFile } from './file-system.ts'
 import { type ProcessIdentity, thisProcess } from '../util/process-identity.ts'
+import { readWhole } from './read-whole.ts'
 import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
 import { temporaryName, writerLiveness } from './temporary-name.ts'
 
@@ -24,6 +25,8 @@ export class DiskStore implements Store {
   readonly location: string
   readonly #files: FileSystem
   readonly #self: ProcessIdentity
+  /** An object at the top that was seen: while it is gone, so is the store (unmounted), and nothing is made where it was. */
+  #landmark: string | undefined
   /** Folders whose own names this process has synced. */
   readonly #durableFolders = new Set<string>()
 
@@ -40,13 +43,30 @@ export class DiskStore implements Store {
     return await writer.commit()
   }
 
+  /** @throws {BackstayError} as `create` */
+  async replace(name: string, content: Uint8Array): Promise<void> {
+    await using writer = await this.#writer(name)
+    await writer.write([content])
+    await writer.replace()
+    await this.#requireLandmark(name)
+  }
+
+  /** @throws {BackstayError} REPOSITORY_MISSING when the directory is not what it was when this was opened; STORE, DISK_SPACE */
   async create(name: string): Promise<ObjectWriter> {
+    return watched(await this.#writer(name), async () => {
+      this.#noteLandmark(name)
+      await this.#requireLandmark(name)
+    })
+  }
+
+  async #writer(name: string): Promise<DiskWriter> {
     const path = this.#path(name)
     temporaryNumber += 1
     const temporary = join(
       dirname(path),
       temporaryName(basename(path), this.#self, temporaryNumber),
     )
+    await this.#requireLandmark(name)
     return await translating(`write "${name}"`, async () => {
       for (let attempt = 1; ; attempt += 1) {
         try {
@@ -56,22 +76,34 @@ export class DiskStore implements Store {
           // Another process deleted the last object of the folder and the folder with it.
           if (errnoOf(error) !== 'ENOENT' || attempt >= FOLDER_ATTEMPTS) throw error
           this.#durableFolders.clear()
+          await this.#requireLandmark(name)
         }
       }
     })
   }
 
-  async get(name: string): Promise<Buffer | undefined> {
+  async get(name: string, limitBytes: number): Promise<Buffer | undefined> {
     await using reader = await this.open(name)
-    if (reader === undefined) return undefined
-    const content = Buffer.allocUnsafe(reader.sizeBytes)
-    await reader.read(0, content)
-    return content
+    return reader && (await readWhole(reader, name, limitBytes))
   }
 
   async open(name: string): Promise<ObjectReader | undefined> {
-    const file = await this.#ifThere(`read "${name}"`, () => this.#files.openFile(this.#path(name)))
+    const file = await this.#ifThere(`read "${name}"`, () => this.#openFile(name))
+    if (file !== undefined) this.#noteLandmark(name)
     return file === undefined ? undefined : await openReader(name, file)
+  }
+
+  async #openFile(name: string): Promise<OpenFile> {
+    try {
+      return await this.#files.openFile(this.#path(name))
+    } catch (error) {
+      if (errnoOf(error) !== 'EINVAL') throw error
+      throw new BackstayError(
+        'REPOSITORY_DAMAGED',
+        `Cannot read "${name}" in "${this.location}": it is no regular file`,
+        { cause: error },
+      )
+    }
   }
 
   async size(name: string): Promise<number | undefined> {
@@ -97,6 +129,7 @@ export class DiskStore implements Store {
 
   async delete(name: string): Promise<boolean> {
     const path = this.#path(name)
+    if (name === this.#landmark) this.#landmark = undefined
     const gone = await this.#ifThere(`delete "${name}"`, async () => {
       await this.#files.unlink(path)
       await this.#files.syncFolder(dirname(path))
@@ -159,13 +192,33 @@ export class DiskStore implements Store {
 
   async #removeEmptyFolders(path: string): Promise<void> {
     for (let at = path; at.length > this.location.length; at = dirname(at)) {
+      // A link in a folder's place (ENOTDIR) is its owner's, and stays.
       try {
         await this.#files.removeFolder(at)
       } catch (error) {
-        if (['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOENT'].includes(errnoOf(error) ?? '')) return
+        if (['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? ''))
+          return
         throw translateDiskError(`delete "${at}"`, error)
       }
     }
+  }
+
+  #noteLandmark(name: string): void {
+    if (!name.includes('/')) this.#landmark ??= name
+  }
+
+  /** @throws {BackstayError} REPOSITORY_MISSING when the store is not where it was seen. */
+  async #requireLandmark(name: string): Promise<void> {
+    const landmark = this.#landmark
+    if (landmark === undefined) return
+    const action = `write "${name}"`
+    const found = await this.#ifThere(action, () => this.#files.facts(this.#path(landmark)))
+    if (found !== undefined) return
+    throw new BackstayError(
+      'REPOSITORY_MISSING',
+      `Cannot ${action}: "${this.location}" is not the repository it was, "${landmark}" is gone`,
+      { hint: 'Is its disk still mounted? Nothing was made in its place.' },
+    )
   }
 
   async #items(folder: string): Promise<{ name: string; isFolder: boolean }[]> {
@@ -194,6 +247,23 @@ export class DiskStore implements Store {
       throw new BackstayError('BUG', `Cannot use "${name}" as the name of an object`)
     }
     return join(this.location, name)
+  }
+}
+
+/** The same writer; nothing counts as committed before `check` has passed. */
+function watched(writer: ObjectWriter, check: () => Promise<void>): ObjectWriter {
+  return {
+    get position() {
+      return writer.position
+    },
+    write: async (parts) => writer.write(parts),
+    sync: async () => writer.sync(),
+    commit: async () => {
+      const outcome = await writer.commit()
+      await check()
+      return outcome
+    },
+    [Symbol.asyncDispose]: async () => writer[Symbol.asyncDispose](),
   }
 }
 

@@ -55,11 +55,25 @@ export class DiskWriter implements ObjectWriter {
     }
   }
 
+  /** `commit` in place of what has the name: at any moment one of the two is there, whole. */
+  async replace(): Promise<void> {
+    const { name, path, temporary } = this.#place
+    await translating(`write "${name}"`, async () => {
+      await this.#file.sync()
+      await this.#close()
+      await this.#files.rename(temporary, path)
+      this.#state = 'gone'
+      await this.#files.syncFolder(dirname(path))
+    })
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'gone') return
-    await this.#close()
+    // What is dropped need not be closed in order. What made it be dropped is the error to tell, not that the rest failed as well;
+    // a file that cannot be removed is swept once this process is gone.
+    await this.#close().catch(() => undefined)
     this.#state = 'gone'
-    await this.#translating(() => this.#files.unlink(this.#place.temporary))
+    await this.#files.unlink(this.#place.temporary).catch(() => undefined)
   }
 
   /** link() fails when the name is taken, where rename() would replace: the only atomic "if it is free" there is. */

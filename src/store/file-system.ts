@@ -2,9 +2,21 @@
  * The few file operations the disk store stands on, so that tests can put a file system that loses power
  * underneath. Nothing here retries, translates errors or decides about durability.
  */
-import { close, constants, fdatasync, fstat, open, read, write, writev } from 'node:fs'
-import { link, mkdir, open as openHandle, readdir, rmdir, stat, unlink } from 'node:fs/promises'
+import { close, constants, fchown, fdatasync, fstat, open, read, write, writev } from 'node:fs'
+import {
+  link,
+  mkdir,
+  open as openHandle,
+  readdir,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+} from 'node:fs/promises'
+import { basename } from 'node:path'
 import { promisify } from 'node:util'
+import { type HeldFolder, inFolderOf } from './held-folder.ts'
+import { checkRegular, O_PATH } from '../util/read-regular.ts'
 
 /** An open file. Calls may overlap, except writes. */
 export interface OpenFile {
@@ -34,10 +46,13 @@ export interface FileFacts {
 export interface FileSystem {
   /** Makes a new file (0600) for appending; EEXIST when the name is taken. */
   createFile(path: string): Promise<OpenFile>
+  /** For reading; EINVAL for what is no file (a pipe, a device), which is not opened. A folder is told by the first read. */
   openFile(path: string): Promise<OpenFile>
   facts(path: string): Promise<FileFacts>
-  /** A second name for a file; EEXIST when that name is taken. */
+  /** A second name in the same folder for a file; EEXIST when that name is taken. */
   link(existing: string, path: string): Promise<void>
+  /** Gives a file another name in the same folder, in place of what has that name. */
+  rename(existing: string, path: string): Promise<void>
   unlink(path: string): Promise<void>
   /** Makes one folder (0700); EEXIST when it is there. */
   makeFolder(path: string): Promise<void>
@@ -50,25 +65,50 @@ export interface FileSystem {
 
 /** Node's own. */
 export const nodeFileSystem: FileSystem = {
-  createFile: (path) => openFd(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL),
-  openFile: (path) => openFd(path, constants.O_RDONLY),
+  createFile: async (path) =>
+    inFolderOf(path, async (folder, name) => {
+      const { O_WRONLY, O_CREAT, O_EXCL } = constants
+      const fd = await openAsync(folder.at(name), O_WRONLY | O_CREAT | O_EXCL, 0o600)
+      try {
+        await giveToOwnerOf(folder, fd)
+      } catch (error) {
+        await closeAsync(fd)
+        throw error
+      }
+      return openFile(fd)
+    }),
+  openFile: async (path) => openFile(await openRegular(path)),
   facts: async (path) => {
     const found = await stat(path)
     return { sizeBytes: found.size, modifiedAtMs: found.mtimeMs }
   },
-  link,
-  unlink,
-  makeFolder: async (path) => {
-    await mkdir(path, { mode: 0o700 })
-  },
-  removeFolder: rmdir,
+  // Both names are in one folder.
+  link: async (existing, path) =>
+    inFolderOf(path, async (folder, name) => link(folder.at(basename(existing)), folder.at(name))),
+  rename: async (existing, path) =>
+    inFolderOf(path, async (folder, name) =>
+      rename(folder.at(basename(existing)), folder.at(name)),
+    ),
+  unlink: async (path) => inFolderOf(path, async (folder, name) => unlink(folder.at(name))),
+  makeFolder: async (path) =>
+    inFolderOf(path, async (folder, name) => {
+      await mkdir(folder.at(name), { mode: 0o700 })
+      if (process.geteuid?.() !== ROOT) return
+      const fd = await openAsync(folder.at(name), constants.O_DIRECTORY | constants.O_NOFOLLOW)
+      try {
+        await giveToOwnerOf(folder, fd)
+      } finally {
+        await closeAsync(fd)
+      }
+    }),
+  removeFolder: async (path) => inFolderOf(path, async (folder, name) => rmdir(folder.at(name))),
   readFolder: async (path) =>
     (await readdir(path, { withFileTypes: true })).map((item) => ({
       name: item.name,
       isFolder: item.isDirectory(),
     })),
   syncFolder: async (path) => {
-    const handle = await openHandle(path, 'r')
+    const handle = await openHandle(path, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       await handle.sync()
     } finally {
@@ -81,9 +121,31 @@ const openAsync = promisify(open)
 const closeAsync = promisify(close)
 const syncAsync = promisify(fdatasync)
 const statAsync = promisify(fstat)
+const ownAsync = promisify(fchown)
 
-async function openFd(path: string, flags: number): Promise<OpenFile> {
-  const fd = await openAsync(path, flags, 0o600)
+const ROOT = 0
+
+/**
+ * What root makes in somebody else's folder is that one's: a lock of a root that was killed would block the owner of a repository for
+ * good, and a file of root's be unreadable to him.
+ */
+async function giveToOwnerOf({ facts }: HeldFolder, fd: number): Promise<void> {
+  if (process.geteuid?.() !== ROOT) return
+  if (facts.uid !== ROOT) await ownAsync(fd, facts.uid, facts.gid)
+}
+
+/** As util/read-regular.ts does, by a descriptor. */
+async function openRegular(path: string): Promise<number> {
+  const named = await openAsync(path, O_PATH)
+  try {
+    checkRegular(await statAsync(named))
+    return await openAsync(`/proc/self/fd/${named}`, constants.O_RDONLY | constants.O_NONBLOCK)
+  } finally {
+    await closeAsync(named)
+  }
+}
+
+function openFile(fd: number): OpenFile {
   return {
     append: (parts) => appendAll(fd, parts),
     read: (position, target) => readAt(fd, position, target),

@@ -2,6 +2,7 @@
  * A store in memory, for tests. Nothing survives the process.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { checkWhole } from './read-whole.ts'
 import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
 
 /** Holds every object whole. Unfinished objects vanish with their writers, so `sweep` finds nothing. */
@@ -11,6 +12,11 @@ export class MemoryStore implements Store {
 
   put(name: string, content: Uint8Array): Promise<PutOutcome> {
     return Promise.resolve(this.#name(name, Buffer.from(content)))
+  }
+
+  replace(name: string, content: Uint8Array): Promise<void> {
+    this.#objects.set(name, Buffer.from(content))
+    return Promise.resolve()
   }
 
   create(name: string): Promise<ObjectWriter> {
@@ -31,9 +37,11 @@ export class MemoryStore implements Store {
     })
   }
 
-  get(name: string): Promise<Buffer | undefined> {
+  async get(name: string, limitBytes: number): Promise<Buffer | undefined> {
     const content = this.#objects.get(name)
-    return Promise.resolve(content === undefined ? undefined : Buffer.from(content))
+    if (content === undefined) return undefined
+    checkWhole(name, content.byteLength, limitBytes)
+    return Buffer.from(content)
   }
 
   open(name: string): Promise<ObjectReader | undefined> {

@@ -11,6 +11,11 @@ const SAID_BYTES = 2000
 /** Longest wait for an answer: a plan may read much WAL. */
 const ANSWER_TIMEOUT_MS = 30 * 60_000
 
+/** Whoever serves takes a client that says nothing for minutes for gone; a restore's first connection has nothing to ask for hours. */
+const PING_MS = 60_000
+/** Requests are numbered from 1: nobody waits for this one's answer. */
+const PING_ID = 0
+
 type GoodAnswer = Exclude<PipeAnswer, { readonly failure: unknown }>
 
 /** One process that answers. Calls may overlap. */
@@ -19,6 +24,7 @@ export class PipeClient implements AsyncDisposable {
   readonly #pending = new Map<number, PromiseWithResolvers<PipeAnswer>>()
   #child: ChildProcessWithoutNullStreams | undefined
   #failure: BackstayError | undefined
+  #pings: NodeJS.Timeout | undefined
   #said = ''
   #number = 0
 
@@ -74,6 +80,8 @@ export class PipeClient implements AsyncDisposable {
   #start(): ChildProcessWithoutNullStreams {
     const [program = '', ...words] = this.#command
     const child = spawn(program, words, { stdio: 'pipe', cwd: '/' })
+    const ping = requestFrame({ id: PING_ID, call: 'ping', with: {} })
+    this.#pings = setInterval(() => child.stdin.write(ping), PING_MS).unref()
     child.on('error', (error) => this.#fail(error.message))
     child.stdin.on('error', () => {})
     child.stderr.on('data', (chunk: Buffer) => {
@@ -94,6 +102,7 @@ export class PipeClient implements AsyncDisposable {
   }
 
   #fail(why: string): void {
+    clearInterval(this.#pings)
     this.#failure ??= new BackstayError('HOST_UNREACHABLE', `The repository cannot be read: ${why}`)
     for (const { reject } of this.#pending.values()) reject(this.#failure)
     this.#pending.clear()

@@ -29,6 +29,8 @@ const HEAD_BYTES = 9
 export const READ_BYTES_MAX = 8 * 1024 * 1024
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024
 const REQUEST_BYTES_MAX = 256 * 1024
+/** The head of an answer holds 32 bits of it. */
+const ID_MAX = 2 ** 32 - 1
 
 /** The frame of a request. */
 export function requestFrame(request: PipeRequest): Buffer {
@@ -41,11 +43,26 @@ export function requestFrame(request: PipeRequest): Buffer {
 /** Cuts requests out of a stream. @throws {BackstayError} FAILED for what is none */
 export async function* readRequests(stream: Readable): AsyncGenerator<PipeRequest> {
   for await (const body of bodies(stream, { extra: 0, limit: REQUEST_BYTES_MAX })) {
-    const { id, call, with: given } = JSON.parse(body.toString()) as Partial<PipeRequest>
-    if (typeof id !== 'number' || typeof call !== 'string' || typeof given !== 'object') {
-      throw new BackstayError('FAILED', 'Cannot answer: what came is no request')
-    }
-    yield { id, call, with: given }
+    yield requestOf(body)
+  }
+}
+
+function requestOf(body: Buffer): PipeRequest {
+  const value = parsed(() => JSON.parse(body.toString()) as unknown)
+  const { id, call, with: given } = Object(value) as Partial<PipeRequest>
+  const isNumber = Number.isInteger(id) && Number(id) >= 0 && Number(id) <= ID_MAX
+  if (isNumber && typeof call === 'string' && typeof given === 'object' && Boolean(given)) {
+    return { id: Number(id), call, with: given }
+  }
+  throw new BackstayError('FAILED', 'Cannot answer: what came is no request')
+}
+
+/** What came may be anything: what cannot be read is no bug of this side. */
+function parsed(read: () => unknown): unknown {
+  try {
+    return read()
+  } catch (cause) {
+    throw new BackstayError('FAILED', 'Cannot read from the pipe: what came is damaged', { cause })
   }
 }
 
@@ -72,8 +89,8 @@ export async function* readAnswers(stream: Readable): AsyncGenerator<PipeAnswer>
     const body = frame.subarray(extra)
     const kind = frame.readUInt8(4)
     if (kind === KIND_BYTES) yield { id, bytes: body }
-    else if (kind === KIND_VALUE) yield { id, value: deserialize(body) as unknown }
-    else yield { id, failure: asError(deserialize(body)) }
+    else if (kind === KIND_VALUE) yield { id, value: parsed(() => deserialize(body)) }
+    else yield { id, failure: asError(parsed(() => deserialize(body))) }
   }
 }
 
@@ -88,9 +105,10 @@ function failureOf({ code, message, hint }: BackstayError): Failure {
 }
 
 function asError(value: unknown): BackstayError {
-  const { code, message, hint } = value as Failure
-  const known: ErrorCode = Object.hasOwn(ERROR_KINDS, code) ? (code as ErrorCode) : 'FAILED'
-  return new BackstayError(known, message, { hint })
+  const { code, message, hint } = Object(value) as Partial<Failure>
+  const isKnown = typeof code === 'string' && Object.hasOwn(ERROR_KINDS, code)
+  const known = isKnown ? (code as ErrorCode) : 'FAILED'
+  return new BackstayError(known, String(message), { hint: String(hint) })
 }
 
 /** Bodies of frames whose first four bytes are the length of what follows `extra` more. */

@@ -15,6 +15,8 @@ import type { ObjectReader, Store } from './store.ts'
 
 /** Requests answered at a time; a client that sends more waits. */
 const RUNNING_MAX = 32
+/** Bytes of answers that are not written yet, besides one: a client that takes none must not fill the memory. */
+const UNWRITTEN_BYTES_MAX = 2 * READ_BYTES_MAX
 /** Objects kept open. */
 const OPEN_MAX = 64
 
@@ -28,26 +30,76 @@ export interface PipeService {
   readonly sees: (name: string) => boolean
   /** Calls besides those of the store. */
   readonly calls?: Readonly<Record<string, PipeHandler>>
+  /** Ends when so long no request comes and no answer is taken; left out: never. What was not taken is told to `giveUp`. */
+  readonly idle?: { readonly limitMs: number; readonly giveUp: () => void }
 }
 
-/** Answers until the input ends. Objects stay open while they are read. */
+/** Answers until the input ends. Objects stay open while they are read. @throws {BackstayError} INTERRUPTED when it was idle */
 export async function servePipe(
   service: PipeService,
   input: Readable,
   output: Writable,
 ): Promise<void> {
   await using objects = new OpenObjects(service)
+  using idle = watchIdle(service.idle, input, output)
   const calls: Readonly<Record<string, PipeHandler>> = { ...storeCalls(service), ...service.calls }
-  const running = new Set<Promise<void>>()
+  const running = new Map<Promise<void>, number>()
+  let listed: Promise<void> = Promise.resolve()
+  const bytesRunning = (): number => [...running.values()].reduce((sum, bytes) => sum + bytes, 0)
   for await (const request of readRequests(input)) {
-    const answered = answer(request, calls, objects).then((frame) => write(output, frame))
-    const done = answered.finally(() => running.delete(done))
-    running.add(done)
+    idle.refresh()
+    while (bytesRunning() > UNWRITTEN_BYTES_MAX) await Promise.race(running.keys())
+    idle.throwIfOver()
+    const work = async (): Promise<void> => write(output, await answer(request, calls, objects))
+    const answered = hasKnownSize(request) ? work() : (listed = listed.then(work))
+    const done = answered.finally(() => {
+      idle.refresh()
+      running.delete(done)
+    })
+    running.set(done, bytesOf(request))
     // One that cannot be written ends everything below.
     done.catch(() => undefined)
-    if (running.size >= RUNNING_MAX) await Promise.race(running)
+    if (running.size >= RUNNING_MAX) await Promise.race(running.keys())
   }
-  await Promise.all(running)
+  await Promise.all(running.keys())
+}
+
+/** Others are answered one at a time: how much a list is shows when it is made, and a client need not take it. */
+function hasKnownSize({ call }: PipeRequest): boolean {
+  return call === 'read' || call === 'size'
+}
+
+/** Bytes the answer may have: those of a read are known. */
+function bytesOf({ call, with: given }: PipeRequest): number {
+  return call === 'read' && isCount(given['length']) ? given['length'] : 0
+}
+
+interface IdleWatch extends Disposable {
+  refresh(): void
+  throwIfOver(): void
+}
+
+function watchIdle(limit: PipeService['idle'], input: Readable, output: Writable): IdleWatch {
+  const nothing = (): void => undefined
+  if (limit === undefined)
+    return { refresh: nothing, throwIfOver: nothing, [Symbol.dispose]: nothing }
+  const { limitMs, giveUp } = limit
+  let over: BackstayError | undefined
+  const timer = setTimeout(() => {
+    over = new BackstayError('INTERRUPTED', `Nobody has asked for ${limitMs / 1000} s`)
+    input.destroy(over)
+    // Whoever waits for it to be taken goes on.
+    output.destroy()
+    giveUp()
+  }, limitMs)
+  return {
+    refresh: () => void (over === undefined && timer.refresh()),
+    // Requests that came before it was over are not answered any more.
+    throwIfOver: () => {
+      if (over !== undefined) throw over
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  }
 }
 
 async function answer(

@@ -4,6 +4,7 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { PipeClient } from './pipe-client.ts'
 import { READ_BYTES_MAX } from './pipe-frames.ts'
+import { readWhole } from './read-whole.ts'
 import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
 
 /** Reads only: everything that writes is refused. */
@@ -17,12 +18,9 @@ export class PipeStore implements Store, AsyncDisposable {
     this.location = location
   }
 
-  async get(name: string): Promise<Buffer | undefined> {
+  async get(name: string, limitBytes: number): Promise<Buffer | undefined> {
     await using reader = await this.open(name)
-    if (reader === undefined) return undefined
-    const content = Buffer.alloc(reader.sizeBytes)
-    await reader.read(0, content)
-    return content
+    return reader && (await readWhole(reader, name, limitBytes))
   }
 
   async open(name: string): Promise<ObjectReader | undefined> {
@@ -52,6 +50,10 @@ export class PipeStore implements Store, AsyncDisposable {
   }
 
   put(): Promise<PutOutcome> {
+    return refuse()
+  }
+
+  replace(): Promise<void> {
     return refuse()
   }
 

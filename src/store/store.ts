@@ -1,5 +1,5 @@
 /**
- * Where bytes rest: named immutable objects. Drivers (disk, memory) pass test/conformance/store.ts.
+ * Where bytes rest: named objects, immutable but for the few that `replace` is for. Drivers (disk, memory) pass test/conformance/store.ts.
  * A store knows nothing of backups; names are relative, with `/`, and never begin a part with a dot.
  */
 
@@ -42,10 +42,16 @@ export interface Store {
   readonly location: string
   /** Writes a whole object: durable and visible when it resolves; never replaces. */
   put(name: string, content: Uint8Array): Promise<PutOutcome>
+  /** Writes a whole object in place of the one of that name, if any: at any moment one of the two is there. */
+  replace(name: string, content: Uint8Array): Promise<void>
   /** Begins an object that is written piece by piece. */
   create(name: string): Promise<ObjectWriter>
-  /** The whole content; undefined when there is no such object. For small objects only. */
-  get(name: string): Promise<Buffer | undefined>
+  /**
+   * The whole content; undefined when there is no such object. For small objects only.
+   * @param limitBytes what such an object can have: somebody else may have put something in its place.
+   * @throws {BackstayError} REPOSITORY_DAMAGED when it has more.
+   */
+  get(name: string, limitBytes: number): Promise<Buffer | undefined>
   /** Opens for reading parts; undefined when there is no such object. */
   open(name: string): Promise<ObjectReader | undefined>
   /** Size in bytes; undefined when there is no such object. */

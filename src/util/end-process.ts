@@ -9,6 +9,13 @@ import process from 'node:process'
 
 const SHELL = '/bin/sh'
 
+let isOutputGivenUp = false
+
+/** Whoever reads standard output takes nothing any more: the end of the process does not wait for what is not written. */
+export function giveUpOutput(): void {
+  isOutputGivenUp = true
+}
+
 /** Ends the process now, whatever is under way. Listeners of `exit` are called first. */
 export function exitNow(exitCode: number): never {
   process.emit('exit', exitCode)
@@ -22,7 +29,8 @@ export function exitNow(exitCode: number): never {
 
 /** Ends the process when all that was written to standard output and standard error has left it, or cannot leave it any more. */
 export async function endProcess(exitCode: number): Promise<never> {
-  await Promise.all([written(process.stdout), written(process.stderr)])
+  const streams = isOutputGivenUp ? [] : [process.stdout, process.stderr]
+  await Promise.all(streams.map(written))
   exitNow(exitCode)
 }
 

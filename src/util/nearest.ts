@@ -2,8 +2,12 @@
  * «Did you mean …?»: the known word nearest to one that is unknown.
  */
 
+/** Nothing that people type is longer. */
+const LENGTH_MAX = 100
+
 /** The candidate that differs least from `word`; undefined when none is near (more than a third of it differs). */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > LENGTH_MAX) return undefined
   const limit = Math.max(1, Math.floor(word.length / 3))
   let best: { candidate: string; distance: number } | undefined
   for (const candidate of candidates) {

@@ -1,7 +1,7 @@
 /**
  * Who a process is, so that another one can tell later whether it still lives. Source: proc(5), field 22 of /proc/PID/stat.
  */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 /** A process on a host, for as long as the host is up. */
@@ -14,12 +14,23 @@ export interface ProcessIdentity {
   readonly pid: number
   /** Start time in clock ticks since boot: tells a reused pid apart. */
   readonly startTicks: number
+  /** When the machine's systemd began, or the container's; undefined where there is none. */
+  readonly systemdSinceMs?: number | undefined
 }
 
 export const LIVENESS = ['alive', 'dead', 'unknown'] as const
 
-/** `unknown`: of another host or pid namespace. */
+/** `unknown`: of another host or pid namespace, or of another user where /proc shows each his own only (hidepid). */
 export type Liveness = (typeof LIVENESS)[number]
+
+/** Whether what somebody wrote is an identity. */
+export function isProcessIdentity(value: unknown): value is ProcessIdentity {
+  const { host, bootId, pidNamespace, pid, startTicks } = Object(value) as Partial<ProcessIdentity>
+  return (
+    [host, bootId, pidNamespace].every((part) => typeof part === 'string') &&
+    [pid, startTicks].every((part) => Number.isSafeInteger(part))
+  )
+}
 
 /** The identity of the process this code runs in. */
 export function thisProcess(): ProcessIdentity {
@@ -29,15 +40,56 @@ export function thisProcess(): ProcessIdentity {
     pidNamespace: readLink('/proc/self/ns/pid') ?? '',
     pid: process.pid,
     startTicks: startTicksOf(process.pid) ?? 0,
+    systemdSinceMs: systemdSinceMs(),
   }
 }
 
 /** Whether the process `other` still runs, as far as `self` can know. */
 export function livenessOf(other: ProcessIdentity, self: ProcessIdentity): Liveness {
   if (other.host !== self.host) return 'unknown'
-  if (other.bootId !== self.bootId) return 'dead'
-  if (other.pidNamespace !== self.pidNamespace) return 'unknown'
-  return startTicksOf(other.pid) === other.startTicks ? 'alive' : 'dead'
+  const isSameBoot = other.bootId === self.bootId
+  if (isSameBoot && other.pidNamespace !== self.pidNamespace) {
+    return wasRestartedSince(other, self) ? 'dead' : 'unknown'
+  }
+  const startTicks = startTicksOf(other.pid)
+  if (!isSameBoot) {
+    // A container covers the kernel's boot id with one of its own, and a service without access to /proc/sys sees through that
+    // (systemd-nspawn, ProtectKernelTunables=): two ids in one boot. The very process that runs there is proof enough.
+    const isThere = startTicks === other.startTicks && other.pidNamespace === self.pidNamespace
+    if (isThere && other.pid !== self.pid) return 'alive'
+    // Without a machine id the name alone says that it was here, and two machines can have one name.
+    if (other.host.endsWith('/')) return 'unknown'
+    const isUnseen = other.pidNamespace === self.pidNamespace && isHidden(other.pid)
+    return isUnseen ? 'unknown' : 'dead'
+  }
+  if (startTicks !== undefined) return startTicks === other.startTicks ? 'alive' : 'dead'
+  return isHidden(other.pid) ? 'unknown' : 'dead'
+}
+
+/** A container that was restarted is the same machine in the same boot of the kernel, with pids of its own: nobody of before is left. */
+function wasRestartedSince(other: ProcessIdentity, self: ProcessIdentity): boolean {
+  const [before, now] = [other.systemdSinceMs, self.systemdSinceMs]
+  return before !== undefined && now !== undefined && before < now
+}
+
+/** /run is empty when a system starts, and this is what systemd makes in it first. Other pid namespaces of one machine see the same one. */
+function systemdSinceMs(): number | undefined {
+  try {
+    return statSync('/run/systemd/notify').ctimeMs
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether there is a process of that pid that /proc does not show us. */
+function isHidden(pid: number): boolean {
+  if (readText(`/proc/${pid}/stat`) !== undefined) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
 }
 
 function startTicksOf(pid: number): number | undefined {

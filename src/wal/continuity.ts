@@ -10,6 +10,7 @@ import {
   type TimelineHistory,
   timelineOf,
 } from '../postgres/timeline.ts'
+import { without } from './released-wal.ts'
 import { earlierLsn, segmentFloor, type WalPosition, type WalRange } from './wal-position.ts'
 
 /** Everything held of one cluster's WAL, in any order. */
@@ -21,6 +22,10 @@ export interface WalHoldings {
   readonly tails: readonly WalRange[]
   /** The history files held; timeline 1 needs none. */
   readonly histories: readonly TimelineHistory[]
+  /** Held, but recovery cannot pass them: they count as holes. */
+  readonly barriers?: readonly WalRange[]
+  /** Objects that cannot be used: what they hold counts as not held. */
+  readonly damaged?: readonly string[]
 }
 
 /** What is held, joined to ranges. */
@@ -29,6 +34,8 @@ export interface ContinuityMap {
   /** Ranges of each timeline, ascending, none touching the next. Timelines ascending. */
   readonly ranges: ReadonlyMap<number, readonly WalRange[]>
   readonly histories: ReadonlyMap<number, TimelineHistory>
+  /** Objects that cannot be used, by name. */
+  readonly damaged?: readonly string[]
 }
 
 /** Joins what is held to ranges. */
@@ -46,8 +53,9 @@ export function buildContinuityMap(holdings: WalHoldings): ContinuityMap {
   pieces.sort((a, b) => a.timeline - b.timeline || compare(a.startLsn, b.startLsn))
   return {
     segmentBytes,
-    ranges: joinRanges(pieces),
+    ranges: joinRanges(without(pieces, holdings.barriers ?? [])),
     histories: new Map(holdings.histories.map((history) => [history.timeline, history])),
+    damaged: holdings.damaged ?? [],
   }
 }
 
@@ -106,10 +114,19 @@ function gapBefore(map: ContinuityMap, timeline: number): WalRange | undefined {
   const first = map.ranges.get(timeline)?.[0]
   if (parent === undefined || first === undefined) return undefined
   const needed = segmentFloor(parent.switchLsn, map.segmentBytes)
+  if (!isHeldBefore(map, timeline, needed)) return undefined
   if (first.startLsn > needed) return { timeline, startLsn: needed, endLsn: first.startLsn }
   const last = (map.ranges.get(parent.timeline) ?? []).findLast((range) => range.startLsn <= needed)
   if (last === undefined || last.endLsn >= needed) return undefined
   return { timeline: parent.timeline, startLsn: last.endLsn, endLsn: needed }
+}
+
+/** Whether any ancestor's WAL of before `lsn` is held; without, everything begins behind the hole and nobody can come to it. */
+function isHeldBefore(map: ContinuityMap, timeline: number, lsn: Lsn): boolean {
+  const ancestors = historyOf(map, timeline)?.switches ?? []
+  return ancestors.some(({ timeline: ancestor }) =>
+    (map.ranges.get(ancestor) ?? []).some((range) => range.startLsn < lsn),
+  )
 }
 
 /**
@@ -156,15 +173,19 @@ export interface RecoverableWindow {
 }
 
 /**
- * The window of each backup along the newest timeline it leads to. A backup whose own WAL (start to stop) has a hole, or whose
+ * The window of each backup along the line production is on (`lines`) if it leads there, else the newest timeline it leads to. A backup whose own WAL (start to stop) has a hole, or whose
  * timeline has no way forward, gives none.
  */
 export function recoverableWindows(
   backups: readonly BackupSpan[],
   map: ContinuityMap,
+  lines: readonly TimelineHistory[] = [],
 ): readonly RecoverableWindow[] {
+  const goals = new Set(lines.map(({ timeline }) => timeline))
   return backups.flatMap((backup) => {
-    const ends = targetsOf(map, backup)
+    const targets = targetsOf(map, backup)
+    const isGoal = ({ timeline }: TimelineHistory): boolean => goals.has(timeline)
+    const ends = [...targets.filter((each) => !isGoal(each)), ...targets.filter(isGoal)]
       .map((history) =>
         reachableEnd(map, { timeline: backup.timeline, lsn: backup.startLsn }, history),
       )
@@ -191,12 +212,19 @@ function targetsOf(map: ContinuityMap, backup: BackupSpan): TimelineHistory[] {
 export function recoverableRange(
   backups: readonly BackupSpan[],
   map: ContinuityMap,
+  lines: readonly TimelineHistory[] = [],
 ): { readonly from: WalPosition; readonly to: WalPosition } | undefined {
-  const windows = recoverableWindows(backups, map)
+  const all = recoverableWindows(backups, map, lines)
+  const living = all.filter(({ to }) => lines.some((line) => isOn(to, line)))
+  const windows = living.length > 0 ? living : all
   const to = windows.map((window) => window.to).reduce<WalPosition | undefined>(later, undefined)
   const reaching = windows.filter((window) => window.to === to || isSame(window.to, to))
   const from = reaching.map((window) => window.from).sort((a, b) => compare(a.lsn, b.lsn))[0]
   return from === undefined || to === undefined ? undefined : { from, to }
+}
+
+function isOn({ timeline, lsn }: WalPosition, line: TimelineHistory): boolean {
+  return timeline === line.timeline || (switchPointOf(line, timeline) ?? -1n) >= lsn
 }
 
 function later(best: WalPosition | undefined, next: WalPosition): WalPosition {

@@ -1,5 +1,6 @@
 /**
- * Ranges of WAL that were gone from the server before they were received, as durable objects: a gap is remembered until somebody
+ * Ranges of WAL that were gone from the server before they were received, and places in what is held that recovery cannot pass, as durable
+ * objects: a gap is remembered until somebody
  * deletes it (docs/repository-format.md §9).
  */
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
@@ -13,22 +14,40 @@ export interface WalGap extends WalRange {
   readonly recordedAt: string
   /** What the server said. */
   readonly reason: string
+  /** The WAL is held, but recovery cannot pass it: it says that what follows was written under `wal_level = minimal`. */
+  readonly isBarrier: boolean
 }
 
-/** Records the range durably; a range recorded before stays as it was. */
+/** Records the range durably as lost; a range recorded before stays as it was. */
 export async function recordGap(
   repository: ClusterRepository,
   range: WalRange,
   reason: string,
 ): Promise<void> {
-  const { store, names, clock } = repository
+  await put(repository, range, { reason })
+}
+
+/** Records durably that recovery cannot pass a range that is held. */
+export async function recordBarrier(
+  repository: ClusterRepository,
+  range: WalRange,
+  reason: string,
+): Promise<void> {
+  await put(repository, range, { reason, barrier: true })
+}
+
+async function put(
+  { store, names, clock }: ClusterRepository,
+  range: WalRange,
+  why: Readonly<Record<string, unknown>>,
+): Promise<void> {
   const bounds = [hex(range.timeline, 8), hex(range.startLsn, 16), hex(range.endLsn, 16)]
   await putSealed(store, `${names.gaps}/${bounds.join('-')}.json`, {
     timeline: range.timeline,
     startLsn: formatLsn(range.startLsn),
     endLsn: formatLsn(range.endLsn),
     recordedAt: new Date(clock.now()).toISOString(),
-    reason,
+    ...why,
   })
 }
 
@@ -50,6 +69,7 @@ function gapOf(value: Readonly<Record<string, unknown>>): WalGap {
     endLsn: parseLsn(String(value['endLsn'])) as Lsn,
     recordedAt: String(value['recordedAt']),
     reason: String(value['reason']),
+    isBarrier: value['barrier'] === true,
   }
 }
 

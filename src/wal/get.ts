@@ -2,11 +2,11 @@
  * `restore_command`: puts a WAL file where PostgreSQL wants it. What was prefetched is moved there; what is fetched is
  * written under a temporary name first, so that a killed command leaves nothing that looks whole.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
 import { parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { isCovered, takePrefetched } from './prefetch-folder.ts'
 import { type FoundWalFile, readWalFile } from './read-wal-file.ts'
+import { refuseAbsent } from './absent-wal.ts'
 import { placeWalFile } from './write-whole.ts'
 
 /** How to get a file. */
@@ -22,7 +22,7 @@ export type GotFrom = FoundWalFile['from'] | 'prefetched'
 
 /**
  * Puts WAL file `name` at `target`.
- * @throws {BackstayError} WAL_MISSING when it is not held, WAL_INVALID, REPOSITORY_DAMAGED, STORE.
+ * @throws {BackstayError} WAL_MISSING when it is not held, WAL_HOLE when later WAL is, WAL_INVALID, REPOSITORY_DAMAGED, STORE.
  */
 export async function getWalFile(
   repository: ClusterRepository,
@@ -38,10 +38,8 @@ export async function getWalFile(
   if (segment !== undefined && folder !== undefined) {
     if (await takePrefetched(folder, segment, target)) return 'prefetched'
   }
-  const file = await readWalFile(repository, name)
-  if (file === undefined) {
-    throw new BackstayError('WAL_MISSING', `Cannot get WAL file "${name}": it is not held`)
-  }
+  // A damaged history is not "not held" either: PostgreSQL would miss a line, or give its number out twice (docs/adr/0076).
+  const file = (await readWalFile(repository, name)) ?? (await refuseAbsent(repository, name))
   await placeWalFile(file.content, target)
   if (segment !== undefined && folder !== undefined && file.from === 'repository') {
     const next = { ...segment, number: segment.number + 1n }

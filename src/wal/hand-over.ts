@@ -1,11 +1,12 @@
 /**
  * Moves finished segments from the spool into the repository, one at a time and in order, and only then removes the
- * spool file. A store that fails is tried again for ever (the spool keeps everything); a conflict or a damaged segment stops it
- * until `resume`.
+ * spool file. A store that fails is tried again for ever (the spool keeps everything); a conflict stops it until `resume`, and so does a
+ * damaged segment, which is set aside first, so that its place is free for the true one.
  *
  * One at a time, because compression shares libuv's pool of four threads with the receiver's fdatasync.
  */
-import { open, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import { openRegular } from '../util/read-regular.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatSegmentName } from '../postgres/segment-name.ts'
 import type { WalObjects } from '../repository/wal-objects.ts'
@@ -23,8 +24,11 @@ export interface HandOverOptions {
   readonly wal: WalObjects
   readonly segmentBytes: number
   readonly clock: Clock
-  /** Judges a segment's content before it is stored. @throws {BackstayError} WAL_INVALID */
-  readonly check: (finished: FinishedSegment, content: Buffer) => void
+  /**
+   * Judges a segment and stores it. `content`: all of it, in memory that threads may share; it does not change meanwhile.
+   * @throws {BackstayError} WAL_INVALID when it is damaged and was set aside; WAL_CONFLICT; others are tried again.
+   */
+  readonly store: (finished: FinishedSegment, content: Buffer) => Promise<void>
   /** Something failed that will be tried again. */
   readonly onRetry: (error: BackstayError) => void
   /** The number of waiting segments changed. */
@@ -41,6 +45,7 @@ export class HandOver implements AsyncDisposable {
   #running: Promise<void> | undefined
   #failure: BackstayError | undefined
   #change = Promise.withResolvers<void>()
+  #watcher: ((error: BackstayError) => void) | undefined
 
   constructor(options: HandOverOptions) {
     this.#options = options
@@ -73,6 +78,13 @@ export class HandOver implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#queue.length < WAITING_MAX) return undefined
     return this.#until(() => this.#queue.length < WAITING_MAX)
+  }
+
+  /** Tells `watcher` when it is stopped, or that it is already; one at a time. */
+  watch(watcher: (error: BackstayError) => void): Disposable {
+    this.#watcher = watcher
+    if (this.#failure !== undefined) watcher(this.#failure)
+    return { [Symbol.dispose]: () => void (this.#watcher = undefined) }
   }
 
   /** Resolves when nothing waits. @throws {BackstayError} what stopped it; the signal's reason. */
@@ -108,6 +120,7 @@ export class HandOver implements AsyncDisposable {
         this.#announce()
       } catch (error) {
         const known = spoolError(`hand over "${next.path}"`, error)
+        if (known.code === 'WAL_INVALID') this.#queue.shift()
         if (isFinal(known)) return this.#fail(known)
         this.#options.onRetry(known)
         await this.#options.clock.sleep(pauseMs, this.#stop.signal).catch(() => undefined)
@@ -117,30 +130,30 @@ export class HandOver implements AsyncDisposable {
   }
 
   async #move(finished: FinishedSegment): Promise<void> {
-    const { wal, segmentBytes, check } = this.#options
+    const { wal, segmentBytes, store } = this.#options
     const name = formatSegmentName(finished.segment, segmentBytes)
     const content = await this.#read(finished)
     // Found in the spool by a new session while the one before handed it over.
     if (content === undefined && (await wal.hasSegment(name))) return
     if (content === undefined)
       throw new BackstayError('STORE', `Cannot hand over "${finished.path}": it is gone`)
-    check(finished, content)
-    await wal.putSegment(name, content)
+    await store(finished, content)
     await rm(finished.path, { force: true })
   }
 
+  /** Filled with zeros: the end of a segment after a switch may never have been written. The records tell whether that is all. */
   async #read(finished: FinishedSegment): Promise<Buffer | undefined> {
     const { segmentBytes } = this.#options
-    this.#buffer ??= Buffer.allocUnsafeSlow(segmentBytes)
+    this.#buffer ??= Buffer.from(new SharedArrayBuffer(segmentBytes))
     try {
-      await using file = await open(finished.path, 'r')
+      await using file = await openRegular(finished.path)
       let length = 0
       while (length < segmentBytes) {
         const { bytesRead } = await file.read(this.#buffer, length, segmentBytes - length, length)
         if (bytesRead === 0) break
         length += bytesRead
       }
-      return this.#buffer.subarray(0, length)
+      return this.#buffer.fill(0, length)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
@@ -149,6 +162,7 @@ export class HandOver implements AsyncDisposable {
 
   #fail(error: BackstayError): void {
     this.#failure = error
+    this.#watcher?.(error)
     this.#announce()
   }
 

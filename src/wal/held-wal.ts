@@ -36,27 +36,32 @@ async function lastSegment(
   return undefined
 }
 
-/** The history files held, by timeline. A malformed one is left out. */
+/** The history files held, by timeline. One that is malformed or cannot be read is left out, and told to `onDamaged`. */
 export async function storedHistories(
   repository: ClusterRepository,
+  onDamaged?: (object: string) => void,
 ): Promise<readonly TimelineHistory[]> {
   const histories: TimelineHistory[] = []
   for (const timeline of await repository.wal.listHistories()) {
-    const content = await repository.wal.getHistory(timeline)
+    const content = await unlessDamaged(async () => repository.wal.getHistory(timeline))
     const history = content && parseTimelineHistory(timeline, content.toString())
-    if (history !== undefined) histories.push(history)
+    if (history === undefined) onDamaged?.(repository.names.walHistory(timeline))
+    else histories.push(history)
   }
   return histories
 }
 
 /** Whole segments from the repository; a damaged one counts as absent: it is only looked at to prove where WAL ends. */
 export function segmentSource(repository: ClusterRepository): SegmentSource {
-  return async (name) => {
-    try {
-      return await repository.wal.getSegment(name)
-    } catch (error) {
-      if (isBackstayError(error, 'REPOSITORY_DAMAGED')) return undefined
-      throw error
-    }
+  return async (name) => unlessDamaged(async () => repository.wal.getSegment(name))
+}
+
+/** What `read` brings; undefined when it is damaged. */
+export async function unlessDamaged<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if (isBackstayError(error, 'REPOSITORY_DAMAGED')) return undefined
+    throw error
   }
 }

@@ -2,6 +2,7 @@
  * Gathers what is held of a cluster's WAL, in the repository and in the spool, for the continuity map.
  */
 import { existsSync } from 'node:fs'
+import { addBytes } from '../postgres/lsn.ts'
 import {
   formatSegmentName,
   parseSegmentName,
@@ -9,24 +10,74 @@ import {
   segmentStart,
 } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
+import type { WalPartial } from '../repository/wal-objects.ts'
 import { buildContinuityMap, type ContinuityMap } from './continuity.ts'
-import { segmentSource, storedHistories } from './held-wal.ts'
+import { listGaps } from './gaps.ts'
+import { segmentSource, storedHistories, unlessDamaged } from './held-wal.ts'
 import { isStale, readReceiverStatus } from './receiver-status.ts'
 import { inspectSpool } from './recover-spool.ts'
 import { spoolOf } from './spool-place.ts'
 import { findWalEnd } from './wal-end.ts'
 import type { WalPosition, WalRange } from './wal-position.ts'
 
+/** What the names in the repository say. */
+export interface HeldNames {
+  readonly segments: readonly Segment[]
+  readonly partials: readonly WalPartial[]
+  /** These, and what waits in the spool, joined. */
+  readonly map: ContinuityMap
+}
+
 /** What is held now. Reads names, the history files, and the few unfinished segments. */
 export async function loadContinuity(repository: ClusterRepository): Promise<ContinuityMap> {
   const { identity } = repository
   const { finished, tails } = await readSpool(repository)
+  const damaged: string[] = []
+  const onDamaged = (object: string): void => void damaged.push(object)
+  const segments = [...(await storedSegments(repository)), ...finished]
+  const partials = await partialRanges(repository, onDamaged)
+  const histories = await storedHistories(repository, onDamaged)
+  const recorded = (await unlessDamaged(async () => listGaps(repository))) ?? []
+  const { segmentBytes } = identity
   return buildContinuityMap({
-    segmentBytes: identity.segmentBytes,
-    segments: [...(await storedSegments(repository)), ...finished],
-    tails: [...(await partialRanges(repository)), ...tails],
-    histories: await storedHistories(repository),
+    segmentBytes,
+    barriers: recorded.filter(({ isBarrier }) => isBarrier),
+    segments,
+    tails: [...partials, ...tails],
+    histories,
+    damaged,
   })
+}
+
+/**
+ * The same by names alone, but for the spool: partials count with the length their names say, which may be more than
+ * their last record. For what need not be exact and must not fail over a damaged object.
+ */
+export async function loadHeldNames(repository: ClusterRepository): Promise<HeldNames> {
+  const { identity, wal } = repository
+  const { segmentBytes } = identity
+  const segments = await storedSegments(repository)
+  const partials: WalPartial[] = []
+  for (const timeline of await wal.listTimelines()) {
+    for (const partial of await wal.listPartials(timeline)) partials.push(partial)
+  }
+  const { finished, tails } = await readSpool(repository)
+  const histories = await storedHistories(repository)
+  const beginnings = partials.flatMap((partial) => rangeByName(partial, segmentBytes) ?? [])
+  const holdings = { segmentBytes, histories, tails: [...beginnings, ...tails] }
+  const map = buildContinuityMap({ ...holdings, segments: [...segments, ...finished] })
+  return { segments, partials, map }
+}
+
+/** What a partial holds, as its name says. */
+export function rangeByName(
+  { segment: name, bytes }: WalPartial,
+  segmentBytes: number,
+): WalRange | undefined {
+  const segment = parseSegmentName(name, segmentBytes)
+  if (segment === undefined || bytes === 0) return undefined
+  const startLsn = segmentStart(segment, segmentBytes)
+  return { timeline: segment.timeline, startLsn, endLsn: addBytes(startLsn, bytes) }
 }
 
 async function storedSegments(repository: ClusterRepository): Promise<Segment[]> {
@@ -41,16 +92,20 @@ async function storedSegments(repository: ClusterRepository): Promise<Segment[]>
   return segments
 }
 
-/** The beginnings held as partial objects, each up to its last record. */
-async function partialRanges(repository: ClusterRepository): Promise<WalRange[]> {
-  const { wal, identity } = repository
+/** The beginnings held as partial objects, each up to its last record. What cannot be read is told to `onDamaged`. */
+async function partialRanges(
+  repository: ClusterRepository,
+  onDamaged: (object: string) => void,
+): Promise<WalRange[]> {
+  const { wal, identity, names: objects } = repository
   const { segmentBytes } = identity
   const ranges: WalRange[] = []
   for (const timeline of await wal.listTimelines()) {
     const names = new Set((await wal.listPartials(timeline)).map((partial) => partial.segment))
     for (const name of names) {
       const segment = parseSegmentName(name, segmentBytes)
-      const content = await wal.getPartial(name)
+      const content = await unlessDamaged(async () => wal.getPartial(name))
+      if (content === undefined) onDamaged(`${objects.walPartials(name)}/${name}.partial`)
       if (segment === undefined || content === undefined) continue
       ranges.push(await rangeOf(repository, segment, content))
     }

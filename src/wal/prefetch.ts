@@ -49,14 +49,14 @@ export async function prefetchSegments(
   const filler = new Filler(options, place)
   let lastChangeAt = clock.monotonic()
   for (let before = ''; !signal.aborted;) {
-    // Counted before the folder is read: what arrives in between is counted twice, never not at all.
-    const { coming } = filler
+    // Asked before the folder is read: what arrives in between is counted twice, never not at all, and not thrown away at the end.
+    const { coming, isExhausted } = filler
     const waiting = await waitingSegments(place)
     if (waiting === undefined || (await ownerOf(place))?.token !== token) return
     const now = waiting.join(' ')
     if (now !== before) lastChangeAt = clock.monotonic()
     before = now
-    if (filler.isExhausted && waiting.length === 0) break
+    if (isExhausted && waiting.length === 0) break
     if (clock.monotonic() - lastChangeAt > (options.idleTimeoutMs ?? IDLE_TIMEOUT_MS)) break
     if (filler.fill(waiting.length + coming)) await ownFolder(place, { token, next: filler.next })
     await Promise.race([filler.oneDone(), clock.sleep(POLL_MS, signal).catch(() => undefined)])

@@ -2,7 +2,6 @@
  * Takes WAL files that PostgreSQL archives: each is proved to be what its name says before it is stored. The same content twice is
  * fine; other content is an error and changes nothing.
  */
-import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import {
@@ -14,8 +13,11 @@ import {
 import { parseTimelineHistory } from '../postgres/timeline.ts'
 import { inspectSegment } from '../postgres/wal-page.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
-import type { WalPutOutcome } from '../repository/wal-objects.ts'
+import { type WalPutOutcome, walBytesMax } from '../repository/wal-objects.ts'
 import { segmentSource } from './held-wal.ts'
+import { invalidSegment, type StoreOutcome } from './judged-segment.ts'
+import { storeProved } from './store-proved.ts'
+import { readRegular } from '../util/read-regular.ts'
 
 /** First words of a backup-history file. */
 const BACKUP_HISTORY_HEAD = 'START WAL LOCATION: '
@@ -28,8 +30,8 @@ export async function pushWalFile(
   repository: ClusterRepository,
   path: string,
   name: string = basename(path),
-): Promise<WalPutOutcome> {
-  return await pushWalContent(repository, name, await readWhole(path))
+): Promise<StoreOutcome> {
+  return await pushWalContent(repository, name, await readWhole(repository, name, path))
 }
 
 /**
@@ -41,9 +43,9 @@ export async function pushWalContent(
   repository: ClusterRepository,
   name: string,
   content: Buffer,
-): Promise<WalPutOutcome> {
+): Promise<StoreOutcome> {
   const file = parseWalFileName(name)
-  if (file === undefined) throw invalid(name, 'its name is none of a WAL file')
+  if (file === undefined) throw invalidSegment(name, 'its name is none of a WAL file')
   if (file.kind === 'history') {
     checkHistory(name, file.timeline, content)
     return await repository.wal.putHistory(file.timeline, content)
@@ -52,8 +54,8 @@ export async function pushWalContent(
     checkBackupHistory(name, content)
     return await repository.wal.putBackupHistory(name, content)
   }
-  checkSegment(repository, name, content)
-  if (file.kind === 'segment') return await repository.wal.putSegment(name, content)
+  if (file.kind === 'segment') return await storeProved(repository, { name, content })
+  checkPartial(repository, name, content)
   return await pushPartial(repository, name.slice(0, -'.partial'.length), content)
 }
 
@@ -68,7 +70,8 @@ async function pushPartial(
 ): Promise<WalPutOutcome> {
   const { segmentBytes } = repository.identity
   const segment = parseSegmentName(name, segmentBytes)
-  if (segment === undefined) throw invalid(name, 'its name is impossible for the segment size')
+  if (segment === undefined)
+    throw invalidSegment(name, 'its name is impossible for the segment size')
   const previous = formatSegmentName({ ...segment, number: segment.number - 1n }, segmentBytes)
   const before = segment.number === 0n ? undefined : await segmentSource(repository)(previous)
   // Loaded when it is needed: an archive_command starts for every segment.
@@ -80,36 +83,37 @@ async function pushPartial(
   return await repository.wal.putPartial(name, content)
 }
 
-function checkSegment(repository: ClusterRepository, name: string, content: Buffer): void {
+function checkPartial(repository: ClusterRepository, name: string, content: Buffer): void {
   const { identity } = repository
   const { problem } = inspectSegment(content, { ...identity, name, fileBytes: content.length })
-  if (problem !== undefined) throw invalid(name, problem)
+  if (problem !== undefined) throw invalidSegment(name, problem)
 }
 
 function checkHistory(name: string, timeline: number, content: Buffer): void {
   const history = parseTimelineHistory(timeline, content.toString())
   if (history === undefined || history.switches.length === 0) {
-    throw invalid(name, 'it is no timeline history')
+    throw invalidSegment(name, 'it is no timeline history')
   }
 }
 
 function checkBackupHistory(name: string, content: Buffer): void {
   if (content.toString('latin1').startsWith(BACKUP_HISTORY_HEAD)) return
-  throw invalid(name, 'it does not begin as a backup-history file does')
+  throw invalidSegment(name, 'it does not begin as a backup-history file does')
 }
 
-async function readWhole(path: string): Promise<Buffer> {
+async function readWhole(
+  { identity }: ClusterRepository,
+  name: string,
+  path: string,
+): Promise<Buffer> {
   try {
-    return await readFile(path)
+    return await readRegular(path, walBytesMax(name, identity.segmentBytes))
   } catch (error) {
-    const { message } = error as Error
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EINVAL' || code === 'EFBIG') throw invalidSegment(name, message)
     throw new BackstayError('WAL_MISSING', `Cannot read WAL file "${path}": ${message}`, {
       hint: 'The path is relative to the data directory: PostgreSQL runs archive_command there.',
       cause: error,
     })
   }
-}
-
-function invalid(name: string, problem: string): BackstayError {
-  return new BackstayError('WAL_INVALID', `Cannot store WAL file "${name}": ${problem}`)
 }

@@ -2,13 +2,13 @@
  * Finds a WAL file by its name wherever it is held: finished segments and history files in the repository, then the receiver's spool,
  * then partial segments. Unfinished segments come filled with zeros: recovery reads them up to their last record.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseSegmentName, parseWalFileName } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { spoolFileName } from './spool-names.ts'
 import { spoolOf } from './spool-place.ts'
+import { readRegular } from '../util/read-regular.ts'
 
 /** A WAL file and where it was found; only what comes from `repository` is finished and never changes. */
 export interface FoundWalFile {
@@ -61,7 +61,10 @@ async function readSpooled(
   const segment = parseSegmentName(name, segmentBytes)
   if (segment === undefined) return undefined
   try {
-    const held = await readFile(join(directory, spoolFileName(segment, segmentBytes)))
+    const held = await readRegular(
+      join(directory, spoolFileName(segment, segmentBytes)),
+      segmentBytes,
+    )
     if (held.length >= segmentBytes) return held
     return Buffer.concat([held, Buffer.alloc(segmentBytes - held.length)])
   } catch (error) {

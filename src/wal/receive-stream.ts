@@ -34,6 +34,8 @@ export interface StreamStart {
   readonly joint: Joint
   /** Awaited when the first WAL has come and before any is written or acknowledged. */
   readonly accepted: () => Promise<void>
+  /** Ends in order once everything before this is written: a hole is filled then. */
+  readonly stopLsn?: Lsn
   /** End of the server's WAL before the stream: when nothing is to come, all of it is held already. */
   readonly serverEndLsn: Lsn
 }
@@ -62,6 +64,7 @@ export async function receiveStream(
     onFailure: (error) => failure.abort(error),
   })
   receiving.writer = writer
+  using _watch = surroundings.handOver.watch((error) => failure.abort(error))
   try {
     const stream = await connection.startReplication(
       {
@@ -99,6 +102,7 @@ class Receiving {
   readonly #join: JoinCheck
   #stream: WalStream | undefined
   #isReady = false
+  #isStopping = false
 
   constructor(start: StreamStart, surroundings: StreamSurroundings, failure: AbortController) {
     this.#start = start
@@ -112,6 +116,7 @@ class Receiving {
     if (!this.#isReady) return this.#begin(position, bytes)
     this.#join.push(bytes)
     this.writer?.write(position.startLsn, bytes)
+    this.#stopIfFilled()
     this.#note(position.serverEndLsn)
     return this.#surroundings.handOver.room()
   }
@@ -144,6 +149,7 @@ class Receiving {
     else if (this.#isReady) this.acknowledge()
     const stop = (): void => void this.#stop(stream)
     signal.addEventListener('abort', stop, { once: true })
+    this.#stopIfFilled()
     if (signal.aborted) stop()
     try {
       options.onEvent({
@@ -163,6 +169,14 @@ class Receiving {
     await this.#start.accepted()
     this.#isReady = true
     await this.take(position, bytes)
+  }
+
+  #stopIfFilled(): void {
+    const { stopLsn } = this.#start
+    if (stopLsn === undefined || this.#stream === undefined || this.#isStopping) return
+    if ((this.writer?.writtenLsn ?? 0n) < stopLsn) return
+    this.#isStopping = true
+    void this.#stop(this.#stream)
   }
 
   #note(serverEndLsn: Lsn): void {

@@ -36,6 +36,8 @@ export interface ReceiverEvent {
     | 'timeline-switched'
     | 'left-behind'
     | 'gap'
+    | 'replaced'
+    | 'contested'
     | 'disconnected'
     | 'failed'
     | 'hand-over-retried'

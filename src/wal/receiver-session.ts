@@ -2,7 +2,7 @@
  * One connection of a receiver: finds out where to go on, then follows the server from timeline to timeline until the
  * connection ends. What it leaves in the spool is enough for the next session to go on.
  */
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import {
@@ -11,21 +11,28 @@ import {
   segmentOf,
   segmentStart,
 } from '../postgres/segment-name.ts'
+import { scannerAfter } from '../postgres/segment-chain.ts'
 import { timelineOf } from '../postgres/timeline.ts'
 import type { ReplicationConnection } from '../wire/replication-connection.ts'
 import { describeServer } from '../wire/server-address.ts'
 import type { WalStreamEnd } from '../wire/wal-stream.ts'
+import type { ClusterRepository } from '../repository/cluster-repository.ts'
+import { readLines } from '../repository/line-records.ts'
 import { recordGap } from './gaps.ts'
 import { chooseServer } from './choose-server.ts'
+import { findFillableHoles } from './fillable-holes.ts'
 import { segmentSource, storedEnds } from './held-wal.ts'
+import type { Joint } from './join-check.ts'
+import { noteLine, watchLine } from './note-line.ts'
 import { findOldestWal } from './oldest-wal.ts'
 import { type StreamRefused, receiveStream, type StreamSurroundings } from './receive-stream.ts'
 import { recoverSpool, spoolEnds, type SpoolContent, type SpoolTail } from './recover-spool.ts'
+import { ownEnd } from './pushed-mark.ts'
 import { askServer, createSlot, replaceSlot } from './server-facts.ts'
-import { spoolOf } from './spool-place.ts'
+import { makeSpool } from './spool-place.ts'
 import { decideStart, gapsBetween, type ServerFacts, type StartDecision } from './start-position.ts'
-import { findWalEnd } from './wal-end.ts'
 import { segmentFloor, type WalPosition, type WalRange } from './wal-position.ts'
+import { readRegular } from '../util/read-regular.ts'
 
 /** SQLSTATE of START_REPLICATION with an invalidated slot. */
 const OBJECT_NOT_IN_STATE = '55000'
@@ -34,7 +41,11 @@ const OBJECT_NOT_IN_STATE = '55000'
 export async function runSession(surroundings: StreamSurroundings): Promise<void> {
   const { options, status, signal } = surroundings
   status.update({ state: 'connecting' })
-  await using server = await chooseServer(options.servers, signal)
+  await using server = await chooseServer(
+    options.servers,
+    signal,
+    await readLines(options.repository),
+  )
   const { connection } = server
   const address = describeServer(server.options)
   status.update({ connectedAtMs: options.clock.now(), server: address })
@@ -44,6 +55,7 @@ export async function runSession(surroundings: StreamSurroundings): Promise<void
   })
   while (!signal.aborted) {
     const end = await receiveTimeline(connection, surroundings)
+    if (end.reason === 'filled') continue
     if (end.reason !== 'timeline') return
     options.onEvent({
       kind: 'timeline-switched',
@@ -52,40 +64,67 @@ export async function runSession(surroundings: StreamSurroundings): Promise<void
   }
 }
 
-/** Receives one timeline from wherever what is held ends. */
+/** `filled`: a hole in what is held was dealt with, and what is held has to be looked at anew. */
+type TimelineEnd = WalStreamEnd | { readonly reason: 'filled' }
+
+/** Receives one timeline from wherever what is held ends, after the holes below that the server can still fill. */
 async function receiveTimeline(
   connection: ReplicationConnection,
   surroundings: StreamSurroundings,
-): Promise<WalStreamEnd> {
+): Promise<TimelineEnd> {
   const { options, handOver, signal } = surroundings
   const { repository } = options
-  const spool = await recoverSpool(spoolOf(repository), segmentSource(repository))
+  const place = await makeSpool(repository)
+  const spool = await recoverSpool(place, segmentSource(repository))
   for (const finished of spool.finished) handOver.add(finished)
-  const ends = await heldEnds(surroundings, spool)
+  const stored = await storedEnds(repository)
   const server = await askServer(connection, options, signal)
-  const decision = decideStart({ ...repository.identity, ends }, server)
-  if (decision.kind === 'refuse') throw new BackstayError(decision.code, decision.message)
+  const ends = heldEnds(await ownEnds(repository, stored, server), spool, place.segmentBytes)
+  const lines = await readLines(repository)
+  const decision = decideStart({ ...repository.identity, ends, lines }, server)
+  if (decision.kind === 'refuse') {
+    throw new BackstayError(decision.code, decision.message, decision)
+  }
   for (const range of decision.leftBehind) {
     options.onEvent({
       kind: 'left-behind',
       text: `WAL up to ${formatLsn(range.endLsn)} is held of timeline ${range.timeline}, which the server left at ${formatLsn(range.startLsn)}`,
     })
   }
-  const attempt = { connection, surroundings, server, spool }
-  return await tryCandidates(attempt, decision)
+  await noteLine(repository, server.history, 'receiver')
+  const ending = new AbortController()
+  const watching = watchLine(repository, server.history, AbortSignal.any([signal, ending.signal]))
+  try {
+    const attempt = { connection, surroundings, server, spool }
+    return (await fillHole(attempt)) ?? (await tryCandidates(attempt, decision))
+  } finally {
+    ending.abort()
+    await watching
+  }
 }
 
 /** The newer of spool and repository for each timeline. */
-async function heldEnds(
-  surroundings: StreamSurroundings,
+function heldEnds(
+  stored: ReadonlyMap<number, Lsn>,
   spool: SpoolContent,
-): Promise<ReadonlyMap<number, Lsn>> {
-  const { repository } = surroundings.options
-  const ends = new Map(await storedEnds(repository))
-  for (const [timeline, lsn] of spoolEnds(spool, repository.identity.segmentBytes)) {
+  segmentBytes: number,
+): ReadonlyMap<number, Lsn> {
+  const ends = new Map(stored)
+  for (const [timeline, lsn] of spoolEnds(spool, segmentBytes)) {
     if (lsn > (ends.get(timeline) ?? 0n)) ends.set(timeline, lsn)
   }
   return ends
+}
+
+/** Without the pushed segments that the slot still has: the receiver looks at them itself. */
+async function ownEnds(
+  repository: ClusterRepository,
+  held: ReadonlyMap<number, Lsn>,
+  { timeline, slotRestartLsn: fromLsn }: ServerFacts,
+): Promise<ReadonlyMap<number, Lsn>> {
+  const endLsn = held.get(timeline)
+  if (endLsn === undefined || fromLsn === undefined) return held
+  return new Map(held).set(timeline, await ownEnd(repository, { timeline, fromLsn, endLsn }))
 }
 
 interface Attempt {
@@ -93,6 +132,33 @@ interface Attempt {
   readonly surroundings: StreamSurroundings
   readonly server: ServerFacts
   readonly spool: SpoolContent
+}
+
+/**
+ * Receives the first hole that the server still has WAL of, or records it as lost. Undefined when there is none to deal with. The tail in
+ * the spool, which lies behind, becomes a partial object meanwhile and is received again afterwards.
+ */
+async function fillHole(attempt: Attempt): Promise<TimelineEnd | undefined> {
+  const { connection, surroundings, server, spool } = attempt
+  const { options, signal } = surroundings
+  const { segmentBytes } = options.repository.identity
+  for (const hole of await findFillableHoles(options.repository, server.history)) {
+    const { timeline, startLsn, endLsn: stopLsn } = hole
+    const isTail = spool.tails.some(
+      (tail) => tail.segment.timeline === timeline && tail.endLsn === startLsn,
+    )
+    const lsn = isTail ? startLsn : segmentFloor(startLsn, segmentBytes)
+    const start = { timeline, lsn }
+    const end = await streamFrom(attempt, { candidates: [start], continues: true, stopLsn }, start)
+    if (end.reason === 'shutdown' || signal.aborted) return end as TimelineEnd
+    if (end.reason !== 'refused') return { reason: 'filled' }
+    if (saysSlot(end.error)) return undefined
+    const search = { timeline, removedLsn: lsn, presentLsn: stopLsn }
+    const oldestLsn = await findOldestWal(connection, search, options)
+    await recordGaps(surroundings, [{ ...hole, endLsn: oldestLsn }])
+    if (oldestLsn < stopLsn) return { reason: 'filled' }
+  }
+  return undefined
 }
 
 type Accepted = Extract<StartDecision, { kind: 'stream' }>
@@ -148,18 +214,19 @@ async function renewSlot(
 
 async function streamFrom(
   attempt: Attempt,
-  decision: Accepted,
+  decision: Pick<Accepted, 'candidates' | 'continues'> & { readonly stopLsn?: Lsn },
   start: WalPosition,
 ): Promise<WalStreamEnd | StreamRefused> {
   const { connection, surroundings, server } = attempt
   const { segmentBytes } = surroundings.options.repository.identity
   const [wanted] = decision.candidates
-  const lastRecordLsn = start === wanted ? await lastRecordBefore(attempt, start) : undefined
+  const held = start === wanted ? await heldBeforeStart(attempt, start) : {}
   const gaps = decision.continues ? gapsBetween(wanted, start, server.history) : []
   return await receiveStream(
     connection,
     {
-      joint: { start, lastRecordLsn, segmentBytes },
+      joint: { start, ...held, segmentBytes },
+      ...(decision.stopLsn !== undefined && { stopLsn: decision.stopLsn }),
       serverEndLsn: server.flushLsn,
       accepted: async () => {
         await retireTails(attempt, start)
@@ -170,21 +237,25 @@ async function streamFrom(
   )
 }
 
-/** Start of the last record held before `start`, from the spool's tail or from the whole segment before. */
-async function lastRecordBefore(attempt: Attempt, start: WalPosition): Promise<Lsn | undefined> {
+/** What the stream has to follow: the last record in the spool's tail, or the end of the whole segment before. */
+async function heldBeforeStart(
+  attempt: Attempt,
+  start: WalPosition,
+): Promise<Pick<Joint, 'lastRecordLsn' | 'after'>> {
   const { spool, server, surroundings } = attempt
   const { segmentBytes } = surroundings.options.repository.identity
   const tail = spool.tails.find((tail) => isContinued(tail, start, segmentBytes))
-  if (tail !== undefined) return tail.lastRecordLsn
-  if (start.lsn === 0n) return undefined
+  const isInside = start.lsn > segmentFloor(start.lsn, segmentBytes)
+  if (isInside) return { lastRecordLsn: tail?.lastRecordLsn }
+  if (start.lsn === 0n) return {}
   const before = segmentOf(addBytes(start.lsn, -1), {
     timeline: timelineOf(server.history, addBytes(start.lsn, -1)),
     segmentBytes,
   })
   const content = await readWhole(attempt, before)
-  const segment = segmentOf(start.lsn, { timeline: start.timeline, segmentBytes })
-  const nothing = new Uint8Array()
-  return findWalEnd({ segment, segmentBytes, content: nothing, before: content }).lastRecordLsn
+  const name = formatSegmentName(before, segmentBytes)
+  if (content === undefined) return {}
+  return { after: () => scannerAfter({ name, content }, { segmentBytes }) }
 }
 
 async function readWhole(attempt: Attempt, segment: Segment): Promise<Uint8Array | undefined> {
@@ -196,7 +267,7 @@ async function readWhole(attempt: Attempt, segment: Segment): Promise<Uint8Array
   const spooled = spool.finished.find(
     (finished) => formatSegmentName(finished.segment, repository.identity.segmentBytes) === name,
   )
-  return spooled && (await readFile(spooled.path))
+  return spooled && (await readRegular(spooled.path, repository.identity.segmentBytes))
 }
 
 function isContinued(tail: SpoolTail, start: WalPosition, segmentBytes: number): boolean {
@@ -213,7 +284,7 @@ async function retireTails(attempt: Attempt, start: WalPosition): Promise<void> 
   for (const tail of attempt.spool.tails) {
     if (isContinued(tail, start, segmentBytes)) continue
     const name = formatSegmentName(tail.segment, segmentBytes)
-    const content = await readFile(tail.path)
+    const content = await readRegular(tail.path, segmentBytes)
     const validBytes = Number(tail.endLsn - segmentStart(tail.segment, segmentBytes))
     // After its last record a file may hold a torn one. Where nothing could be proved, everything is kept as it is.
     if (validBytes > 0) content.fill(0, validBytes)

@@ -4,10 +4,12 @@
  * the start: a receiver that is held up by a full disk can still say so.
  */
 import { constants } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
 import type { Clock } from '../util/clock.ts'
+import type { WalPosition } from './wal-position.ts'
+import { readRegular } from '../util/read-regular.ts'
 
 export const RECEIVER_STATES = [
   'starting',
@@ -47,6 +49,9 @@ export interface ReceiverStatus {
   readonly writeLsn: Lsn | undefined
   /** After the last byte that is safe on disk: what was acknowledged. */
   readonly flushLsn: Lsn | undefined
+  /** The furthest that runs before this one acknowledged, and on which timeline: commits may rest on it. */
+  readonly earlierTimeline: number | undefined
+  readonly earlierFlushLsn: Lsn | undefined
   /** End of the server's WAL when it last spoke. */
   readonly serverEndLsn: Lsn | undefined
   /** From `flushLsn` to `serverEndLsn`. */
@@ -61,15 +66,27 @@ export interface ReceiverStatus {
   readonly publishedAtMs: number
 }
 
-const FILE_NAME = 'status.json'
+export const RECEIVER_STATUS_FILE = 'status.json'
+export const STATUS_BYTES_MAX = 64 * 1024
 /** The file is padded to a multiple of this: nearly every status fits into the first, which is written over in place. */
 const ROOM_BYTES = 4096
 /** A read can meet a write in progress; one that follows at once does not meet the same. */
 const READ_ATTEMPTS = 3
-const LSN_KEYS = ['writeLsn', 'flushLsn', 'serverEndLsn'] as const
+const LSN_KEYS = ['writeLsn', 'flushLsn', 'earlierFlushLsn', 'serverEndLsn'] as const
 
 /** A receiver that published nothing for so long is dead or stuck. */
 const STALE_AFTER_MS = 30_000
+
+/** The furthest that it and the runs before it acknowledged; undefined when they never did. */
+export function acknowledgedOf(status: ReceiverStatus): WalPosition | undefined {
+  const { timeline, flushLsn, earlierTimeline, earlierFlushLsn } = status
+  const now = timeline && flushLsn && { timeline, lsn: flushLsn }
+  const earlier = earlierTimeline &&
+    earlierFlushLsn && { timeline: earlierTimeline, lsn: earlierFlushLsn }
+  if (!now || !earlier) return now || earlier || undefined
+  const isFurther = earlier.timeline === now.timeline && earlier.lsn > now.lsn
+  return isFurther ? earlier : now
+}
 
 /** Whether the status was published so long ago that it no longer describes anything. */
 export function isStale(status: ReceiverStatus, clock: Clock): boolean {
@@ -81,16 +98,20 @@ export async function readReceiverStatus(
   spoolDirectory: string,
 ): Promise<ReceiverStatus | undefined> {
   for (let attempt = 0; attempt < READ_ATTEMPTS; attempt += 1) {
-    const text = await readFile(join(spoolDirectory, FILE_NAME), 'utf8').catch(() => undefined)
+    const text = await readRegular(
+      join(spoolDirectory, RECEIVER_STATUS_FILE),
+      STATUS_BYTES_MAX,
+    ).catch(() => undefined)
     if (text === undefined) return undefined
-    const status = decodeStatus(text)
+    const status = decodeStatus(text.toString())
     if (status !== undefined) return status
   }
   // Written by another version, or the receiver died while writing: nobody depends on it.
   return undefined
 }
 
-function decodeStatus(text: string): ReceiverStatus | undefined {
+/** Reads the text of the file; undefined when it is not whole, or of another version. */
+export function decodeStatus(text: string): ReceiverStatus | undefined {
   try {
     const found = JSON.parse(text) as Record<string, unknown>
     for (const key of LSN_KEYS) found[key] = parseLsn(String(found[key]))
@@ -114,7 +135,7 @@ export async function writeReceiverStatus(
     ),
   )
   const flags = constants.O_WRONLY | constants.O_CREAT
-  await using file = await open(join(spoolDirectory, FILE_NAME), flags, 0o600)
+  await using file = await open(join(spoolDirectory, RECEIVER_STATUS_FILE), flags, 0o600)
   await file.write(content, 0, content.length, 0)
   const { size } = await file.stat()
   if (size > content.length) await file.truncate(content.length)

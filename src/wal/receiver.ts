@@ -5,22 +5,20 @@
  *   connecting ──► streaming ──► (connection lost, server stopped) ──► waiting ──► connecting
  *        └───────► refused: other identity, older state, conflict ──► waiting for somebody to act, asking again
  */
-import { mkdir } from 'node:fs/promises'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
-import { formatSegmentName } from '../postgres/segment-name.ts'
-import { inspectSegment } from '../postgres/wal-page.ts'
-import type { ClusterIdentity } from '../repository/cluster-repository.ts'
 import { takeLock } from '../repository/lock.ts'
 import { describeServer } from '../wire/server-address.ts'
 import { HandOver } from './hand-over.ts'
 import type { StreamSurroundings } from './receive-stream.ts'
 import { runSession } from './receiver-session.ts'
 import type { ReceiverOptions } from './receiver-options.ts'
+import { acknowledgedOf, readReceiverStatus, type ReceiverStatus } from './receiver-status.ts'
+import { SegmentJudge } from './segment-judge.ts'
 import { spoolError } from './spool-error.ts'
-import { spoolOf } from './spool-place.ts'
-import type { FinishedSegment } from './spool-writer.ts'
+import { makeSpool } from './spool-place.ts'
 import { StatusPublisher } from './status-publisher.ts'
+import { storeReceived } from './store-received.ts'
 
 const FIRST_PAUSE_MS = 250
 const LAST_PAUSE_MS = 10_000
@@ -35,7 +33,6 @@ const NEEDS_SOMEBODY: ReadonlySet<ErrorCode> = new Set([
   'POSTGRES_AUTH',
   'POSTGRES_HBA',
   'WAL_CONFLICT',
-  'WAL_INVALID',
   'SLOT_MISSING',
   'CONFIG_INVALID',
 ])
@@ -52,10 +49,11 @@ export async function receiveWal(options: ReceiverOptions, signal: AbortSignal):
     { store, names, clock },
     { name: 'receiver', mode: 'exclusive', purpose },
   )
-  const { directory } = spoolOf(repository)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  await using status = new StatusPublisher(directory, clock, firstStatus(options))
-  await using handOver = openHandOver(options, status)
+  const { directory } = await makeSpool(repository)
+  const first = firstStatus(options, await readReceiverStatus(directory))
+  await using status = new StatusPublisher(directory, clock, first)
+  await using judge = new SegmentJudge(repository.identity)
+  await using handOver = openHandOver(options, status, judge)
   const surroundings = { options, handOver, status, signal }
   for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted;) {
     const hasStreamed = await runOnce(surroundings, pauseMs)
@@ -103,8 +101,12 @@ function isErrno(error: unknown): boolean {
   return error instanceof Error && 'errno' in error
 }
 
-function firstStatus(options: ReceiverOptions): StatusPublisher['current'] {
+function firstStatus(
+  options: ReceiverOptions,
+  last: ReceiverStatus | undefined,
+): StatusPublisher['current'] {
   const { repository, servers, slot, clock } = options
+  const earlier = last && acknowledgedOf(last)
   return {
     cluster: repository.identity.cluster,
     state: 'starting',
@@ -115,6 +117,8 @@ function firstStatus(options: ReceiverOptions): StatusPublisher['current'] {
     timeline: undefined,
     writeLsn: undefined,
     flushLsn: undefined,
+    earlierTimeline: earlier?.timeline,
+    earlierFlushLsn: earlier?.lsn,
     serverEndLsn: undefined,
     lagBytes: undefined,
     connectedAtMs: undefined,
@@ -126,13 +130,17 @@ function firstStatus(options: ReceiverOptions): StatusPublisher['current'] {
   }
 }
 
-function openHandOver(options: ReceiverOptions, status: StatusPublisher): HandOver {
+function openHandOver(
+  options: ReceiverOptions,
+  status: StatusPublisher,
+  judge: SegmentJudge,
+): HandOver {
   const { repository, clock } = options
   return new HandOver({
     wal: repository.wal,
     segmentBytes: repository.identity.segmentBytes,
     clock,
-    check: (finished, content) => checkSegment(repository.identity, finished, content),
+    store: async (finished, content) => storeReceived({ options, judge }, finished, content),
     onRetry: (error) => {
       status.update({
         lastError: {
@@ -146,13 +154,6 @@ function openHandOver(options: ReceiverOptions, status: StatusPublisher): HandOv
     },
     onWaiting: (waitingSegments) => status.update({ waitingSegments }),
   })
-}
-
-function checkSegment(identity: ClusterIdentity, finished: FinishedSegment, content: Buffer): void {
-  const name = formatSegmentName(finished.segment, identity.segmentBytes)
-  const { problem } = inspectSegment(content, { ...identity, name, fileBytes: content.length })
-  if (problem === undefined) return
-  throw new BackstayError('WAL_INVALID', `Cannot store received segment "${name}": ${problem}`)
 }
 
 async function drain({ handOver, options }: StreamSurroundings): Promise<void> {

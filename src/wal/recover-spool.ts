@@ -2,11 +2,12 @@
  * What a receiver finds in its spool when it starts, after a clean stop or after SIGKILL or a power cut: which segments are whole,
  * and where the last, unfinished one really ends.
  *
- * A named file proves that everything before it is durable (spool-writer.ts), so only the newest file of a timeline is examined. It is
- * copied whole into a fresh file that is synced before it takes the name: pages whose sync failed earlier may read well from the
- * cache and never reach the disk, and after the copy they cannot. Nothing is acknowledged before that, and nothing is cut off.
+ * A named file proves that everything before it is durable (spool-writer.ts), so only the newest file of a timeline is examined. Whole or
+ * not, it is copied into a fresh file that is synced before it takes the name: pages whose sync failed earlier may read well from the
+ * cache and never reach the disk, and after the copy they cannot. The same is done with any other file whose sync fails here: a second
+ * sync of the same file would succeed and prove nothing. Nothing is acknowledged before that, and nothing is cut off.
  */
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { formatSegmentName, type Segment, segmentStart } from '../postgres/segment-name.ts'
@@ -17,6 +18,7 @@ import { parseSpoolFileName, spoolFileName, TEMPORARY_PREFIX } from './spool-nam
 import type { FinishedSegment } from './spool-writer.ts'
 import { beginsInsideRecord, findWalEnd, type WalEnd } from './wal-end.ts'
 import type { WalPosition } from './wal-position.ts'
+import { openRegular, readRegular } from '../util/read-regular.ts'
 
 /** Most bytes copied at a time. */
 const COPY_BYTES = 4 * 1024 * 1024
@@ -80,8 +82,8 @@ export async function recoverSpool(
   try {
     await removeTemporaries(place.directory)
     const content = await inspectSpool(place, getSegment)
-    for (const tail of content.tails) await rewriteTail(place, tail)
-    for (const { path } of content.finished) await syncPath(path)
+    for (const newest of newestFiles(content)) await rewrite(place, newest)
+    for (const finished of content.finished) await makeDurable(place, finished)
     if (content.finished.length > 0) await syncDirectory(place.directory)
     return content
   } catch (error) {
@@ -99,7 +101,8 @@ function isIn(
   return startLsn < position.lsn && position.lsn <= addBytes(startLsn, place.segmentBytes)
 }
 
-async function listSpool(place: SpoolPlace): Promise<Segment[]> {
+/** The segments that have a file in the spool, by timeline and position; an absent folder has none. */
+export async function listSpool(place: SpoolPlace): Promise<Segment[]> {
   return (await readNames(place.directory))
     .map((name) => parseSpoolFileName(name, place.segmentBytes))
     .filter((segment) => segment !== undefined)
@@ -136,7 +139,10 @@ async function examine(
 
 async function readSpooled(place: SpoolPlace, segment: Segment): Promise<Buffer | undefined> {
   try {
-    return await readFile(join(place.directory, spoolFileName(segment, place.segmentBytes)))
+    return await readRegular(
+      join(place.directory, spoolFileName(segment, place.segmentBytes)),
+      place.segmentBytes,
+    )
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
@@ -149,20 +155,29 @@ async function removeTemporaries(directory: string): Promise<void> {
   for (const name of temporary) await rm(join(directory, name), { force: true })
 }
 
-/** A synced copy, filled with zeros to the segment's size, takes the file's place. */
-async function rewriteTail(place: SpoolPlace, tail: SpoolTail): Promise<void> {
+/** Of each timeline the file that no later one vouches for. */
+function newestFiles({ finished, tails }: SpoolContent): readonly FinishedSegment[] {
+  const newest = new Map<number, FinishedSegment>()
+  for (const file of [...finished, ...tails]) newest.set(file.segment.timeline, file)
+  return [...newest.values()]
+}
+
+/** A synced copy, filled with zeros to the segment's size, takes the file's place. Nothing when it was handed over meanwhile. */
+async function rewrite(place: SpoolPlace, { segment, path }: FinishedSegment): Promise<void> {
   const { directory, segmentBytes } = place
-  const temporary = join(
-    directory,
-    `${TEMPORARY_PREFIX}${spoolFileName(tail.segment, segmentBytes)}`,
-  )
-  await copyPadded(tail.path, temporary, segmentBytes)
-  await rename(temporary, tail.path)
+  const temporary = join(directory, `${TEMPORARY_PREFIX}${spoolFileName(segment, segmentBytes)}`)
+  try {
+    await copyPadded(path, temporary, segmentBytes)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  await rename(temporary, path)
   await syncDirectory(directory)
 }
 
 async function copyPadded(from: string, to: string, totalBytes: number): Promise<void> {
-  await using source = await open(from, 'r')
+  await using source = await openRegular(from)
   await using target = await open(to, 'w', 0o600)
   const buffer = Buffer.alloc(Math.min(COPY_BYTES, totalBytes))
   for (let at = 0; at < totalBytes; at += buffer.length) {
@@ -173,13 +188,14 @@ async function copyPadded(from: string, to: string, totalBytes: number): Promise
   await target.sync()
 }
 
-async function syncPath(path: string): Promise<void> {
+async function makeDurable(place: SpoolPlace, finished: FinishedSegment): Promise<void> {
   try {
-    await using file = await open(path, 'r+')
+    await using file = await open(finished.path, 'r+')
     await file.datasync()
   } catch (error) {
     // Handed over meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    await rewrite(place, finished)
   }
 }
 

@@ -2,10 +2,13 @@
  * Asks a server what a receiver has to know before it streams, and makes its timeline's history durable here first.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
+import { formatHistoryName } from '../postgres/segment-name.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import { checkIdentity } from '../repository/cluster-repository.ts'
 import { parseSize } from '../util/size.ts'
 import type { ReplicationConnection } from '../wire/replication-connection.ts'
+import { describeContested, storeOverPushed } from './contested.ts'
+import { unlessDamaged } from './held-wal.ts'
 import type { ReceiverOptions } from './receiver-options.ts'
 import type { ServerFacts } from './start-position.ts'
 
@@ -40,11 +43,12 @@ async function keepHistory(
   if (timeline === 1) return { timeline, switches: [] }
   const { wal } = options.repository
   const { history, content } = await connection.timelineHistory(timeline)
-  await wal.putHistory(timeline, content)
+  await storeHistory(options, timeline, content)
   for (const { timeline: ancestor } of history.switches) {
-    if (ancestor === 1 || (await wal.getHistory(ancestor)) !== undefined) continue
+    if (ancestor === 1 || (await unlessDamaged(async () => wal.getHistory(ancestor)))) continue
     try {
-      await wal.putHistory(ancestor, (await connection.timelineHistory(ancestor)).content)
+      const asked = await connection.timelineHistory(ancestor)
+      await storeHistory(options, ancestor, asked.content)
     } catch (error) {
       // A server restored from a backup need not have the files of its ancestors; the newest one names them all.
       if (!isBackstayError(error, 'POSTGRES_QUERY') && !isBackstayError(error, 'WAL_UNAVAILABLE')) {
@@ -53,6 +57,21 @@ async function keepHistory(
     }
   }
   return history
+}
+
+/** What the primary says of its history wins over what came with a key. */
+async function storeHistory(
+  { repository, onEvent }: ReceiverOptions,
+  timeline: number,
+  content: Uint8Array,
+): Promise<void> {
+  const name = formatHistoryName(timeline)
+  const store = async (): Promise<void> => {
+    if ((await repository.wal.putHistory(timeline, content)) !== 'replaced') return
+    onEvent({ kind: 'replaced', text: `${name} in the repository was damaged: replaced` })
+  }
+  const contested = await storeOverPushed(repository, name, store)
+  if (contested !== undefined) onEvent({ kind: 'contested', text: describeContested(contested) })
 }
 
 /**

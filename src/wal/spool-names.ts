@@ -1,6 +1,7 @@
 /**
  * Names of the files in a cluster's spool folder (docs/wal-receiver.md). No reading, no writing.
  */
+import { createHash } from 'node:crypto'
 import { formatSegmentName, parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 
 const SUFFIX = '.spool'
@@ -21,4 +22,10 @@ export function parseSpoolFileName(name: string, segmentBytes: number): Segment 
   return name.endsWith(SUFFIX)
     ? parseSegmentName(name.slice(0, -SUFFIX.length), segmentBytes)
     : undefined
+}
+
+/** `<segment>.<fingerprint>.damaged`: a segment that was found damaged, by name and content; the same damage has the same name. */
+export function damagedFileName(name: string, content: Uint8Array): string {
+  const fingerprint = createHash('sha256').update(content).digest('hex').slice(0, 16)
+  return `${name}.${fingerprint.toUpperCase()}.damaged`
 }

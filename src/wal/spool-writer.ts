@@ -10,7 +10,6 @@
  * A segment's file gets its name only after everything before it was synced. So on disk the existence of a file
  * proves that the segment before it is whole, and after a crash only the last file has to be examined (recover-spool.ts).
  */
-import { mkdir } from 'node:fs/promises'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { type Segment, segmentOf } from '../postgres/segment-name.ts'
@@ -60,11 +59,10 @@ export class SpoolWriter implements AsyncDisposable {
     this.#durableLsn = options.start.lsn
   }
 
-  /** Opens the spool at `options.start`. @throws {BackstayError} STORE, DISK_SPACE */
+  /** Opens the spool, whose folder is there, at `options.start`. @throws {BackstayError} STORE, DISK_SPACE */
   static async open(options: SpoolWriterOptions): Promise<SpoolWriter> {
     const { start, directory, segmentBytes } = options
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 })
       const writer = new SpoolWriter(options)
       const segment = segmentOf(start.lsn, { ...start, segmentBytes })
       const isInside = start.lsn > segmentFloor(start.lsn, segmentBytes)

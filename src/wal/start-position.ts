@@ -9,6 +9,8 @@ import {
   type TimelineHistory,
   timelineOf,
 } from '../postgres/timeline.ts'
+import type { LineRecords } from '../repository/line-records.ts'
+import { lastRecord, mayBeProduction } from './production-line.ts'
 import {
   describePosition,
   earlierLsn,
@@ -16,6 +18,7 @@ import {
   type WalPosition,
   type WalRange,
 } from './wal-position.ts'
+import { greatest } from '../util/greatest.ts'
 
 /** What the server said of itself. */
 export interface ServerFacts {
@@ -35,6 +38,8 @@ export interface HeldFacts {
   readonly segmentBytes: number
   /** For each timeline of which something is held: the position after the last byte. */
   readonly ends: ReadonlyMap<number, Lsn>
+  /** Where production was seen; left out when that is not recorded. */
+  readonly lines?: LineRecords
 }
 
 /** What to do. */
@@ -51,11 +56,16 @@ export type StartDecision =
       /** Held of an older timeline beyond the point where the server's history left it: kept, but not part of this history. */
       readonly leftBehind: readonly WalRange[]
     }
-  | { readonly kind: 'refuse'; readonly code: ErrorCode; readonly message: string }
+  | {
+      readonly kind: 'refuse'
+      readonly code: ErrorCode
+      readonly message: string
+      readonly hint?: string
+    }
 
 /**
- * Decides where to start. Refused are a foreign system identifier, a timeline older than one already held (a former primary that
- * came back, or a restored copy) and a server whose WAL ends before ours on the same timeline (restored to an older state).
+ * Decides where to start. Refused are a foreign system identifier, a line that production has left (a former primary that
+ * came back, or a restored copy) or that was declared dead and a server whose WAL ends before ours on the same timeline (restored to an older state).
  */
 export function decideStart(held: HeldFacts, server: ServerFacts): StartDecision {
   const refusal = refuse(held, server)
@@ -82,26 +92,43 @@ export function decideStart(held: HeldFacts, server: ServerFacts): StartDecision
 }
 
 function refuse(held: HeldFacts, server: ServerFacts): StartDecision | undefined {
-  const deny = (message: string): StartDecision => ({
-    kind: 'refuse',
-    code: 'POSTGRES_IDENTITY',
-    message: `Cannot receive WAL: ${message}`,
-  })
   if (server.systemIdentifier !== held.systemIdentifier) {
     return deny(
       `the server has system identifier ${server.systemIdentifier}, the repository ${held.systemIdentifier}`,
     )
   }
-  const newest = Math.max(0, ...held.ends.keys())
-  if (newest > server.timeline) {
-    return deny(
-      `the server is on timeline ${server.timeline}, but WAL of timeline ${newest} is held already`,
-    )
-  }
+  const left = refuseLine(held, server)
+  if (left !== undefined) return left
   const end = held.ends.get(server.timeline)
   if (end === undefined || end <= server.flushLsn) return undefined
   return deny(
     `the server's WAL ends at ${describePosition({ timeline: server.timeline, lsn: server.flushLsn })}, but it is held up to ${formatLsn(end)}: the server was restored to an older state`,
+  )
+}
+
+function deny(message: string, hint?: string): StartDecision {
+  const refusal = { kind: 'refuse', code: 'POSTGRES_IDENTITY' } as const
+  const text = `Cannot receive WAL: ${message}`
+  return { ...refusal, message: text, ...(hint === undefined ? {} : { hint }) }
+}
+
+/** Refuses a line production is not on. Where nothing is recorded, the newest timeline held is taken for the living one. */
+function refuseLine(held: HeldFacts, { history }: ServerFacts): StartDecision | undefined {
+  const { timeline } = history
+  const lines = held.lines ?? { records: [], abandoned: new Set() }
+  if (lines.abandoned.has(timeline)) {
+    const revive = `Run \`backstay timeline abandon ${timeline} --undo\` if production is on it.`
+    return deny(`the server is on timeline ${timeline}, which was declared dead`, revive)
+  }
+  const may = mayBeProduction(history, lines)
+  const alive = [...held.ends.keys()].filter((one) => !lines.abandoned.has(one))
+  const newest = may === undefined ? greatest(alive, 0) : lastRecord(lines)?.timeline
+  if (newest === undefined || may === true || (may === undefined && newest <= timeline)) {
+    return undefined
+  }
+  return deny(
+    `the server is on timeline ${timeline}, but WAL of timeline ${newest} is held already`,
+    `If timeline ${newest} is a branch that production is not on, say so: \`backstay timeline abandon ${newest}\`; see \`backstay timeline list\`.`,
   )
 }
 

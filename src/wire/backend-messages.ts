@@ -2,8 +2,10 @@
  * Payloads of server messages as values. Nothing returned is a view: it may be kept.
  * Source: PostgreSQL documentation, "Message Formats", "Error and Notice Message Fields".
  */
+import { BackstayError } from '../errors/backstay-error.ts'
 import type { BackendKey } from './frontend-messages.ts'
 import { MessageReader } from './message-reader.ts'
+import { MOST_COLUMNS } from './row-limit.ts'
 
 /** An ErrorResponse or NoticeResponse. */
 export interface ServerMessage {
@@ -14,6 +16,9 @@ export interface ServerMessage {
   readonly detail: string | undefined
   readonly hint: string | undefined
 }
+
+/** Of a text for people this much is kept. */
+const MAX_TEXT_LENGTH = 8 * 1024
 
 /** One row: the values as the server sent them (text format), undefined for NULL. */
 export type RowValues = readonly (Buffer | undefined)[]
@@ -61,7 +66,7 @@ export function decodeServerMessage(payload: Buffer): ServerMessage {
   const reader = new MessageReader(payload)
   const fields = new Map<string, string>()
   for (let code = reader.uint8(); code !== 0; code = reader.uint8()) {
-    fields.set(String.fromCharCode(code), reader.text())
+    fields.set(String.fromCharCode(code), reader.text().slice(0, MAX_TEXT_LENGTH))
   }
   return {
     severity: fields.get('V') ?? fields.get('S') ?? 'ERROR',
@@ -84,10 +89,15 @@ export function decodeBackendKey(payload: Buffer): BackendKey {
   return { processId: reader.int32(), secret: Buffer.from(reader.bytes()) }
 }
 
-/** RowDescription: the names of the columns. */
+/** RowDescription: the names of the columns. @throws {BackstayError} POSTGRES_PROTOCOL for more than any command of ours answers with */
 export function decodeColumnNames(payload: Buffer): string[] {
   const reader = new MessageReader(payload)
-  return Array.from({ length: reader.int16() }, () => {
+  const length = reader.int16() & 0xffff
+  if (length > MOST_COLUMNS) {
+    const text = `Cannot read a message of the server: it has ${length} columns`
+    throw new BackstayError('POSTGRES_PROTOCOL', text)
+  }
+  return Array.from({ length }, () => {
     const name = reader.text()
     reader.bytes(18) // table, column, type, size, modifier, format
     return name

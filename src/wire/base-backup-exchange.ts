@@ -5,6 +5,7 @@
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type Lsn, parseLsn } from '../postgres/lsn.ts'
+import { isTooLong } from '../postgres/small-files.ts'
 import { ArchiveFrames } from './archive-frames.ts'
 import { decodeColumnNames, type ServerMessage } from './backend-messages.ts'
 import type {
@@ -20,6 +21,10 @@ import { TarReader } from './tar-reader.ts'
 
 /** The most notices kept of one backup; the server sends one a broken page. */
 const MAX_NOTICES = 1000
+/** The most tablespaces of a cluster. */
+const MAX_TABLESPACES = 10_000
+/** PostgreSQL sends the link to a tablespace in every base backup, and writes no longer one into an archive (src/port/tar.c). */
+const LONGEST_LOCATION_BYTES = 99
 /** Result sets of the answer by their place; the first is the start position. */
 const TABLESPACES_RESULT = 2
 const END_RESULT = 3
@@ -110,6 +115,7 @@ export class BaseBackupExchange implements Exchange {
 
   #row(row: Row): void {
     if (this.#resultCount === TABLESPACES_RESULT) {
+      if (this.#tablespaces.length >= MAX_TABLESPACES) throw this.#violation('too many tablespaces')
       this.#tablespaces.push(tablespaceOf(row))
       return
     }
@@ -127,6 +133,7 @@ export class BaseBackupExchange implements Exchange {
     if (position === undefined) throw this.#violation('a result without a position')
     if (this.#resultCount === TABLESPACES_RESULT && this.#start === undefined) {
       const { lsn, timeline } = position
+      for (const tablespace of this.#tablespaces) checkLocation(this.action, tablespace)
       this.#start = { startLsn: lsn, timeline, tablespaces: this.#tablespaces }
       return this.#sink.begin(this.#start)
     }
@@ -153,7 +160,14 @@ export class BaseBackupExchange implements Exchange {
 
   #archive(tablespaceOid: number | undefined): CopyConsumer {
     return new TarReader({
-      entry: (entry) => this.#sink.entry({ ...entry, tablespaceOid }),
+      entry: (entry) => {
+        if (entry.kind === 'file' && isTooLong(entry)) {
+          throw this.#violation(
+            `file "${entry.path}" of ${entry.sizeBytes} bytes is not PostgreSQL's`,
+          )
+        }
+        return this.#sink.entry({ ...entry, tablespaceOid })
+      },
       data: (chunk) => this.#sink.data(chunk),
       endFile: () => this.#sink.endFile(),
     })
@@ -176,6 +190,20 @@ function tablespaceOf(row: Row): BaseBackupTablespace {
     location: row.get('spclocation')?.toString(),
     sizeBytes: sizeKib === undefined ? undefined : Number(sizeKib) * 1024,
   }
+}
+
+/** The server would fail at the link, after most of the data. */
+function checkLocation(action: string, { oid, location = '' }: BaseBackupTablespace): void {
+  const lengthBytes = Buffer.byteLength(location)
+  if (lengthBytes <= LONGEST_LOCATION_BYTES) return
+  throw new BackstayError(
+    'POSTGRES_LIMIT',
+    `${action}: the location of tablespace ${oid} has ${lengthBytes} bytes, and PostgreSQL sends none of more than ${LONGEST_LOCATION_BYTES}: "${location}"`,
+    {
+      hint: `Give it a shorter path: stop the server, rename or bind-mount the directory, and point the link pg_tblspc/${oid} in its data directory there.`,
+      details: { oid, location, lengthBytes },
+    },
+  )
 }
 
 /** `base.tar` is the data directory, `16384.tar` a tablespace. */

@@ -27,6 +27,10 @@ export interface Exchange extends Partial<Omit<MessageHandler, 'message'>> {
   notice?(notice: ServerMessage): void
 }
 
+/** Settings a server may report, and the length of one's value. */
+const MAX_PARAMETERS = 256
+const MAX_PARAMETER_LENGTH = 64 * 1024
+
 /** How long and until when an answer is waited for. */
 export interface ExchangeOptions {
   readonly request?: Buffer
@@ -109,7 +113,7 @@ export class Conversation implements MessageHandler {
         return
       case BACKEND.parameterStatus: {
         const { name, value } = decodeParameterStatus(payload)
-        this.parameters.set(name, value)
+        this.#setParameter(name, value)
         return
       }
       case BACKEND.backendKeyData:
@@ -138,6 +142,18 @@ export class Conversation implements MessageHandler {
 
   copyEnd(): void | Promise<void> {
     return this.#running?.exchange.copyEnd?.()
+  }
+
+  /** A server says a dozen, and again what changes. */
+  #setParameter(name: string, value: string): void {
+    const isNew = !this.parameters.has(name)
+    if (value.length <= MAX_PARAMETER_LENGTH && (!isNew || this.parameters.size < MAX_PARAMETERS)) {
+      this.parameters.set(name, value)
+      return
+    }
+    const action = this.#running?.exchange.action ?? 'Cannot go on'
+    const what = 'the server reports more settings than PostgreSQL has'
+    throw new BackstayError('POSTGRES_PROTOCOL', `${action}: ${what}`)
   }
 
   #remember(message: ServerMessage): void {

@@ -15,12 +15,13 @@ const TEXTS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the host name could not be looked up for now',
   ENOENT: 'there is no such Unix socket',
   EACCES: 'the OS user may not open the Unix socket',
+  EPROTO: 'the TLS handshake failed: versions or ciphers of the two sides do not meet',
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
 }
 
 const LOST = new Set(['ECONNRESET', 'EPIPE'])
 const TLS =
-  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_|INVALID_CA)/
+  /^(EPROTO|ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_|INVALID_CA)/
 
 /** The error for a socket failure; `action` is the start of the sentence: `Cannot connect to db1:5432`. */
 export function networkError(action: string, error: unknown): BackstayError {

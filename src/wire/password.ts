@@ -9,6 +9,7 @@ import type { ConnectionOptions } from './connection-options.ts'
 import { describeServer } from './server-address.ts'
 
 const GROUP_OR_WORLD = 0o077
+const PASSFILE_BYTES_MAX = 1024 * 1024
 
 /**
  * The password for a connection to `database` (`replication` for physical replication), from the options or the passfile.
@@ -39,14 +40,23 @@ function md5(bytes: Uint8Array): string {
   return createHash('md5').update(bytes).digest('hex')
 }
 
+function tooLong(path: string, size: number): BackstayError {
+  return new BackstayError(
+    'POSTGRES_AUTH',
+    `Cannot use password file "${path}": it has ${size} bytes, at most ${PASSFILE_BYTES_MAX} are read`,
+  )
+}
+
 /** The file's text; undefined when it is not there. */
 async function readPassfile(path: string): Promise<string | undefined> {
   try {
     await using file = await open(path)
-    const { mode } = await file.stat()
+    const { mode, size } = await file.stat()
+    if (size > PASSFILE_BYTES_MAX) throw tooLong(path, size)
     if ((mode & GROUP_OR_WORLD) === 0) return await file.readFile('utf8')
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
+    if (cause instanceof BackstayError) throw cause
     throw new BackstayError('POSTGRES_AUTH', `Cannot read password file "${path}"`, { cause })
   }
   throw new BackstayError(

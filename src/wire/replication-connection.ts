@@ -24,6 +24,7 @@ import {
   showCommand,
 } from './replication-command.ts'
 import { type Row, RowsExchange } from './rows-exchange.ts'
+import { formatDuration } from '../util/duration.ts'
 import { describeServer } from './server-address.ts'
 import type { Encryption } from './tls-settings.ts'
 import { type WalHandler, WalStream, type WalStreamOptions } from './wal-stream.ts'
@@ -54,6 +55,8 @@ export interface PhysicalSlot {
 /** How long one command may take. */
 export interface CommandOptions {
   readonly signal?: AbortSignal
+  /** Of a short command the whole time, whatever comes meanwhile: a server could go on saying something without end. Default 60 s. */
+  readonly timeoutMs?: number
 }
 
 /** How a base backup is run. */
@@ -70,6 +73,7 @@ export class ReplicationConnection implements AsyncDisposable {
   readonly #options: ConnectionOptions
   readonly #conversation: Conversation
   readonly #encryption: Encryption
+  #isIdentified = false
 
   private constructor(
     options: ConnectionOptions,
@@ -107,6 +111,7 @@ export class ReplicationConnection implements AsyncDisposable {
     const flushLsn = parseLsn(text(row, 'xlogpos'))
     if (flushLsn === undefined) throw violation(action)
     const timeline = Number(text(row, 'timeline'))
+    this.#isIdentified = true
     return { systemIdentifier: text(row, 'systemid'), timeline, flushLsn }
   }
 
@@ -197,6 +202,9 @@ export class ReplicationConnection implements AsyncDisposable {
    */
   async startReplication(options: WalStreamOptions, handler: WalHandler): Promise<WalStream> {
     const action = this.#action('receive WAL from')
+    const { signal } = options
+    // A standby before 14 knows its timeline in this session only after that.
+    if (!this.#isIdentified) await this.identifySystem(signal === undefined ? {} : { signal })
     return WalStream.start(this.#conversation, handler, { ...options, action })
   }
 
@@ -250,12 +258,19 @@ export class ReplicationConnection implements AsyncDisposable {
 
   async #rows(doing: string, command: string, options: CommandOptions): Promise<RowsExchange> {
     const exchange = new RowsExchange(this.#action(doing))
-    await this.#conversation.run(exchange, {
-      request: encodeQuery(command),
-      idleTimeoutMs: COMMAND_TIMEOUT_MS,
-      signal: options.signal,
-    })
-    return exchange
+    const { signal, timeoutMs = COMMAND_TIMEOUT_MS } = options
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(tooLate(exchange.action, timeoutMs)), timeoutMs)
+    try {
+      await this.#conversation.run(exchange, {
+        request: encodeQuery(command),
+        idleTimeoutMs: timeoutMs,
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+      })
+      return exchange
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #action(doing: string): string {
@@ -282,6 +297,13 @@ export class ReplicationConnection implements AsyncDisposable {
 
 function text(row: Row, column: string): string {
   return row.get(column)?.toString() ?? ''
+}
+
+function tooLate(action: string, timeoutMs: number): BackstayError {
+  return new BackstayError(
+    'TIMEOUT',
+    `${action}: no whole answer within ${formatDuration(timeoutMs)}`,
+  )
 }
 
 function violation(action: string): BackstayError {

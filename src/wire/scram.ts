@@ -11,8 +11,8 @@ import { saslprep } from './saslprep.ts'
 export const SCRAM = 'SCRAM-SHA-256'
 export const SCRAM_PLUS = 'SCRAM-SHA-256-PLUS'
 
-/** The most rounds a server may ask for; it is the server that chooses how long we compute. */
-export const MAX_ITERATIONS = 10_000_000
+/** The most rounds a server may ask for; it is the server that chooses how long we compute (PostgreSQL's default is 4096). */
+export const MAX_ITERATIONS = 1_000_000
 
 const KEY_BYTES = 32
 const derive = promisify(pbkdf2)

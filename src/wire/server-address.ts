@@ -3,7 +3,7 @@
  */
 import type { ConnectionOptions } from './connection-options.ts'
 
-type Address = Pick<ConnectionOptions, 'host' | 'port'>
+type Address = Pick<ConnectionOptions, 'host' | 'port' | 'label'>
 
 /** Whether `host` is the directory of a Unix socket. */
 export function isSocketDirectory(host: string): boolean {
@@ -15,8 +15,9 @@ export function socketPath(address: Address): string {
   return `${address.host.replace(/\/+$/, '')}/.s.PGSQL.${address.port}`
 }
 
-/** `db1:5432`, `[::1]:5432` or the path of the Unix socket. */
+/** `db1:5432`, `[::1]:5432` or the path of the Unix socket; the label where there is one. */
 export function describeServer(address: Address): string {
+  if (address.label !== undefined) return address.label
   if (isSocketDirectory(address.host)) return socketPath(address)
   return address.host.includes(':')
     ? `[${address.host}]:${address.port}`

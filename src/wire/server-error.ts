@@ -31,7 +31,8 @@ const HINTS: Readonly<Record<string, string>> = {
 /** Texts that name a kind more exactly than the SQLSTATE does. The first that matches wins. */
 const TEXTS: readonly { sqlstate: RegExp; text: RegExp; code: ErrorCode }[] = [
   { sqlstate: /^28000$/, text: /pg_hba\.conf/, code: 'POSTGRES_HBA' },
-  { sqlstate: /^58P01$/, text: /\b[0-9A-F]{24}\b/, code: 'WAL_UNAVAILABLE' },
+  // Removed while the server was about to read it: the SQLSTATE comes from an errno that need not be ENOENT then.
+  { sqlstate: /^(?:58P01|XX000)$/, text: /\b[0-9A-F]{24}\b/, code: 'WAL_UNAVAILABLE' },
   { sqlstate: /^55000$/, text: /cannot read from|can no longer/, code: 'WAL_UNAVAILABLE' },
   { sqlstate: /^42704$/, text: /replication slot/, code: 'SLOT_MISSING' },
   { sqlstate: /^55006$/, text: /^(?!.*replication slot)/, code: 'POSTGRES_QUERY' },

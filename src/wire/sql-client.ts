@@ -4,6 +4,8 @@
 import type { Socket } from 'node:net'
 import type { Client } from 'pg'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { formatSize } from '../util/size.ts'
+import { limitBytes } from './byte-limit.ts'
 import { connectWithAttempts } from './connect-attempts.ts'
 import { describeServer } from './server-address.ts'
 import { sqlError } from './sql-error.ts'
@@ -12,6 +14,8 @@ import { openSqlSession, type SqlOptions, type SqlSession } from './sql-session.
 export type { SqlOptions } from './sql-session.ts'
 
 const END_TIMEOUT_MS = 5000
+/** The most one statement may answer; what is asked for here has a few megabytes. */
+const RESULT_BYTES_MAX = 128 * 1024 * 1024
 
 /**
  * An open SQL connection; dispose it to close. Statements run one after another, also when called concurrently.
@@ -24,14 +28,17 @@ export class SqlClient implements AsyncDisposable {
   readonly #options: SqlOptions
   readonly #client: Client
   readonly #socket: Socket
+  readonly #unanswerable: () => string | undefined
   /** Settles when the statements given so far are done: `pg` must not be given the next before. */
   #queue: Promise<unknown> = Promise.resolve()
+  #excess: BackstayError | undefined
   readonly #abort = (): void => void this.#socket.destroy()
 
   private constructor(options: SqlOptions, session: SqlSession) {
     this.#options = options
     this.#client = session.client
     this.#socket = session.socket
+    this.#unanswerable = session.excess
     this.serverVersion = session.serverVersion
     this.major = Number.parseInt(session.serverVersion, 10)
     options.signal?.addEventListener('abort', this.#abort, { once: true })
@@ -87,6 +94,10 @@ export class SqlClient implements AsyncDisposable {
 
   async #run<Row>(text: string, values: readonly unknown[]): Promise<Row[]> {
     this.#options.signal?.throwIfAborted()
+    using _limit = limitBytes(this.#socket, RESULT_BYTES_MAX, () => {
+      this.#excess = tooMuch(actionOf(this.#options))
+      this.#abort()
+    })
     try {
       const result: unknown = await this.#client.query(text, [...values])
       const last: unknown = Array.isArray(result) ? result.at(-1) : result
@@ -99,6 +110,12 @@ export class SqlClient implements AsyncDisposable {
   #failure(error: unknown): unknown {
     const { signal } = this.#options
     if (signal?.aborted === true) return signal.reason
+    if (this.#excess !== undefined) return this.#excess
+    const why = this.#unanswerable()
+    if (why !== undefined) {
+      const text = `${actionOf(this.#options)}: the answer is no answer to it: ${why}`
+      return new BackstayError('POSTGRES_PROTOCOL', text)
+    }
     const failure = sqlError(actionOf(this.#options), error)
     // The answer to a statement that timed out here may still come: nothing more can be asked.
     if (failure.code === 'TIMEOUT' && failure.details['sqlstate'] === undefined) this.#abort()
@@ -113,6 +130,13 @@ export async function withSql<T>(
 ): Promise<T> {
   await using client = await SqlClient.connect(options)
   return await work(client)
+}
+
+function tooMuch(action: string): BackstayError {
+  return new BackstayError(
+    'POSTGRES_PROTOCOL',
+    `${action}: the answer has more than ${formatSize(RESULT_BYTES_MAX)}`,
+  )
 }
 
 function actionOf(options: SqlOptions): string {

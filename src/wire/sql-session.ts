@@ -1,18 +1,23 @@
 /**
  * Opens one session of the `pg` library, which is loaded on first use so that commands without SQL start fast.
  */
-import type { EventEmitter } from 'node:events'
 import { Socket } from 'node:net'
 import type { Client } from 'pg'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseLsn } from '../postgres/lsn.ts'
+import { afterStart, startOptions } from '../postgres/session-settings.ts'
+import { limitBytes } from './byte-limit.ts'
 import type { ConnectionOptions } from './connection-options.ts'
-import { findPassword } from './password.ts'
-import { describeServer, isSocketDirectory } from './server-address.ts'
+import { limitRows } from './row-limit.ts'
+import { vouchingSocket } from './login-policy.ts'
+import { describeServer } from './server-address.ts'
 import { sqlError } from './sql-error.ts'
+import { type PgConnection, SqlLogin } from './sql-login.ts'
 import { type Encryption, tlsSettings } from './tls-settings.ts'
 
 const DEFAULT_DATABASE = 'postgres'
+/** All that a server says until it is ready for the first query. */
+const LOGIN_BYTES_MAX = 4 * 1024 * 1024
 const DEFAULT_STATEMENT_TIMEOUT_MS = 60_000
 /** How much later than the server's own timeout a silent server is given up. */
 const SILENCE_MARGIN_MS = 10_000
@@ -22,11 +27,8 @@ const KEEP_ALIVE_DELAY_MS = 10_000
 export interface SqlOptions extends ConnectionOptions {
   /** Bounds each statement on the server; 0 for none. Default 60 s. */
   readonly statementTimeoutMs?: number
-}
-
-/** The part of pg's connection object that is used beside its documented API. */
-interface PgSession {
-  readonly connection: EventEmitter
+  /** Set at the start besides what every session sets. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** A session that is logged in. */
@@ -34,6 +36,8 @@ export interface SqlSession {
   readonly client: Client
   readonly socket: Socket
   readonly serverVersion: string
+  /** Why the session was ended: an answer that is none, in words. Undefined while there was none. */
+  readonly excess: () => string | undefined
 }
 
 /**
@@ -50,26 +54,48 @@ export async function openSqlSession(
   const client = new pg.Client(await clientConfig(options, encryption, socket))
   client.setTypeParser(pg.types.builtins.INT8, parseInt8)
   client.setTypeParser(pg.types.builtins.PG_LSN, parseLsn)
-  const session = client as unknown as PgSession
+  const { connection } = client as unknown as { readonly connection: PgConnection }
   let serverVersion = ''
-  session.connection.on(
-    'parameterStatus',
-    (status: { parameterName: string; parameterValue: string }) => {
-      if (status.parameterName === 'server_version') serverVersion = status.parameterValue
-    },
-  )
-  if (encryption === 'plain' && !isSocketDirectory(options.host)) refuseCleartext(session, socket)
+  connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
+    if (status.parameterName === 'server_version') serverVersion = status.parameterValue
+  })
+  let excess: string | undefined
+  limitRows(connection, (why) => {
+    excess = why
+    socket.destroy()
+  })
   // A connection that breaks between two statements is reported by the next one.
   client.on('error', () => undefined)
+  const action = `Cannot connect to ${describeServer(options)} as "${options.user}"`
+  const database = options.database ?? DEFAULT_DATABASE
+  let refusal: unknown
   const abort = (): void => void socket.destroy()
   signal.addEventListener('abort', abort, { once: true })
   try {
     signal.throwIfAborted()
-    await client.connect()
-    return { client, socket, serverVersion }
+    const vouching = await vouchingSocket(options)
+    signal.throwIfAborted()
+    using _limit = limitBytes(socket, LOGIN_BYTES_MAX, () => {
+      refusal ??= new BackstayError('POSTGRES_PROTOCOL', `${action}: the login has no end`)
+      socket.destroy()
+    })
+    const connected = client.connect()
+    const login = new SqlLogin(
+      connection,
+      { action, options, database, socket: vouching },
+      (error) => {
+        refusal ??= error
+        socket.destroy()
+      },
+    )
+    await connected
+    await login.end(action)
+    const rest = afterStart(Number.parseInt(serverVersion, 10))
+    if (rest !== '') await client.query(rest)
+    return { client, socket, serverVersion, excess: () => excess }
   } catch (error) {
     socket.destroy()
-    throw sqlError(`Cannot connect to ${describeServer(options)} as "${options.user}"`, error)
+    throw sqlError(action, refusal ?? error)
   } finally {
     signal.removeEventListener('abort', abort)
   }
@@ -81,36 +107,22 @@ async function clientConfig(
   socket: Socket,
 ): Promise<ConstructorParameters<typeof Client>[0]> {
   const statementTimeoutMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS
-  const database = options.database ?? DEFAULT_DATABASE
   return {
     host: options.host,
     port: options.port,
     user: options.user,
-    database,
-    password: async () => findPassword(options, database),
+    database: options.database ?? DEFAULT_DATABASE,
+    // Not asked for, and with it no environment variable is: sql-login.ts answers.
+    password: () => '',
     ssl: encryption === 'tls' ? await tlsSettings(options) : false,
     stream: () => socket,
-    enableChannelBinding: true,
     application_name: options.applicationName ?? 'backstay',
     // Also keeps the PGOPTIONS of the environment out.
-    options: '-c DateStyle=ISO',
-    statement_timeout: statementTimeoutMs,
+    options: startOptions(statementTimeoutMs, options.settings),
     ...(statementTimeoutMs === 0 ? {} : { query_timeout: statementTimeoutMs + SILENCE_MARGIN_MS }),
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
   }
-}
-
-/** Whoever answers at the address could ask for the password in the clear: then the connection ends instead. */
-function refuseCleartext(session: PgSession, socket: Socket): void {
-  session.connection.prependListener('authenticationCleartextPassword', () => {
-    const error = new BackstayError(
-      'POSTGRES_AUTH',
-      'Cannot log in: the server asks for the password in clear text over an unencrypted connection',
-      { hint: 'Use scram-sha-256 in pg_hba.conf, or sslmode=require.' },
-    )
-    socket.destroy(error)
-  })
 }
 
 /** A number where it is exact, else the text: a system identifier stays whole. */

@@ -3,6 +3,7 @@
  * Source: POSIX.1-2008 "ustar Interchange Format"; PostgreSQL src/port/tar.c.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { pathOfBytes } from '../util/byte-path.ts'
 import type { BaseBackupEntry } from './base-backup-sink.ts'
 
 export const TAR_BLOCK_BYTES = 512
@@ -40,7 +41,7 @@ export function parseTarHeader(bytes: Buffer, at: number): TarEntry | undefined 
     sizeBytes: kind === 'file' ? readNumber(header, 124, 12) : 0,
     mode: readNumber(header, 100, 8) & 0o7777,
     modifiedAtMs: readNumber(header, 136, 12) * 1000,
-    target: kind === 'link' ? readText(header, 157, 100) : undefined,
+    target: kind === 'link' ? pathOfBytes(readField(header, 157, 100)) : undefined,
   }
 }
 
@@ -55,19 +56,21 @@ function sumOf(header: Buffer): number {
 }
 
 function readPath(header: Buffer): string {
-  const prefix = readText(header, 345, 155)
-  const name = readText(header, 0, 100)
-  const whole = prefix === '' ? name : `${prefix}/${name}`
+  const prefix = readField(header, 345, 155)
+  const name = readField(header, 0, 100)
+  const whole = pathOfBytes(
+    prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name]),
+  )
   const path = whole.replace(/^(?:\.\/)+/, '').replace(/\/+$/, '')
   const isInside = path !== '' && !path.startsWith('/') && !path.split('/').includes('..')
   if (isInside) return path
   throw malformed(`its path "${whole}" is not inside the directory`)
 }
 
-function readText(header: Buffer, at: number, length: number): string {
+function readField(header: Buffer, at: number, length: number): Buffer {
   const field = header.subarray(at, at + length)
   const end = field.indexOf(0)
-  return field.toString('utf8', 0, end < 0 ? length : end)
+  return field.subarray(0, end < 0 ? length : end)
 }
 
 /** Octal text, or base 256 when the first bit is set. */

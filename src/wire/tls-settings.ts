@@ -2,7 +2,7 @@
  * libpq's sslmode words as what to do: which connections to try, and how the server's certificate is judged.
  * Source: PostgreSQL documentation, "SSL Support" of libpq; src/interfaces/libpq/fe-connect.c, fe-secure-openssl.c.
  */
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -10,6 +10,8 @@ import type { ConnectionOptions, SslMode } from './connection-options.ts'
 import { describeServer, isSocketDirectory } from './server-address.ts'
 
 /** libpq's word for the certificate authorities of the system instead of a file. */
+/** All roots of a system are a quarter of this. */
+const PEM_BYTES_MAX = 1024 * 1024
 const SYSTEM_ROOTS = 'system'
 
 /** Whether one attempt to connect uses TLS. */
@@ -35,18 +37,30 @@ export function encryptionAttempts(options: ConnectionOptions): readonly Encrypt
  * @throws {BackstayError} POSTGRES_TLS when a file cannot be read or `verify-…` lacks its root certificate.
  */
 export async function tlsSettings(options: ConnectionOptions): Promise<NodeTlsOptions> {
-  const { host, sslrootcert, sslcert, sslkey } = options
+  const { host, sslrootcert, sslcert, sslkey, sslcrl } = options
   const check = checkOf(options)
   const usesFile = sslrootcert !== undefined && sslrootcert !== SYSTEM_ROOTS
   return {
     host,
-    minVersion: 'TLSv1.2',
+    ...versionsOf(options),
     rejectUnauthorized: check !== 'none',
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(check === 'host' ? {} : { checkServerIdentity: () => undefined }),
     ...(check !== 'none' && usesFile ? { ca: await readPem(options, sslrootcert) } : {}),
+    ...(check !== 'none' && sslcrl !== undefined ? { crl: await readPem(options, sslcrl) } : {}),
     ...(sslcert === undefined ? {} : { cert: await readPem(options, sslcert) }),
     ...(sslkey === undefined ? {} : { key: await readPem(options, sslkey) }),
+  }
+}
+
+const OLDEST = 'TLSv1.2'
+
+/** Older versions than 1.2 may be asked for as the least, and are not spoken all the same. */
+function versionsOf(options: ConnectionOptions): NodeTlsOptions {
+  const { sslMinVersion = OLDEST, sslMaxVersion } = options
+  return {
+    minVersion: sslMinVersion === 'TLSv1.3' ? sslMinVersion : OLDEST,
+    ...(sslMaxVersion === undefined ? {} : { maxVersion: sslMaxVersion }),
   }
 }
 
@@ -66,9 +80,21 @@ function checkOf(options: ConnectionOptions): 'none' | 'chain' | 'host' {
 }
 
 async function readPem(options: ConnectionOptions, path: string): Promise<Buffer> {
+  const tooLong = new BackstayError(
+    'POSTGRES_TLS',
+    `Cannot connect to ${describeServer(options)}: file "${path}" is longer than ${PEM_BYTES_MAX} bytes`,
+    { hint: 'It is no file of certificates or a key: look at it.' },
+  )
   try {
-    return await readFile(path)
+    await using file = await open(path)
+    const { size } = await file.stat()
+    // One byte more tells whether it grew, or claims less than it has.
+    const buffer = Buffer.alloc(Math.min(size, PEM_BYTES_MAX) + 1)
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
+    if (size > PEM_BYTES_MAX || bytesRead > size) throw tooLong
+    return buffer.subarray(0, bytesRead)
   } catch (cause) {
+    if (cause === tooLong) throw cause
     throw new BackstayError(
       'POSTGRES_TLS',
       `Cannot connect to ${describeServer(options)}: file "${path}" cannot be read`,

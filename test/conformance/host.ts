@@ -10,6 +10,8 @@ import { before, describe, test } from 'node:test'
 import { isBackstayError } from '../../src/errors/backstay-error.ts'
 import type { ErrorCode } from '../../src/errors/codes.ts'
 import type { Host } from '../../src/host/host.ts'
+import { LocalHost } from '../../src/host/local-host.ts'
+import { bytesOfPath, pathOfBytes } from '../../src/util/byte-path.ts'
 import { until } from '../harness/until.ts'
 
 /** A host under test. Whoever gave it closes it. */
@@ -207,6 +209,22 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
         assert.equal((await host.readFile(at('text')))?.toString(), 'grüße\n')
       })
 
+      test('of a file that is longer than allowed no more than that is read', async () => {
+        const rejected = async (path: string, limitBytes?: number): Promise<void> =>
+          rejectsWith('FAILED', host.readFile(path, limitBytes), /longer than the .* are read/)
+        await host.writeFile(at('limited'), Buffer.alloc(70_000, 1))
+        assert.equal((await host.readFile(at('limited'), 70_000))?.length, 70_000)
+        await rejected(at('limited'), 69_999)
+        await host.run(['truncate', '-s', '100G', at('sparse')])
+        const before = process.memoryUsage().rss
+        await rejected(at('sparse'))
+        await rejected(at('sparse'), 10)
+        assert.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024)
+        await host.remove(at('sparse'))
+        await rejectsWith('FAILED', host.readFile('/dev/zero'), /no regular file/)
+        assert.ok(((await host.readFile('/proc/self/status'))?.length ?? 0) > 100)
+      })
+
       test('a new file is 0600; a replaced one keeps its mode; a given mode wins', async () => {
         const mode = async (): Promise<number | undefined> => (await host.inspect(at('mode')))?.mode
         await host.writeFile(at('mode'), '1')
@@ -234,6 +252,22 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
           await host.remove(at('evil', `${name} moved`))
         }
         assert.deepEqual(await host.list(at('evil')), [...EVIL_NAMES].sort())
+      })
+
+      test('names are bytes, UTF-8 or not', async () => {
+        await host.makeDirectory(at('bytes of names'))
+        for (const name of BYTE_NAMES) await host.writeFile(at('bytes of names', name), name)
+        assert.deepEqual(await namesIn(host, at('bytes of names')), hexOf(BYTE_NAMES))
+        assert.deepEqual(await host.list(at('bytes of names')), [...BYTE_NAMES].sort())
+        for (const name of BYTE_NAMES) {
+          const moved = at('bytes of names', `${name} moved`)
+          await host.rename(at('bytes of names', name), moved)
+          assert.equal((await host.inspect(moved))?.kind, 'file')
+          assert.ok((await host.readFile(moved))?.length)
+          await host.remove(moved)
+          await host.makeDirectory(at('bytes of names', name, name))
+        }
+        assert.deepEqual(await namesIn(host, at('bytes of names')), hexOf(BYTE_NAMES))
       })
 
       test('writing leaves no temporary file behind, nor does a refused write', async () => {
@@ -417,6 +451,21 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
         assert.equal(all.stdout, paths.join(''))
       })
 
+      test('names of a tree are bytes, UTF-8 or not', async () => {
+        await using tree = disposable(await host.openTree(at('byte tree'), {}))
+        const long = `${BYTE_NAMES[0]}${'x'.repeat(150)}`
+        const names = [...BYTE_NAMES, long]
+        for (const name of names) await putFile(tree.writer, `d${name}/${name}`, 'x')
+        for (const name of names) await tree.writer.makeLink(`l${name}`, `/srv/${name}`)
+        await tree.writer.sync()
+        for (const name of names) {
+          assert.deepEqual(await namesIn(host, at('byte tree', `d${name}`)), hexOf([name]))
+          assert.equal((await host.inspect(at('byte tree', `l${name}`)))?.target, `/srv/${name}`)
+        }
+        const again = await host.openTree(at('byte tree'), {})
+        await refusedTree(again, (writer) => putFile(writer, `d${long}/${long}`, 'x'))
+      })
+
       test('writing goes on after a sync', async () => {
         await using tree = disposable(await host.openTree(at('twice'), {}))
         await putFile(tree.writer, 'PG_VERSION', '18\n')
@@ -540,6 +589,14 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
         await allGone(host, await pidsIn(host, file))
       })
 
+      test('a file can be of one user and of the group of another', async (t) => {
+        if (otherUser === undefined) return t.skip('this host cannot act as somebody else')
+        await host.writeFile(at('grouped'), 'x', { mode: 0o640, groupOf: otherUser })
+        const group = (await host.run(['id', '-gn', otherUser])).stdout.trim()
+        const { stdout } = await host.run(['stat', '-c', '%U %G %a', at('grouped')])
+        assert.equal(stdout.trim(), `${host.user} ${group} 640`)
+      })
+
       test('files, directories and trees belong to whom they were given', async (t) => {
         if (otherUser === undefined) return t.skip('this host cannot act as somebody else')
         const owner = otherUser
@@ -552,17 +609,45 @@ export function hostConformance(title: string, make: () => Promise<HostUnderTest
         await tree.makeLink('link', '/nowhere')
         await tree.sync()
         await tree.close()
-        const inTree = ['.', 'base', 'base/1', 'base/1/file', 'global', 'link']
+        const inTree = ['.', 'base', 'base/1', 'base/1/file', 'global']
         const paths = ['given', 'given dir/inner', ...inTree.map((path) => `given tree/${path}`)]
         for (const path of paths) {
           assert.equal((await host.inspect(at(path)))?.owner, owner, path)
         }
+        // Here it stays root's, by whose name alone it could be given away; there he makes it himself.
+        const link = await host.inspect(at('given tree/link'))
+        assert.deepEqual([link?.target, link?.owner], ['/nowhere', linkOwner(host, owner)])
         assert.equal((await host.inspect(at('given dir')))?.owner, host.user)
         const result = await host.run(['cat', at('given tree/base/1/file')], { user: owner })
         assert.equal(result.stdout, 'x')
       })
     })
   })
+}
+
+function linkOwner(host: Host, owner: string): string {
+  return host instanceof LocalHost ? host.user : owner
+}
+
+/** Latin-1, a cut-off character, and a stray byte. */
+const BYTE_NAMES = [
+  [0x67, 0x72, 0xfc, 0xdf, 0x65],
+  [0xe2, 0x82],
+  [0x61, 0xff, 0x27],
+].map((bytes) => pathOfBytes(Buffer.from(bytes)))
+
+function hexOf(names: readonly string[]): readonly string[] {
+  return names.map((name) => bytesOfPath(name).toString('hex')).sort()
+}
+
+/** What find(1) says is in a directory, as hexadecimal bytes. */
+async function namesIn(host: Host, directory: string): Promise<readonly string[]> {
+  const look = 'find "$1" -mindepth 1 -maxdepth 1 -printf "%f\\0" | od -An -v -tx1 | tr -d " \\n"'
+  const { stdout } = await host.run(['sh', '-c', look, 'sh', directory])
+  return stdout
+    .split(/(?<=^(?:..)*)00/)
+    .filter((name) => name !== '')
+    .sort()
 }
 
 type Writer = Awaited<ReturnType<Host['openTree']>>

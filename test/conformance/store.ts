@@ -26,22 +26,41 @@ export function describeStore(driver: string, open: () => Promise<StoreUnderTest
     it('gives back what was put', async () => {
       await using test = await open()
       assert.equal(await test.store.put('a/b.bin', Buffer.from('hello')), 'stored')
-      assert.equal(text(await test.store.get('a/b.bin')), 'hello')
+      assert.equal(text(await test.store.get('a/b.bin', 2 ** 20)), 'hello')
       assert.equal(await test.store.size('a/b.bin'), 5)
     })
 
     it('holds empty objects', async () => {
       await using test = await open()
       await test.store.put('empty', Buffer.alloc(0))
-      assert.equal(text(await test.store.get('empty')), '')
+      assert.equal(text(await test.store.get('empty', 2 ** 20)), '')
       assert.equal(await test.store.size('empty'), 0)
+    })
+
+    it('reads no more of an object than such an object can have', async () => {
+      await using test = await open()
+      await test.store.put('a', Buffer.alloc(100))
+      assert.equal((await test.store.get('a', 100))?.length, 100)
+      await assert.rejects(
+        test.store.get('a', 99),
+        (error) =>
+          isBackstayError(error, 'REPOSITORY_DAMAGED') && /has 100 bytes/.test(error.message),
+      )
     })
 
     it('never replaces an object', async () => {
       await using test = await open()
       await test.store.put('a', Buffer.from('first'))
       assert.equal(await test.store.put('a', Buffer.from('second')), 'exists')
-      assert.equal(text(await test.store.get('a')), 'first')
+      assert.equal(text(await test.store.get('a', 2 ** 20)), 'first')
+    })
+
+    it('replaces an object when it is asked to', async () => {
+      await using test = await open()
+      await test.store.replace('p/a', Buffer.from('first'))
+      await test.store.replace('p/a', Buffer.from('second'))
+      assert.equal(text(await test.store.get('p/a', 2 ** 20)), 'second')
+      assert.deepEqual(await names(test.store.list('')), ['p/a'])
     })
 
     it('lets exactly one of many concurrent writers win', async () => {
@@ -50,12 +69,15 @@ export function describeStore(driver: string, open: () => Promise<StoreUnderTest
         Array.from({ length: 10 }, (_, n) => test.store.put('deep/er/a', Buffer.from(`${n}`))),
       )
       assert.equal(outcomes.filter((outcome) => outcome === 'stored').length, 1)
-      assert.equal(text(await test.store.get('deep/er/a')), `${outcomes.indexOf('stored')}`)
+      assert.equal(
+        text(await test.store.get('deep/er/a', 2 ** 20)),
+        `${outcomes.indexOf('stored')}`,
+      )
     })
 
     it('has nothing under a name that was never put', async () => {
       await using test = await open()
-      assert.equal(await test.store.get('no/such'), undefined)
+      assert.equal(await test.store.get('no/such', 2 ** 20), undefined)
       assert.equal(await test.store.open('no/such'), undefined)
       assert.equal(await test.store.size('no/such'), undefined)
       assert.equal(await test.store.delete('no/such'), false)
@@ -71,11 +93,11 @@ export function describeStore(driver: string, open: () => Promise<StoreUnderTest
       await writer.sync()
       await writer.write([Buffer.from('def')])
       assert.equal(writer.position, 6)
-      assert.equal(await test.store.get('p/big'), undefined)
+      assert.equal(await test.store.get('p/big', 2 ** 20), undefined)
       assert.deepEqual(await names(test.store.list('')), [])
       assert.equal(await writer.commit(), 'stored')
       await writer[Symbol.asyncDispose]()
-      assert.equal(text(await test.store.get('p/big')), 'abcdef')
+      assert.equal(text(await test.store.get('p/big', 2 ** 20)), 'abcdef')
     })
 
     it('drops a streamed object that is not committed', async () => {
@@ -84,7 +106,7 @@ export function describeStore(driver: string, open: () => Promise<StoreUnderTest
         await using writer = await test.store.create('p/big')
         await writer.write([Buffer.from('abc')])
       }
-      assert.equal(await test.store.get('p/big'), undefined)
+      assert.equal(await test.store.get('p/big', 2 ** 20), undefined)
       assert.equal(await test.store.put('p/big', Buffer.from('x')), 'stored')
     })
 
@@ -94,7 +116,7 @@ export function describeStore(driver: string, open: () => Promise<StoreUnderTest
       await writer.write([Buffer.from('late')])
       await test.store.put('a', Buffer.from('early'))
       assert.equal(await writer.commit(), 'exists')
-      assert.equal(text(await test.store.get('a')), 'early')
+      assert.equal(text(await test.store.get('a', 2 ** 20)), 'early')
     })
 
     it('reads any range of an object, also concurrently', async () => {
@@ -141,7 +163,7 @@ export function describeStore(driver: string, open: () => Promise<StoreUnderTest
       await test.store.put('f/a', Buffer.from('a'))
       assert.equal(await test.store.delete('f/a'), true)
       assert.equal(await test.store.delete('f/a'), false)
-      assert.equal(await test.store.get('f/a'), undefined)
+      assert.equal(await test.store.get('f/a', 2 ** 20), undefined)
       assert.deepEqual(await test.store.listFolders(''), [])
       assert.equal(await test.store.put('f/a', Buffer.from('b')), 'stored')
     })

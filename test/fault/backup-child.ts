@@ -1,6 +1,7 @@
 /**
  * A process that takes a backup or expires some, and kills itself when told to: `node backup-child.ts JSON`.
  */
+import { readdirSync } from 'node:fs'
 import { expireCluster } from '../../src/backup/expire.ts'
 import { fetchedWal } from '../../src/backup/fetched-wal.ts'
 import { takeBackup } from '../../src/backup/take/take-backup.ts'
@@ -16,6 +17,11 @@ export interface ChildWish {
   readonly connection: ConnectionOptions
   /** Dies right after this step of a backup. */
   readonly dieAt?: string
+  /** Dies once so much was received. */
+  readonly dieAfterBytes?: number
+  /** And not before so many parts of it are durable. */
+  readonly parts?: number
+  readonly full?: boolean
   /** Dies before the n-th change of the file system (from 0). */
   readonly dieBefore?: number
 }
@@ -27,6 +33,12 @@ function die(): never {
   // The signal is on its way; nothing more may happen.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   throw new Error('unreachable')
+}
+
+/** Not before most of what came in is noted: a slow disk makes the noting lag behind. */
+function dieWithParts(): void {
+  const names = readdirSync(wish.directory, { recursive: true, encoding: 'utf8' })
+  if (names.filter((name) => /part-\d+\.json$/.test(name)).length >= (wish.parts ?? 0)) die()
 }
 
 let changes = 0
@@ -57,12 +69,15 @@ if (wish.work === 'backup') {
     server: null,
     wal: fetchedWal(wish.connection),
     label: null,
-    full: false,
+    full: wish.full ?? false,
     workers: 1,
     createdBy: 'test',
     signal: AbortSignal.timeout(60_000),
     onEvent: (event) => {
       if (event.kind === 'step' && event.step === wish.dieAt) die()
+      if (event.kind === 'progress' && event.receivedBytes >= (wish.dieAfterBytes ?? Infinity)) {
+        dieWithParts()
+      }
     },
     packBytes: 1_000_000,
   })

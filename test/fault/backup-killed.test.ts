@@ -88,6 +88,12 @@ async function checkNothingLeaked(directory: string): Promise<void> {
   )
 }
 
+/** Numbers of changes, one of `each`, from a random one on; BACKSTAY_KILL_EACH=1 takes all of them. Does not end by itself. */
+function* changes(each: number): Generator<number> {
+  const step = Number(process.env['BACKSTAY_KILL_EACH'] ?? each)
+  for (let number = Math.floor(Math.random() * step); ; number += step) yield number
+}
+
 async function server(): Promise<TestServer> {
   const pg = await startPostgres({
     major: 18,
@@ -125,7 +131,7 @@ describe('a backup killed', () => {
     const start = join(directory.path, 'start')
     await backUp(pg, start)
     await pg.query(`update t set text = 'x' where id < 100`)
-    for (let dieBefore = 0; ; dieBefore += 4) {
+    for (const dieBefore of changes(16)) {
       const copy = join(directory.path, `copy-${dieBefore}`)
       await cp(start, copy, { recursive: true })
       const survived = await child(pg, { work: 'backup', directory: copy, dieBefore })
@@ -147,7 +153,7 @@ describe('an expiry killed', () => {
       await backUp(pg, start, { full: n === 3 })
     }
     const newest = (await checkAllListed(start))[0]
-    for (let dieBefore = 0; ; dieBefore += 1) {
+    for (const dieBefore of changes(6)) {
       const copy = join(directory.path, `copy-${dieBefore}`)
       await cp(start, copy, { recursive: true })
       const survived = await child(pg, { work: 'expire', directory: copy, dieBefore })

@@ -7,8 +7,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import type { CloneMark } from '../../src/cluster/clone/clone-mark.ts'
-import { bringUp } from '../../src/cluster/up.ts'
+import type { CloneMark } from '../../src/cluster/clone-mark.ts'
+import { bringUp } from '../../src/build/up.ts'
 import { type House, makeHouse, openHouse } from '../integration/cluster/house.ts'
 import {
   onOtherMachines,

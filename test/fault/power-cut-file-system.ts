@@ -75,6 +75,14 @@ export class PowerCutFileSystem implements FileSystem {
     })
   }
 
+  rename(existing: string, path: string): Promise<void> {
+    return this.#do(() => {
+      const file = this.#file(existing)
+      this.#folder(dirname(existing)).names.delete(basename(existing))
+      this.#folder(dirname(path)).names.set(basename(path), file)
+    })
+  }
+
   unlink(path: string): Promise<void> {
     return this.#do(() => {
       this.#file(path)

@@ -76,10 +76,10 @@ describe('a power cut', () => {
       async (files, done) => {
         const store = new DiskStore('/repository', files)
         for (const name of done.filter((one) => one !== 'deep/c')) {
-          assert.equal((await store.get(name))?.toString(), `content of ${name}`)
+          assert.equal((await store.get(name, 2 ** 20))?.toString(), `content of ${name}`)
         }
         for await (const name of store.list('')) {
-          assert.equal((await store.get(name))?.toString(), `content of ${name}`)
+          assert.equal((await store.get(name, 2 ** 20))?.toString(), `content of ${name}`)
         }
       },
     )

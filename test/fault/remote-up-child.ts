@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { ClusterEvent } from '../../src/cluster/context.ts'
-import { bringUp } from '../../src/cluster/up.ts'
+import { bringUp } from '../../src/build/up.ts'
 import { openOperator, type OperatorOrder } from '../integration/cluster/remote-house.ts'
 
 let isCloning = false

@@ -193,16 +193,19 @@ test('directories that hold something else, run, or lie in the wrong place are r
     const copy = join(base, 'copy-with-links')
     await cp(pg.directory, copy, { recursive: true, verbatimSymlinks: true })
     await rm(join(copy, 'postmaster.pid'))
-    const wish = { directory: copy, isDelta: true, allowDataLoss: true }
+    const wish = { directory: copy, isDelta: true, allowDataLoss: true, tablespaceRoots: [base] }
     const error = await refused(restore(repository, wish), 'SERVER_RUNNING')
     assert.match(error.message, /the server that runs on .* uses it/)
-    await refused(restore(repository, { directory: join(base, 'fresh') }), 'SERVER_RUNNING')
+    await refused(
+      restore(repository, { directory: join(base, 'fresh'), tablespaceRoots: [base] }),
+      'SERVER_RUNNING',
+    )
   })
   await t.test('one in the repository, the root directory, a relative one', async () => {
     const inside = join(repository.store.location, 'x')
-    await refused(restore(repository, { directory: inside }), 'USAGE')
-    await refused(restore(repository, { directory: '/' }), 'USAGE')
-    await refused(restore(repository, { directory: 'data' }), 'USAGE')
+    await refused(restore(repository, { directory: inside, tablespaceRoots: [base] }), 'USAGE')
+    await refused(restore(repository, { directory: '/', tablespaceRoots: [base] }), 'USAGE')
+    await refused(restore(repository, { directory: 'data', tablespaceRoots: [base] }), 'USAGE')
   })
   await t.test('with delta, one whose pg_wal holds WAL that is nowhere else', async () => {
     await vault.stop()
@@ -210,7 +213,7 @@ test('directories that hold something else, run, or lie in the wrong place are r
     await pg.stop()
     const copy = join(base, 'copy')
     await cp(pg.directory, copy, { recursive: true })
-    const wish = { directory: copy, isDelta: true }
+    const wish = { directory: copy, isDelta: true, tablespaceRoots: [base] }
     const error = await refused(restore(repository, wish), 'DATA_LOSS')
     assert.match(error.message, /pg_wal holds WAL that is not in the repository/)
     assert.ok(existsSync(join(copy, 'global/pg_control')))
@@ -233,6 +236,14 @@ test(
     const error = await refused(restore(vault.repository, { directory }), 'DISK_SPACE')
     assert.match(error.message, /needs .* MB and .* MB are free/)
     assert.ok(!existsSync(directory))
+
+    // The backup fits, the WAL that is to be copied beside it does not.
+    const bytes = (await plan(vault.repository, {})).bytesToWrite
+    await using tight = await smallFileSystem(Math.ceil(bytes / 1024 / 1024) + 8)
+    if (tight === undefined) return
+    const beside = join(tight.path, 'data')
+    await prepare(vault.repository, { directory: beside })
+    await refused(prepare(vault.repository, { directory: beside, copiesWal: true }), 'DISK_SPACE')
 
     await using large = await smallFileSystem(64)
     if (large === undefined) return

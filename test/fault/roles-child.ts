@@ -2,9 +2,9 @@
  * Runs one change of roles in a process of its own, to be killed. Argument: a JSON file, see RoleOrder.
  */
 import { readFileSync } from 'node:fs'
-import { failOver } from '../../src/cluster/roles/failover.ts'
-import { rejoinServer } from '../../src/cluster/roles/rejoin.ts'
-import { switchOver } from '../../src/cluster/roles/switchover.ts'
+import { failOver } from '../../src/failover/failover.ts'
+import { rejoinServer } from '../../src/failover/rejoin.ts'
+import { switchOver } from '../../src/failover/switchover.ts'
 import { renderErrorText } from '../../src/errors/render.ts'
 import { dyingCluster, type DyingOrder } from './dying-cluster.ts'
 

@@ -7,13 +7,14 @@ import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { failOver } from '../../src/cluster/roles/failover.ts'
-import { switchOver } from '../../src/cluster/roles/switchover.ts'
-import { bringUp } from '../../src/cluster/up.ts'
+import { failOver } from '../../src/failover/failover.ts'
+import { switchOver } from '../../src/failover/switchover.ts'
+import { bringUp } from '../../src/build/up.ts'
 import type { ServerWanted } from '../../src/cluster/wanted.ts'
 import { promoteServer } from '../../src/host/postgres-control.ts'
-import { rejoinServer, type RejoinResult } from '../../src/cluster/roles/rejoin.ts'
-import { instanceOf } from '../../src/cluster/steps/act-context.ts'
+import { closeJournal } from '../../src/cluster/journal.ts'
+import { rejoinServer, type RejoinResult } from '../../src/failover/rejoin.ts'
+import { instanceOf } from '../../src/build/steps/act-context.ts'
 import { availableMajors, debianBinaries } from '../harness/binaries.ts'
 import { until } from '../harness/until.ts'
 import { type House, makeHouse, openHouse } from '../integration/cluster/house.ts'
@@ -88,7 +89,8 @@ describe('PostgreSQL 18', { skip: !availableMajors().includes(18) && 'not instal
     await using house = await makeHouse({ major: 18, backup: false })
     await bringUp(house.context())
     await rejoinsAt(house, [
-      ['rejoin.clone', 'clone'],
+      ['rejoin.follow', 'clone'],
+      ['reclone.aside', 'built'],
       ['clone.filling', 'built'],
     ])
   })
@@ -165,9 +167,32 @@ describe('PostgreSQL 15', { skip: debian === undefined && 'no pg_rewind here' },
     await bringUp(house.context())
     await rejoinsAt(house, [
       ['rejoin.follow', 'rewind'],
-      ['rejoin.rewind', 'rewind'],
+      ['before OLD.rewind', 'rewind'],
+      ['rejoin.rewind', 'clone'],
       ['rewind.done', 'clone'],
       ['after OLD.rewind', 'follow'],
     ])
+  })
+
+  test('a server that was half rewound is not started, also when nothing tells of the rejoin any more', async () => {
+    await using base = await makeHouse({ major: 15, backup: false })
+    const postgres = { ...base.wanted.postgres, binaries: debian }
+    const house = openHouse(base.path, { ...base.wanted, postgres }, async () => undefined)
+    await bringUp(house.context())
+    await diverge(house, 'db1', 'db2')
+    // The third gives the directory its name back, and dies before it has set it aside.
+    for (const killAt of ['rewind.done', 'rejoin.clone', 'rejoin.clone']) {
+      const { signal, said } = await run(house, { command: 'rejoin', server: 'db1', killAt })
+      assert.equal(signal, 'SIGKILL', `${killAt}: ${said}`)
+    }
+    // As a failover does, which needs the journal for itself.
+    await closeJournal(house.context())
+    await assert.rejects(
+      bringUp(house.context()),
+      withCode('SPLIT_BRAIN', /"db1".*fenced by rejoin.*a rewind of it began and did not end/),
+    )
+    const { way } = await rejoinServer(house.context(), 'db1')
+    assert.equal(way, 'clone')
+    await isInOrder(house, 'db2')
   })
 })

@@ -2,7 +2,7 @@
  * Runs `up` in a process of its own, to be killed. Argument: a JSON file, see DyingOrder.
  */
 import { readFileSync } from 'node:fs'
-import { bringUp } from '../../src/cluster/up.ts'
+import { bringUp } from '../../src/build/up.ts'
 import { renderErrorText } from '../../src/errors/render.ts'
 import { dyingCluster, type DyingOrder } from './dying-cluster.ts'
 

@@ -44,6 +44,7 @@ export async function makeCluster(instance: PostgresInstance, place: ClusterPlac
     `port = ${place.port}`,
     `unix_socket_directories = '${place.socketDirectory}'`,
     'fsync = off',
+    'dynamic_shared_memory_type = mmap',
   ]
   await appendFile(`${directory}/postgresql.conf`, `${lines.join('\n')}\n`)
 }

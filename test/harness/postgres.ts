@@ -28,6 +28,8 @@ import { until } from './until.ts'
 export { availableMajors, debianBinaries, matrixMajors } from './binaries.ts'
 export { temporaryDirectory } from './temporary-directory.ts'
 
+/** Segments are files of the data directory and go with it, however the server ends; others stay in /dev/shm after SIGKILL. */
+const SHARED = { dynamic_shared_memory_type: 'mmap' }
 const START_TIMEOUT_MS = 60_000
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const
 
@@ -111,7 +113,7 @@ export async function openPostgres(options: OpenServerOptions): Promise<TestServ
     ...(await place(base.path, options.major, binariesOf(options))),
     directory: options.directory,
   }
-  const settings = { ...addressSettings(server), fsync: 'off', ...options.settings }
+  const settings = { ...addressSettings(server), fsync: 'off', ...SHARED, ...options.settings }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const opened = handle(server, flags, async () => base[Symbol.asyncDispose]())
   try {
@@ -164,6 +166,7 @@ async function configure(server: Place, options: TestServerOptions): Promise<voi
   const settings = {
     ...addressSettings(server),
     fsync: 'off',
+    ...SHARED,
     wal_level: 'replica',
     max_wal_senders: 10,
     max_replication_slots: 10,
@@ -333,11 +336,15 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** A zombie counts as gone: its memory, files and locks are released. */
+/**
+ * A zombie counts as gone: its memory, files and locks are released. Not one of this process, which reaps it in a moment: until then
+ * PostgreSQL takes a postmaster.pid that names it for that of a running server.
+ */
 function isAlive(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return !stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return state !== 'Z' || Number(parent) === process.pid
   } catch {
     return false
   }

@@ -3,19 +3,11 @@
  * The next run also ends PostgreSQL servers left in them, each found by its working directory, never by name.
  */
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-} from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { isRoot, unprivilegedUser } from './unprivileged-user.ts'
+import { isRoot } from './unprivileged-user.ts'
 
 const PREFIX = `backstay-test-${process.getuid?.() ?? 0}-`
 const owned = new Set<string>()
@@ -26,13 +18,12 @@ export interface TemporaryDirectory extends AsyncDisposable {
   readonly path: string
 }
 
-/** Makes a directory that the unprivileged user owns and everybody may walk through. */
+/** Makes a directory like /tmp, in which the unprivileged user may make what is his, and nobody can change what is not. */
 export function temporaryDirectory(): TemporaryDirectory {
   if (!reaped) reapDeadRuns()
   const path = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${startTime(process.pid)}-`))
   owned.add(path)
-  if (isRoot) chownSync(path, unprivilegedUser.uid, unprivilegedUser.gid)
-  chmodSync(path, 0o755)
+  chmodSync(path, isRoot ? 0o1777 : 0o755)
   return {
     path,
     async [Symbol.asyncDispose]() {
@@ -53,9 +44,9 @@ process.on('exit', () => {
 /** Removes what runs of this user left whose process is gone. */
 function reapDeadRuns(): void {
   reaped = true
+  killLeftServers()
   for (const name of readdirSync(tmpdir())) {
-    const match = name.startsWith(PREFIX) ? /^(\d+)-(\d+)-/.exec(name.slice(PREFIX.length)) : null
-    if (match === null || startTime(Number(match[1])) === match[2]) continue
+    if (!isOfDeadRun(name)) continue
     const path = join(tmpdir(), name)
     try {
       killServersUnder(path)
@@ -65,6 +56,20 @@ function reapDeadRuns(): void {
       // What another run left must not fail this one.
       process.emitWarning(`Cannot remove ${path}: ${String(error)}`)
     }
+  }
+}
+
+/** Whether it is the directory of a run whose process is gone. */
+function isOfDeadRun(name: string): boolean {
+  const match = name.startsWith(PREFIX) ? /^(\d+)-(\d+)-/.exec(name.slice(PREFIX.length)) : null
+  return match !== null && startTime(Number(match[1])) !== match[2]
+}
+
+/** Those of runs whose temporary directory only their own processes could see. */
+function killLeftServers(): void {
+  for (const { pid, directory } of servers()) {
+    const [name = ''] = directory.slice(tmpdir().length + 1).split('/')
+    if (directory.startsWith(`${tmpdir()}/`) && isOfDeadRun(name)) kill(pid)
   }
 }
 
@@ -79,12 +84,18 @@ function unmountUnder(path: string): void {
 
 /** Kills PostgreSQL processes whose working directory (their data directory) lies under `path`. */
 function killServersUnder(path: string): void {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+  for (const { pid, directory } of servers()) if (directory.startsWith(`${path}/`)) kill(pid)
+}
+
+/** The PostgreSQL processes of this machine, and where they work. */
+function servers(): readonly { readonly pid: number; readonly directory: string }[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return []
     const program = link(`/proc/${pid}/exe`)
     const directory = link(`/proc/${pid}/cwd`)
-    if (program === undefined || basename(program) !== 'postgres') continue
-    if (directory?.startsWith(`${path}/`) === true) kill(Number(pid))
-  }
+    if (program === undefined || basename(program) !== 'postgres') return []
+    return directory === undefined ? [] : [{ pid: Number(pid), directory }]
+  })
 }
 
 function kill(pid: number): void {

@@ -5,8 +5,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { until } from '../harness/until.ts'
 import { json, said } from './rig/answers.ts'
+import { startBuiltCluster } from './rig/built-cluster.ts'
 import { threeServers } from './rig/cluster-file.ts'
-import { TestHosts } from './rig/hosts.ts'
+import type { TestHosts } from './rig/hosts.ts'
 import { whyNoHosts } from './rig/image.ts'
 
 const DATA = '/var/lib/postgresql/15/shop'
@@ -17,7 +18,7 @@ const STOP_RECEIVER = 'systemctl stop backstay-shop'
 describe('archive over ssh', { skip: whyNoHosts() ?? false }, () => {
   let hosts: TestHosts
   before(async () => {
-    hosts = await TestHosts.start({ withPostgres: true })
+    hosts = await startBuiltCluster()
     hosts.writeClusterFile(threeServers({ more: 'replication: { archive: backup }\n' }))
   })
   after(async () => hosts?.[Symbol.asyncDispose]())
@@ -77,19 +78,21 @@ describe('archive over ssh', { skip: whyNoHosts() ?? false }, () => {
 
   test('other content under the same name, and half a file, are refused', () => {
     const segment = hosts.sql('primary', 'SELECT last_archived_wal FROM pg_stat_archiver')
+    // Its last byte is after the switch, where nothing is judged: both are right, and not the same.
     hosts
       .host('primary')
       .run(
-        `install -o postgres ${DATA}/pg_wal/${segment} /tmp/other && printf x | dd of=/tmp/other bs=1 seek=9000 conv=notrunc`,
+        `install -o postgres ${DATA}/pg_wal/${segment} /tmp/other && printf x | dd of=/tmp/other bs=1 seek=16777215 conv=notrunc`,
       )
     const wrong = ask(`wal push ${segment} 16777216`, '/tmp/other')
     assert.equal(wrong.code, 126)
     assert.match(wrong.stderr, /with other content/)
     hosts.host('primary').run('head -c 100 /tmp/other >/tmp/half; chmod a+r /tmp/half')
-    const half = ask('wal push 00000009.history 200', '/tmp/half')
+    const label = `${segment}.00000028.backup`
+    const half = ask(`wal push ${label} 200`, '/tmp/half')
     assert.equal(half.code, 126)
     assert.match(half.stderr, /100 bytes came, 200 were announced/)
-    assert.equal(ask('wal get 00000009.history').code, 1)
+    assert.equal(ask(`wal get ${label}`).code, 1)
   })
 
   test('the key opens nothing but the gate', () => {

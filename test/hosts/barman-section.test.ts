@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { json } from './rig/answers.ts'
+import { startBuiltCluster } from './rig/built-cluster.ts'
 import { threeServers } from './rig/cluster-file.ts'
-import { TestHosts } from './rig/hosts.ts'
+import type { TestHosts } from './rig/hosts.ts'
 import { whyNoHosts } from './rig/image.ts'
 
 const NAME = '192.168.100.10'
@@ -33,7 +34,7 @@ const PASSWORDS = `${NAME}:*:*:barman:barman-secret\n${NAME}:*:*:streaming_barma
 describe('the Barman section of the how-to', { skip: whyNoHosts() ?? false }, () => {
   let hosts: TestHosts
   before(async () => {
-    hosts = await TestHosts.start({ withPostgres: true })
+    hosts = await startBuiltCluster()
     hosts.writeClusterFile(threeServers().replace(ACCESS, `${ACCESS}${STREAMING}`))
     json(await hosts.backstay('up', '--json'))
     hosts.sql('primary', "CREATE ROLE barman LOGIN SUPERUSER PASSWORD 'barman-secret'")

@@ -5,8 +5,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { until } from '../harness/until.ts'
 import { json, said, seconds } from './rig/answers.ts'
+import { startBuiltCluster } from './rig/built-cluster.ts'
 import { threeServers } from './rig/cluster-file.ts'
-import { TestHosts } from './rig/hosts.ts'
+import type { TestHosts } from './rig/hosts.ts'
 import { whyNoHosts } from './rig/image.ts'
 
 const DATA = '/var/lib/postgresql/15/shop'
@@ -17,7 +18,7 @@ const CLUSTER_FILE = threeServers().replace(HOST, HOST.replace(' }', ', cloneFro
 describe('a standby from a backup', { skip: whyNoHosts() ?? false }, () => {
   let hosts: TestHosts
   before(async () => {
-    hosts = await TestHosts.start({ withPostgres: true })
+    hosts = await startBuiltCluster()
     hosts.writeClusterFile(CLUSTER_FILE)
   })
   after(async () => hosts?.[Symbol.asyncDispose]())
@@ -29,6 +30,7 @@ describe('a standby from a backup', { skip: whyNoHosts() ?? false }, () => {
   const rowsOnStandby = (): string => hosts.sql('standby', 'SELECT count(*) FROM t')
 
   test('without a backup it comes from the primary, and the plan says why', async () => {
+    loseTheStandby()
     const plan = await hosts.backstay('plan')
     assert.match(plan.stdout, /clone "db1" into .*from the primary: there is no backup yet/)
     const up = json(await hosts.backstay('up', '--json')) as { problems: unknown[] }

@@ -11,7 +11,7 @@ import { whyNoHosts } from './rig/image.ts'
 import { RoleHosts, seconds, SYNCHRONOUS, tell } from './rig/role-hosts.ts'
 import type { HostWriter } from './rig/writer.ts'
 
-const POWER_FAILURES = Number(process.env['BACKSTAY_POWER_FAILURES'] ?? 2)
+const POWER_FAILURES = Number(process.env['BACKSTAY_POWER_FAILURES'] ?? 1)
 const BOOT_TIMEOUT_MS = 90_000
 
 interface FailedOver {
@@ -21,10 +21,15 @@ interface FailedOver {
   readonly isFollowed: boolean
 }
 
+interface WayTaken {
+  readonly way: string
+  readonly reasons: readonly string[]
+}
+
 describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
   let roles: RoleHosts
   before(async () => {
-    roles = await RoleHosts.build(SYNCHRONOUS)
+    roles = await RoleHosts.start(SYNCHRONOUS)
     await roles.succeeds('up')
   })
   after(async () => roles?.[Symbol.asyncDispose]())
@@ -55,12 +60,12 @@ describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
     return { promotedMs, writtenMs: performance.now() - sinceMs }
   }
 
-  async function rejoin(): Promise<string> {
-    const { result } = await roles.succeeds('rejoin', roles.standby)
-    return (result as { way: string }).way
+  async function rejoin(...consent: readonly string[]): Promise<WayTaken> {
+    const { result } = await roles.succeeds('rejoin', roles.standby, ...consent)
+    return result as WayTaken
   }
 
-  test(`after a power failure of the primary, ${POWER_FAILURES} times (20 by hand), loses no acknowledged row`, async (t) => {
+  test(`after ${POWER_FAILURES} power failures of the primary (20 by hand) loses no acknowledged row`, async (t) => {
     await using writer = await roles.startWriter()
     const commands: number[] = []
     const promotions: number[] = []
@@ -81,9 +86,9 @@ describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
       await roles.hosts.powerOn(host)
       assert.ok(!roles.serves(roles.standby), 'the guard does not let the old primary start')
       const beganAtMs = performance.now()
-      const way = await rejoin()
+      const { way, reasons } = await rejoin()
       rejoins.push(performance.now() - beganAtMs)
-      assert.match(way, /follow|rewind|catch-up/)
+      assert.match(way, /follow|rewind|catch-up/, reasons.join('\n'))
       await roles.isInOrder()
     }
     tell(t, 'from the command to the promotion', promotions)
@@ -109,7 +114,7 @@ describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
     const up = await roles.hosts.backstay('up', '--json')
     const { error } = JSON.parse(up.stderr) as { error: { code: string } }
     assert.equal(error.code, 'SPLIT_BRAIN', 'nobody takes it for the primary silently')
-    t.diagnostic(`rejoined by ${await rejoin()}`)
+    t.diagnostic(`rejoined by ${(await rejoin('--yes')).way}`)
     await roles.losesNothing(t, writer)
     await roles.isInOrder()
   })
@@ -122,7 +127,7 @@ describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
     const { fencing, isFollowed, elapsedMs } = await failOver()
     assert.equal(fencing, 'hung')
     t.diagnostic(`the whole command took ${seconds(elapsedMs)}`)
-    if (!isFollowed) t.diagnostic(`rejoined by ${await rejoin()}`)
+    if (!isFollowed) t.diagnostic(`rejoined by ${(await rejoin()).way}`)
     await roles.losesNothing(t, writer)
     await roles.isInOrder()
   })
@@ -145,7 +150,7 @@ describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
     const old = roles.hosts.trySql(roles.hostOf(roles.standby), insert)
     assert.notEqual(old.code, 0, 'the old primary takes no writes')
     host.run(`rm ${data}/full`)
-    t.diagnostic(`rejoined by ${await rejoin()}`)
+    t.diagnostic(`rejoined by ${(await rejoin()).way}`)
     await roles.losesNothing(t, writer)
     await roles.isInOrder()
   })
@@ -154,18 +159,7 @@ describe('failover on three hosts', { skip: whyNoHosts() ?? false }, () => {
 /** Moves the standby's directory to a small file system of its own, and makes it the primary. */
 async function onSmallDisk(roles: RoleHosts): Promise<void> {
   const { standby } = roles
-  const data = '/var/lib/postgresql/15/shop'
-  const unit = `backstay-postgres-shop-${standby}`
-  const lines = [
-    `systemctl stop ${unit}`,
-    `mv ${data} ${data}.moved`,
-    `install -d -m 700 -o postgres -g postgres ${data}`,
-    `mount -t tmpfs -o size=400M,mode=700,uid=$(id -u postgres),gid=$(id -g postgres) small ${data}`,
-    `cp -a ${data}.moved/. ${data}/`,
-    `rm -rf ${data}.moved`,
-    `systemctl start ${unit}`,
-  ]
-  roles.hosts.host(roles.hostOf(standby)).run(lines.join(' && '))
+  roles.moveToSmallDisk(standby)
   await roles.isInOrder()
   await roles.succeeds('switchover')
   roles.primary = standby

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { until } from '../harness/until.ts'
 import { json, said, seconds } from './rig/answers.ts'
-import { threeServers } from './rig/cluster-file.ts'
-import { TestHosts } from './rig/hosts.ts'
+import { startBuiltCluster } from './rig/built-cluster.ts'
+import type { TestHosts } from './rig/hosts.ts'
 import { whyNoHosts } from './rig/image.ts'
 
 const DATA = '/var/lib/postgresql/15/shop'
@@ -21,9 +21,7 @@ describe('restore onto a server', { skip: whyNoHosts() ?? false }, () => {
   /** A moment after the first rows and before they were deleted. */
   let moment = ''
   before(async () => {
-    hosts = await TestHosts.start({ withPostgres: true })
-    hosts.writeClusterFile(threeServers())
-    json(await hosts.backstay('up', '--json'))
+    hosts = await startBuiltCluster()
     hosts.sql('primary', 'CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 300000) g')
     json(await hosts.backstay('backup', '--json'))
     hosts.sql('primary', 'INSERT INTO t SELECT g FROM generate_series(300001, 400000) g')
@@ -37,7 +35,7 @@ describe('restore onto a server', { skip: whyNoHosts() ?? false }, () => {
   const ask = (port: number, query: string): string => {
     const passwords = readFileSync(join(hosts.desk, '.backstay/shop/passwords'), 'utf8')
     const password = /^\*:\*:\*:postgres:(.*)$/m.exec(passwords)?.[1] ?? ''
-    const place = `-h /tmp -p ${port} -U postgres -d postgres`
+    const place = `-h 127.0.0.1 -p ${port} -U postgres -d postgres`
     return hosts
       .host('standby')
       .run(`PGPASSWORD=${password} psql -XAtq ${place} -c "${query}"`)
@@ -67,7 +65,7 @@ describe('restore onto a server', { skip: whyNoHosts() ?? false }, () => {
     assert.equal(ask(6543, 'SELECT count(*) FROM t'), '400000')
     const owner = hosts.host('standby').run('stat -c %U:%a /srv/look /srv/look/PG_VERSION')
     assert.equal(owner, 'postgres:700\npostgres:600\n')
-    assert.match(ask(6543, 'SHOW restore_command'), /wal get --way/)
+    assert.equal(ask(6543, 'SHOW restore_command'), '', 'what recovery was told has ended with it')
     stopCopy('/srv/look')
   })
 
@@ -120,8 +118,12 @@ describe('restore onto a server', { skip: whyNoHosts() ?? false }, () => {
       'the restore over there to end',
       () => hosts.host('standby').tryRun('pgrep -f restore-here').code !== 0,
     )
-    const done = await hosts.backstay('restore', 'latest', '/srv/three', '--server', 'db2')
+    const words = ['/srv/three', '--server', 'db2', '--wal-directory', '/srv/fast/wal']
+    const done = await hosts.backstay('restore', 'latest', ...words)
     assert.equal(done.code, 0, said(done))
+    const host = hosts.host('standby')
+    assert.equal(host.run('readlink /srv/three/pg_wal'), '/srv/fast/wal\n')
+    assert.equal(host.run('stat -c %U:%a /srv/fast/wal'), 'postgres:700\n')
   })
 
   test('no connection stays behind on the backup server, and with it no hold on a backup', async () => {

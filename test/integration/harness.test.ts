@@ -2,7 +2,7 @@
  * The harness keeps its own promises: servers of every major start, survive a crash, and never outlive their test.
  */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { availableMajors, openPostgres, startPostgres } from '../harness/postgres.ts'
 
@@ -15,6 +15,7 @@ for (const major of availableMajors()) {
       const [row] = await server.query('SHOW work_mem; SHOW server_version_num')
       assert.equal(Math.floor(Number(row?.['server_version_num']) / 10_000), major)
       await server.query('CREATE TABLE t AS SELECT 1 AS a')
+      assert.doesNotMatch(readFileSync(`/proc/${server.pid()}/maps`, 'utf8'), /\/dev\/shm/)
       await server.kill()
       await server.start()
       assert.deepEqual(await server.query('SELECT a FROM t'), [{ a: 1 }])

@@ -8,7 +8,8 @@ import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { INVALID_LSN } from '../../postgres/lsn.ts'
 import { ManifestWriter } from '../../repository/manifest-writer.ts'
-import type { WrittenPack } from '../../repository/pack-writer.ts'
+import { PageCrcWriter } from '../../repository/page-crc-object.ts'
+import type { PackParts, WrittenPack } from '../../repository/pack-writer.ts'
 import type {
   BaseBackupEnd,
   BaseBackupEntry,
@@ -16,15 +17,20 @@ import type {
   BaseBackupStart,
 } from '../../wire/base-backup-sink.ts'
 import type { FileIntake } from './file-intake.ts'
-import type { RecordedFile } from './file-record.ts'
+import type { FileFacts, RecordedFile } from './file-record.ts'
 import { type AnnouncedFile, type ChosenIntake, IntakeChoice } from './intake-choice.ts'
 import { buildMachinery, type Machinery } from './machinery.ts'
+import { MadeManifest } from './made-manifest.ts'
 import { ManifestCheck } from './manifest-check.ts'
 import { type FedManifest, ManifestFeed } from './manifest-feed.ts'
+import { PartWriter } from './part-writer.ts'
 import type { ReceiveOptions } from './receive-options.ts'
 
 /** Says among other things what kind of server the backup was taken from. */
 const BACKUP_LABEL = 'backup_label'
+
+/** Describes all files but itself. */
+const BACKUP_MANIFEST = 'backup_manifest'
 
 /** Progress is reported every so many bytes. */
 const PROGRESS_BYTES = 4 * 1024 * 1024
@@ -42,6 +48,13 @@ export interface ReceivedBackup extends FedManifest {
   readonly serverManifest: boolean
   /** What the server was when the backup began. */
   readonly role: 'primary' | 'standby'
+  /** Whether it was known to where relations were cut since the reference. */
+  readonly knewLimits: boolean
+}
+
+interface Writers {
+  readonly manifest: ManifestWriter
+  readonly pageCrcs: PageCrcWriter
 }
 
 /** The file that is coming in. */
@@ -55,9 +68,10 @@ interface CurrentFile extends ChosenIntake {
 export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
   readonly #options: ReceiveOptions
   readonly #machinery: Machinery
-  readonly #writer: ManifestWriter
+  readonly #writers: Writers
   readonly #feed: ManifestFeed
   readonly #choice: IntakeChoice
+  readonly #parts: PartWriter | undefined
   readonly #check = new ManifestCheck()
   readonly #received = { bytes: 0, files: 0, reportedBytes: 0 }
   #start: BaseBackupStart | undefined
@@ -65,27 +79,38 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
   #current: CurrentFile | undefined
   #serverManifest: FileIntake | undefined
   #hasServerManifest = false
+  readonly #made: MadeManifest | undefined
   #label = Buffer.alloc(0)
 
-  private constructor(options: ReceiveOptions, writer: ManifestWriter) {
+  private constructor(options: ReceiveOptions, writers: Writers) {
     const limitLsn = () => this.#start?.startLsn ?? INVALID_LSN
     this.#options = options
-    this.#machinery = buildMachinery(options, limitLsn)
-    this.#writer = writer
-    this.#feed = new ManifestFeed(writer)
+    const { cluster, id } = options
+    if (options.parts !== undefined)
+      this.#parts = new PartWriter({ cluster, id, startLsn: limitLsn })
+    this.#machinery = buildMachinery(options, limitLsn, this.#packParts())
+    const { systemIdentifier } = options.cluster.identity
+    // What the server says of incremental files is of no use to whoever gets whole ones.
+    if (options.method === 'incremental') this.#made = new MadeManifest(systemIdentifier)
+    this.#writers = writers
+    this.#feed = new ManifestFeed(writers.manifest, writers.pageCrcs)
     const { packer, window } = this.#machinery
     const recorded = (file: RecordedFile, asSent: boolean) => this.#recorded(file, asSent)
-    this.#choice = new IntakeChoice(options, { packer, window, limitLsn, recorded })
+    const placed = this.#parts?.placed.bind(this.#parts)
+    this.#choice = new IntakeChoice(options, { packer, window, limitLsn, recorded, placed })
   }
 
   /** Begins packs and manifest of a backup; the caller holds the catalogue's lock. */
   static async create(options: ReceiveOptions): Promise<BackupReceiver> {
     const { store, names } = options.cluster
-    return new BackupReceiver(options, await ManifestWriter.create(store, names, options.id))
+    const manifest = await ManifestWriter.create(store, names, options.id)
+    const pageCrcs = await PageCrcWriter.create(store, names, options.id)
+    return new BackupReceiver(options, { manifest, pageCrcs })
   }
 
   begin(start: BaseBackupStart): void {
     this.#start = start
+    this.#choice.begin(start)
   }
 
   entry(entry: BaseBackupEntry): void | Promise<void> {
@@ -126,11 +151,8 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
   manifest(chunk: Uint8Array): void | Promise<void> {
     this.#hasServerManifest = true
     this.#check.manifest(chunk)
-    // The manifest of an incremental backup describes incremental files, which nobody will see.
-    if (this.#options.method === 'incremental') return
-    const modifiedAtMs = this.#options.cluster.clock.now()
-    const facts = { path: 'backup_manifest', mode: 0o600, modifiedAtMs }
-    this.#serverManifest ??= this.#choice.unannounced(facts, undefined)
+    if (this.#made !== undefined) return
+    this.#serverManifest ??= this.#choice.unannounced(this.#manifestFacts(), undefined)
     return this.#serverManifest.data(chunk)
   }
 
@@ -147,9 +169,12 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
     const start = this.#start
     const end = this.#end
     if (start === undefined || end === undefined) throw new BackstayError('BUG', 'No stream ended')
+    await this.#choice.finish()
     await this.#serverManifest?.end()
     await packer.flush()
+    if (this.#made !== undefined) await this.#storeMade(this.#made, start, end)
     const written = await packs.finish()
+    await this.#parts?.finish()
     if (this.#hasServerManifest) this.#check.finish()
     this.#report()
     return {
@@ -159,14 +184,31 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
       packs: written,
       receivedBytes: this.#received.bytes,
       changedBytes: packer.rawBytes,
-      serverManifest: this.#serverManifest !== undefined,
+      serverManifest: this.#serverManifest !== undefined || this.#made !== undefined,
+      knewLimits: this.#options.limits !== undefined,
       role: /^BACKUP FROM: standby$/m.test(this.#label.toString('latin1')) ? 'standby' : 'primary',
     }
   }
 
+  /** After the stream broke off: makes what came in durable for the next one to go on with. */
+  async keep(): Promise<void> {
+    if (this.#parts === undefined || this.#start === undefined) return
+    await this.#machinery.packer.flush()
+    await this.#machinery.packs.finish()
+    await this.#parts.finish()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#machinery[Symbol.asyncDispose]()
-    await this.#writer[Symbol.asyncDispose]()
+    await this.#writers.manifest[Symbol.asyncDispose]()
+    await this.#writers.pageCrcs[Symbol.asyncDispose]()
+  }
+
+  #packParts(): PackParts | undefined {
+    const { parts, cluster } = this.#options
+    if (parts === undefined) return undefined
+    const closed = (pack: WrittenPack) => this.#parts?.closed(pack)
+    return { clock: cluster.clock, packMs: parts.packMs, closed }
   }
 
   async #beginLater(file: AnnouncedFile, chosen: Promise<ChosenIntake>): Promise<void> {
@@ -181,7 +223,25 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
   #recorded(recorded: RecordedFile, asSent: boolean): void {
     const { file } = recorded
     if (asSent) this.#check.file(file.path, file.sizeBytes, file.crc32c ?? 0)
+    if (file.path !== BACKUP_MANIFEST) this.#made?.add(file)
     this.#feed.file(recorded)
+  }
+
+  /** After every other file is recorded. */
+  async #storeMade(
+    made: MadeManifest,
+    { timeline, startLsn }: BaseBackupStart,
+    { endLsn }: BaseBackupEnd,
+  ): Promise<void> {
+    const intake = this.#choice.unannounced(this.#manifestFacts(), undefined)
+    for (const piece of made.end({ timeline, startLsn, endLsn })) await intake.data(piece)
+    await intake.end()
+    await this.#machinery.packer.flush()
+  }
+
+  #manifestFacts(): FileFacts {
+    const modifiedAtMs = this.#options.cluster.clock.now()
+    return { path: BACKUP_MANIFEST, mode: 0o600, modifiedAtMs }
   }
 
   #count(bytes: number): void {

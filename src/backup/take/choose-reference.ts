@@ -5,9 +5,14 @@
  */
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
 import { isAncestor, switchPointOf, type TimelineHistory } from '../../postgres/timeline.ts'
-import type { BackupInfo, CataloguedBackup } from '../../repository/backup-info.ts'
+import {
+  type BackupInfo,
+  type CataloguedBackup,
+  hasTruePages,
+} from '../../repository/backup-info.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
 import { segmentFloor, type WalRange } from '../../wal/wal-position.ts'
+import { describeDamage, type KnownDamage } from '../known-damage.ts'
 import type { BackedUpServer } from './server-facts.ts'
 
 /** A backup of everything. */
@@ -34,7 +39,7 @@ export type BackupChoice = FullChoice | ChangedPagesChoice
 export function chooseReference(
   backups: readonly CataloguedBackup[],
   server: BackedUpServer,
-  wish: { readonly full: boolean },
+  wish: { readonly full: boolean; readonly damage?: KnownDamage },
 ): BackupChoice {
   const [newest] = backups
   if (wish.full || newest === undefined) return { type: 'full', because: null }
@@ -44,6 +49,8 @@ export function chooseReference(
   const usable = backups.find(({ info }) => whyNot(info, server) === undefined)
   if (usable === undefined) return { type: 'full', because: whyNot(newest.info, server) ?? null }
   const reference = usable.info
+  const damage = whyNotWhole(reference, wish.damage)
+  if (damage !== undefined) return { type: 'full', because: damage }
   return {
     type: 'changed-pages',
     reference,
@@ -52,11 +59,24 @@ export function chooseReference(
   }
 }
 
+/**
+ * What is pointed at would be as damaged in the new backup. An older backup is no way out: where one pack was damaged, others of that age may
+ * be, and a whole new backup is needed more than ever.
+ */
+function whyNotWhole({ id }: BackupInfo, known: KnownDamage | undefined): string | undefined {
+  const damage = known?.get(id)
+  return damage === undefined || damage.isOnlyWal ? undefined : describeDamage(id, damage)
+}
+
 /** Why a backup cannot be the reference; undefined when it can. */
 function whyNot(info: BackupInfo, server: BackedUpServer): string | undefined {
   const { history, timeline, flushLsn } = server
   if (info.postgres.systemIdentifier !== server.systemIdentifier) {
     return `backup ${info.id} is of system identifier ${info.postgres.systemIdentifier}`
+  }
+  if (info.postgres.dataChecksums !== server.dataChecksums) {
+    const [was, is] = server.dataChecksums ? ['off', 'on'] : ['on', 'off']
+    return `data checksums were ${was} in backup ${info.id} and are ${is}`
   }
   if (!isAncestor(history, info.timeline)) {
     return `timeline ${info.timeline} of backup ${info.id} is not in the history of timeline ${timeline}`
@@ -73,10 +93,11 @@ function whyNot(info: BackupInfo, server: BackedUpServer): string | undefined {
 
 /**
  * The server's own choice of blocks is not trusted over a timeline change, where servers are known to miss blocks, nor
- * on top of bad pages, which it would not send again.
+ * on top of bad pages or stale visibility maps, which it would not send again.
  */
 function methodsFor(reference: BackupInfo, server: BackedUpServer): ChangedPagesChoice['methods'] {
-  const isTrusted = reference.timeline === server.timeline && reference.badPages.count === 0
+  const isOnLine = reference.timeline === server.timeline
+  const isTrusted = isOnLine && hasTruePages(reference) && reference.badPages.count === 0
   return server.summarizesWal && isTrusted ? ['incremental', 'page-lsn'] : ['page-lsn']
 }
 

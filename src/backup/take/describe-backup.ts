@@ -6,6 +6,7 @@ import type { BackupId, BackupInfo, BackupMethod, PackUse } from '../../reposito
 import type { ReceivedBackup } from './backup-receiver.ts'
 import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
 import type { BackupChoice } from './choose-reference.ts'
+import type { ResumedFulls } from './receive-backup.ts'
 import type { BackedUpServer } from './server-facts.ts'
 import type { TakeBackupOptions } from './take-options.ts'
 
@@ -15,7 +16,9 @@ export interface TakenBackup {
   readonly choice: BackupChoice
   readonly method: BackupMethod
   readonly server: BackedUpServer
-  readonly received: ReceivedBackup
+  readonly received: ReceivedBackup & Pick<BackupInfo, 'tornPages'>
+  /** Interrupted fulls that it went on with. */
+  readonly resumed?: ResumedFulls | undefined
   /** Epoch milliseconds. */
   readonly startedAtMs: number
   readonly finishedAtMs: number
@@ -63,13 +66,19 @@ export function describeBackup(taken: TakenBackup, options: BackupRecord): Backu
       database: manifest.totals.bytes,
       received: received.receivedBytes,
       changed: received.changedBytes,
-      stored: manifest.storedBytes + sum(received.packs.map((pack) => pack.storedBytes)),
+      stored:
+        manifest.storedBytes +
+        received.pageCrcBytes +
+        sum(received.packs.map((pack) => pack.storedBytes)),
     },
     files: manifest.totals.files,
     manifest: { storedBytes: manifest.storedBytes, sha256: manifest.sha256 },
     serverManifest: received.serverManifest,
-    packs: packUses(received, choice),
+    packs: packUses(taken),
     badPages,
+    ...(method === 'incremental' && received.knewLimits ? { truePages: true } : {}),
+    ...(received.tornPages?.length ? { tornPages: received.tornPages } : {}),
+    ...(taken.resumed === undefined ? {} : { resumed: taken.resumed.ids }),
     compression: { codec: 'zstd', level: options.level ?? DEFAULT_LEVEL },
     createdBy: options.createdBy,
   }
@@ -82,8 +91,8 @@ function tablespacesOf({ start }: ReceivedBackup): BackupInfo['tablespaces'] {
 }
 
 /** New packs and those of the reference that are still pointed into. */
-function packUses(received: ReceivedBackup, choice: BackupChoice): PackUse[] {
-  const older = choice.type === 'full' ? [] : choice.reference.packs
+function packUses({ received, choice, resumed }: TakenBackup): PackUse[] {
+  const older = choice.type === 'full' ? (resumed?.packs ?? []) : choice.reference.packs
   const known = new Map([...older, ...received.packs].map((pack) => [pack.name, pack]))
   return [...received.liveBytes]
     .map(([name, liveBytes]) => {

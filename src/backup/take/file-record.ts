@@ -4,7 +4,9 @@
 import { combineCrc32c } from '../../repository/crc32c-combine.ts'
 import type { Extent, ManifestFile } from '../../repository/manifest-entry.ts'
 import type { Piece, PieceOwner } from '../../repository/unit-packer.ts'
-import { RELATION_SEGMENT_BLOCKS } from '../../postgres/relation-path.ts'
+import { firstBlockOfPath, RELATION_SEGMENT_BLOCKS } from '../../postgres/relation-path.ts'
+import { PAGE_BYTES } from '../../repository/format.ts'
+import { joinPageCrcs, pageCountOf, pageCrcsOf } from '../../repository/page-crcs.ts'
 import { overlayExtents } from './overlay.ts'
 
 /** What is known of a file before its bytes. */
@@ -17,6 +19,10 @@ export interface FileFacts {
 /** A finished file and what was found in it. */
 export interface RecordedFile {
   readonly file: ManifestFile
+  /** Of the pages of a relation's file, as they would be restored; undefined for other files. */
+  readonly pageCrcs: Uint32Array | undefined
+  /** Why what would be restored is not what was received; undefined when it is. */
+  readonly problem: string | undefined
   /** Blocks with a wrong checksum, numbered within this file. */
   readonly badBlocks: readonly number[]
 }
@@ -25,7 +31,14 @@ export interface RecordedFile {
 export interface FileEnd {
   readonly sizeBytes: number
   /** Undefined: the pieces are the whole file, so the CRC follows from theirs. */
-  readonly reference: { readonly extents: readonly Extent[]; readonly endBytes: number } | undefined
+  readonly reference:
+    | {
+        readonly extents: readonly Extent[]
+        readonly endBytes: number
+        /** Of its pages up to `endBytes`, which is the end of a page. */
+        readonly pageCrcs: Uint32Array
+      }
+    | undefined
 }
 
 /** A stretch whose CRC and checksums were judged before it was known what of it is stored. */
@@ -45,9 +58,17 @@ export class FileRecord implements PieceOwner {
   #underWay = 0
   #end: FileEnd | undefined
 
-  constructor(facts: FileFacts, done: (recorded: RecordedFile) => void) {
+  readonly #onPlaced: ((path: string, piece: Piece) => void) | undefined
+
+  /** `onPlaced`: told of each piece that lies in a pack. */
+  constructor(
+    facts: FileFacts,
+    done: (recorded: RecordedFile) => void,
+    onPlaced?: (path: string, piece: Piece) => void,
+  ) {
     this.facts = facts
     this.#done = done
+    this.#onPlaced = onPlaced
   }
 
   /** One more piece or examination will come. */
@@ -57,6 +78,7 @@ export class FileRecord implements PieceOwner {
 
   placed(piece: Piece): void {
     this.#pieces.push(piece)
+    this.#onPlaced?.(this.facts.path, piece)
     this.#addBad(piece.badBlocks)
     this.#settleOne()
   }
@@ -86,29 +108,58 @@ export class FileRecord implements PieceOwner {
   #finishIfAll(): void {
     const end = this.#end
     if (end === undefined || this.#underWay > 0) return
-    const fresh = this.#pieces.sort((a, b) => a.fileOffset - b.fileOffset)
+    this.#pieces.sort((a, b) => a.fileOffset - b.fileOffset)
+    this.#examined.sort((a, b) => a.fileOffset - b.fileOffset)
     const extents = overlayExtents({
       sizeBytes: end.sizeBytes,
-      fresh,
+      fresh: this.#pieces,
       reference: end.reference?.extents ?? [],
       referenceEnd: end.reference?.endBytes ?? 0,
     })
-    const crc32c = this.#crcOf(end)
-    const file = { kind: 'file', ...this.facts, sizeBytes: end.sizeBytes, crc32c, extents } as const
-    this.#done({ file, badBlocks: [...new Set(this.#badBlocks)].sort((a, b) => a - b) })
+    const pageCrcs = this.#pageCrcs(end)
+    const crc32c = pageCrcs === undefined ? this.#pieceCrc() : joinPageCrcs(pageCrcs, end.sizeBytes)
+    this.#done({
+      file: { kind: 'file', ...this.facts, sizeBytes: end.sizeBytes, crc32c, extents },
+      pageCrcs,
+      problem: this.#findProblem(end.sizeBytes, crc32c),
+      badBlocks: [...new Set(this.#badBlocks)].sort((a, b) => a - b),
+    })
   }
 
-  /** Known when all bytes came from the server: as examined stretches, or as pieces. */
-  #crcOf(end: FileEnd): number | undefined {
-    const parts = this.#examined.length > 0 ? this.#examined : this.#pieces
-    const sorted = [...parts].sort((a, b) => a.fileOffset - b.fileOffset)
-    let covered = 0
-    let crc = 0
-    for (const part of sorted) {
-      if (part.fileOffset !== covered) return undefined
-      crc = covered === 0 ? part.crc32c : combineCrc32c(crc, part.crc32c, part.length)
-      covered += part.length
+  /** Page by page what the extents hold: the reference's, zeros where there is nothing, and the pieces laid over them. */
+  #pageCrcs({ sizeBytes, reference }: FileEnd): Uint32Array | undefined {
+    const isPaged = reference !== undefined || firstBlockOfPath(this.facts.path) !== undefined
+    if (sizeBytes === 0 || !isPaged) return undefined
+    const crcs = new Uint32Array(pageCountOf(sizeBytes))
+    if (reference !== undefined) {
+      const kept = Math.min(sizeBytes, reference.endBytes) / PAGE_BYTES
+      crcs.set(reference.pageCrcs.subarray(0, Math.floor(kept)))
+      crcs.fill(ZERO_PAGE_CRC, Math.floor(kept))
     }
-    return covered === end.sizeBytes ? crc : undefined
+    for (const { fileOffset, pageCrcs } of this.#pieces) {
+      if (pageCrcs !== undefined) crcs.set(pageCrcs, fileOffset / PAGE_BYTES)
+    }
+    return crcs
+  }
+
+  #pieceCrc(): number {
+    return this.#pieces.reduce((crc, piece) => combineCrc32c(crc, piece.crc32c, piece.length), 0)
+  }
+
+  /** Compares with the CRC of what the server sent, where it sent the whole file. */
+  #findProblem(sizeBytes: number, crc32c: number): string | undefined {
+    const [first] = this.#examined
+    if (first === undefined) return undefined
+    let received = 0
+    let receivedBytes = 0
+    for (const stretch of this.#examined) {
+      received = combineCrc32c(received, stretch.crc32c, stretch.length)
+      receivedBytes += stretch.length
+    }
+    if (received === crc32c && receivedBytes === sizeBytes) return undefined
+    return `"${this.facts.path}" would not be restored as it was received`
   }
 }
+
+/** CRC-32C of a page of zeros. */
+export const ZERO_PAGE_CRC = pageCrcsOf(Buffer.alloc(PAGE_BYTES))[0] ?? 0

@@ -13,7 +13,7 @@ const FIXED_BYTES = 12
 export interface IncrementalHeader {
   /** Blocks whose pages follow, in the order of the pages. */
   readonly blocks: Uint32Array
-  /** Blocks before this one that are not sent are as in the reference; later ones are only there when they are sent. */
+  /** Blocks of the file at least. Not to where the relation was cut: of those behind a cut nothing is as in the reference (relation-limits.ts). */
   readonly truncationBlocks: number
   /** Bytes of the head, padding included. */
   readonly headerBytes: number
@@ -34,7 +34,8 @@ export function missingHeaderBytes(bytes: Buffer, path: string): number | undefi
 /** Reads a head of which all bytes are there. @throws {BackstayError} POSTGRES_PROTOCOL */
 export function parseIncrementalHeader(bytes: Buffer, path: string): IncrementalHeader {
   const count = readCount(bytes, path)
-  const truncationBlocks = bytes.readUInt32LE(8)
+  // Some minor releases of 17 and 18 count on to an end that lies in a later file of the relation.
+  const truncationBlocks = Math.min(bytes.readUInt32LE(8), RELATION_SEGMENT_BLOCKS)
   const blocks = Uint32Array.from({ length: count }, (_, n) =>
     bytes.readUInt32LE(FIXED_BYTES + n * 4),
   )

@@ -3,8 +3,8 @@
  * Everything else of the file is as in the reference backup.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { parseRelationPath } from '../../postgres/relation-path.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
-import type { ManifestFile } from '../../repository/manifest-entry.ts'
 import { SliceReader } from '../../repository/slice-reader.ts'
 import type { PackReader } from '../../repository/pack-reader.ts'
 import type { UnitPacker } from '../../repository/unit-packer.ts'
@@ -16,25 +16,37 @@ import {
   missingHeaderBytes,
   parseIncrementalHeader,
 } from './incremental-header.ts'
+import type { ReferenceFile } from './reference-files.ts'
+import type { PageMend, VisibilityMaps } from './visibility-maps.ts'
 
 /** What the file builds on, and where its pages go. */
 export interface IncrementalContext {
   readonly packer: UnitPacker
   readonly record: FileRecord
   /** The same file in the reference backup. */
-  readonly reference: ManifestFile
+  readonly reference: ReferenceFile
   readonly emptied: EmptiedPacks
   /** Reads what is stored anew only to empty packs. */
   readonly packs: PackReader
   /** Of the file's first page in its relation. */
   readonly firstBlock: number
   readonly checksums: boolean
+  /** Told which blocks changed, and asked what becomes of a map's pages. */
+  readonly maps: VisibilityMaps
+  /** To where the relation's main fork was cut since the reference, numbered in its fork. */
+  readonly limitBlock: number | undefined
 }
 
 /** Pages that follow each other in the file and in the stream. */
 interface Run {
   readonly firstBlock: number
   readonly pageCount: number
+}
+
+/** What of the reference is taken over: what is not sent, before `endBytes`. */
+interface KeptPages {
+  readonly header: IncrementalHeader
+  readonly endBytes: number
 }
 
 /** Reads the head, then puts page after page into units. */
@@ -69,17 +81,33 @@ export class IncrementalIntake implements FileIntake {
   }
 
   async end(): Promise<void> {
-    const { record, reference } = this.#context
+    const { record, reference, maps } = this.#context
     const header = this.#header
     if (header === undefined) throw this.#invalid('it ends in its head')
     if (this.#runIndex < this.#runs.length || this.#room > 0)
       throw this.#invalid('pages are missing')
-    const endBytes = Math.min(header.truncationBlocks * PAGE_BYTES, reference.sizeBytes)
-    await this.#emptyPacks(header, endBytes)
-    record.end({
-      sizeBytes: header.fileBlocks * PAGE_BYTES,
-      reference: { extents: reference.extents, endBytes },
-    })
+    const { file, pageCrcs } = reference
+    // What is left of a page of which only a part was there is not known: the server will have to send all of the file.
+    if (file.sizeBytes % PAGE_BYTES !== 0) throw this.#incomplete()
+    const keptBlocks = Math.min(header.truncationBlocks, this.#limitInFile())
+    const endBytes = Math.min(keptBlocks * PAGE_BYTES, file.sizeBytes)
+    maps.changed.add(record.facts.path, header)
+    const close = async (mend?: PageMend): Promise<void> => {
+      await this.#storeAnew({ header, endBytes }, mend)
+      record.end({
+        sizeBytes: header.fileBlocks * PAGE_BYTES,
+        reference: { extents: file.extents, endBytes, pageCrcs },
+      })
+    }
+    const { limitBlock } = this.#context
+    if (!maps.defer(record.facts.path, { limitBlock, close })) await close()
+  }
+
+  /** From which block on nothing of the reference is taken over. */
+  #limitInFile(): number {
+    const { limitBlock, firstBlock, record } = this.#context
+    const isCut = limitBlock !== undefined && parseRelationPath(record.facts.path)?.fork === 'main'
+    return isCut ? Math.max(0, limitBlock - firstBlock) : Infinity
   }
 
   /** Collects the head; returns what of `chunk` lies behind it. */
@@ -128,24 +156,42 @@ export class IncrementalIntake implements FileIntake {
     this.#runPages = 0
   }
 
-  /** Copies what is needed out of packs that are to be emptied. */
-  async #emptyPacks(header: IncrementalHeader, endBytes: number): Promise<void> {
-    const { reference, emptied, packs, record, packer } = this.#context
+  /** Stores pages of the reference that cannot stay as they are, and what is needed of packs that are to be emptied. */
+  async #storeAnew({ header, endBytes }: KeptPages, mend: PageMend | undefined): Promise<void> {
+    const { emptied, packs, firstBlock } = this.#context
+    const reference = this.#context.reference.file
     const sent = new Set(header.blocks)
     const slices = new SliceReader(reference, packs)
     for (let offset = 0; offset < endBytes; offset += PAGE_BYTES) {
-      if (sent.has(offset / PAGE_BYTES) || !emptied.takes(reference, offset)) continue
+      const block = offset / PAGE_BYTES
+      if (sent.has(block)) continue
+      const isEmptied = emptied.takes(reference, offset)
+      if (!isEmptied && mend === undefined) continue
       const page = await slices.read(offset, PAGE_BYTES)
-      record.expect()
-      await packer.openPiece({
-        owner: record,
-        fileOffset: offset,
-        wantedBytes: PAGE_BYTES,
-        firstBlock: undefined,
-        paged: true,
-      })
-      packer.write(page)
+      const mended = mend?.(page, firstBlock + block)
+      if (isEmptied || mended !== undefined) await this.#store(offset, mended ?? page)
     }
+  }
+
+  async #store(fileOffset: number, page: Buffer): Promise<void> {
+    const { record, packer } = this.#context
+    record.expect()
+    await packer.openPiece({
+      owner: record,
+      fileOffset,
+      wantedBytes: PAGE_BYTES,
+      firstBlock: undefined,
+      paged: true,
+    })
+    packer.write(page)
+  }
+
+  #incomplete(): BackstayError {
+    const { path } = this.#context.record.facts
+    return new BackstayError(
+      'REPOSITORY_DAMAGED',
+      `Cannot build on "${path}" of the reference backup: its last page is not whole`,
+    )
   }
 
   #invalid(why: string): BackstayError {

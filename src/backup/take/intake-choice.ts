@@ -3,8 +3,9 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
-import type { UnitPacker } from '../../repository/unit-packer.ts'
+import type { Piece, UnitPacker } from '../../repository/unit-packer.ts'
 import { firstBlockOfPath, parseRelationPath } from '../../postgres/relation-path.ts'
+import type { BaseBackupStart } from '../../wire/base-backup-sink.ts'
 import { parseIncrementalPath } from '../incremental-path.ts'
 import { BackupLabelIntake } from './backup-label-intake.ts'
 import { EmptiedPacks } from './emptied-packs.ts'
@@ -15,6 +16,8 @@ import { PageLsnIntake } from './page-lsn-intake.ts'
 import type { PageWindow } from './page-window.ts'
 import { PlainIntake } from './plain-intake.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
+import type { LimitOf } from './relation-limits.ts'
+import { VisibilityMaps } from './visibility-maps.ts'
 
 /** A file of the stream before its bytes. */
 export interface AnnouncedFile extends FileFacts {
@@ -36,6 +39,8 @@ export interface IntakeTools {
   readonly limitLsn: () => Lsn
   /** `asSent`: the recorded bytes are those the server sent. */
   readonly recorded: (recorded: RecordedFile, asSent: boolean) => void
+  /** Told of each piece that lies in a pack; undefined when nobody asks. */
+  readonly placed: ((path: string, piece: Piece) => void) | undefined
 }
 
 /** Makes the intakes of one backup. */
@@ -43,10 +48,13 @@ export class IntakeChoice {
   readonly #options: ReceiveOptions
   readonly #tools: IntakeTools
   readonly #emptied: EmptiedPacks
+  readonly #maps: VisibilityMaps
+  #limits: Promise<LimitOf> | undefined
 
   constructor(options: ReceiveOptions, tools: IntakeTools) {
     this.#options = options
     this.#tools = tools
+    this.#maps = new VisibilityMaps(options.dataChecksums)
     this.#emptied = new EmptiedPacks(options.reference?.emptying ?? { packs: [], budgetBytes: 0 })
   }
 
@@ -57,11 +65,24 @@ export class IntakeChoice {
       const path = parseIncrementalPath(file.path)
       if (path !== undefined) return this.#incremental({ ...file, path }, reference)
       if (file.path === 'backup_label') return this.#backupLabel(file)
+      this.#maps.changed.addWhole(file.path, file.sizeBytes)
     }
-    if (reference !== undefined && method === 'page-lsn' && file.sizeBytes > 0) {
+    if (reference !== undefined && method !== 'incremental' && file.sizeBytes > 0) {
       if (parseRelationPath(file.path)?.fork === 'main') return this.#byPageLsn(file, reference)
     }
     return this.#plain(file)
+  }
+
+  /** Before the first file. */
+  begin(start: BaseBackupStart): void {
+    this.#limits = this.#options.limits?.(start)
+    // Who needs them waits for them; a stream without incremental files does not.
+    this.#limits?.catch(() => undefined)
+  }
+
+  /** After the last file: closes those that waited for it. */
+  finish(): Promise<void> {
+    return this.#maps.finish()
   }
 
   /** Stores a file that the server did not announce, or not with this content. */
@@ -82,9 +103,8 @@ export class IntakeChoice {
 
   #record(file: FileFacts, asSent: boolean): FileRecord {
     const { path, mode, modifiedAtMs } = file
-    return new FileRecord({ path, mode, modifiedAtMs }, (recorded) => {
-      this.#tools.recorded(recorded, asSent)
-    })
+    const done = (recorded: RecordedFile) => this.#tools.recorded(recorded, asSent)
+    return new FileRecord({ path, mode, modifiedAtMs }, done, this.#tools.placed)
   }
 
   #backupLabel(file: AnnouncedFile): ChosenIntake {
@@ -97,7 +117,7 @@ export class IntakeChoice {
   }
 
   async #byPageLsn(file: AnnouncedFile, reference: OpenReference): Promise<ChosenIntake> {
-    const known = await reference.index.find(file.path)
+    const known = await reference.files.find(file.path)
     if (known === undefined) return this.#plain(file)
     const intake = new PageLsnIntake({
       window: this.#tools.window,
@@ -105,8 +125,6 @@ export class IntakeChoice {
       record: this.#record(file, true),
       reference: known,
       emptied: this.#emptied,
-      packs: reference.packs,
-      trustsLsn: reference.hasSamePages === true,
       changedSince: reference.startLsn,
       limitLsn: this.#tools.limitLsn(),
       firstBlock: firstBlockOfPath(file.path) ?? 0,
@@ -117,13 +135,14 @@ export class IntakeChoice {
   }
 
   async #incremental(file: AnnouncedFile, reference: OpenReference): Promise<ChosenIntake> {
-    const known = await reference.index.find(file.path)
+    const known = await reference.files.find(file.path)
     if (known === undefined) {
       throw new BackstayError(
         'POSTGRES_PROTOCOL',
         `Cannot use the incremental file of "${file.path}": the reference backup has no such file`,
       )
     }
+    const limitOf = await this.#limits
     const intake = new IncrementalIntake({
       packer: this.#tools.packer,
       record: this.#record(file, false),
@@ -132,6 +151,8 @@ export class IntakeChoice {
       packs: reference.packs,
       firstBlock: firstBlockOfPath(file.path) ?? 0,
       checksums: this.#options.dataChecksums,
+      maps: this.#maps,
+      limitBlock: limitOf?.(file.path),
     })
     return { intake, isTransformed: true }
   }

@@ -2,7 +2,7 @@
  * The moving parts between stream and packs, put together: slots, workers, packer, window.
  */
 import type { Lsn } from '../../postgres/lsn.ts'
-import { PackWriter } from '../../repository/pack-writer.ts'
+import { type PackParts, PackWriter } from '../../repository/pack-writer.ts'
 import { allocateSlots, SlotPool } from '../../repository/slots.ts'
 import { UnitPacker } from '../../repository/unit-packer.ts'
 import { WorkerPool } from '../../repository/worker-pool.ts'
@@ -20,7 +20,11 @@ export interface Machinery extends AsyncDisposable {
 }
 
 /** Starts workers; dispose ends them and drops the pack that is not finished. */
-export function buildMachinery(options: ReceiveOptions, limitLsn: () => Lsn): Machinery {
+export function buildMachinery(
+  options: ReceiveOptions,
+  limitLsn: () => Lsn,
+  parts: PackParts | undefined,
+): Machinery {
   const { store, names, identity } = options.cluster
   const slotCount = options.workers + EXTRA_SLOTS
   // The window's is the last.
@@ -28,7 +32,8 @@ export function buildMachinery(options: ReceiveOptions, limitLsn: () => Lsn): Ma
   const workers = new WorkerPool({ memory, level: options.level, workers: options.workers })
   const packBytes = options.packBytes === undefined ? {} : { packBytes: options.packBytes }
   const cluster = identity.cluster
-  const packs = new PackWriter({ store, names, cluster, id: options.id, ...packBytes })
+  const written = parts === undefined ? {} : { parts }
+  const packs = new PackWriter({ store, names, cluster, id: options.id, ...packBytes, ...written })
   const slots = new SlotPool(Array.from({ length: slotCount }, (_, slot) => slot))
   return {
     packs,

@@ -5,6 +5,7 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { bytesOfPath, pathOfBytes } from '../../util/byte-path.ts'
 
 /** A manifest's file line is shorter than this unless something is wrong. */
 const LINE_BYTES_MAX = 64 * 1024
@@ -53,9 +54,7 @@ export class ManifestCheck {
     const entry = parseLine(line)
     const encoded = entry['Encoded-Path']
     const path =
-      typeof encoded === 'string'
-        ? Buffer.from(encoded, 'hex').toString('utf8')
-        : String(entry['Path'])
+      typeof encoded === 'string' ? pathOfBytes(Buffer.from(encoded, 'hex')) : String(entry['Path'])
     const checksum = Buffer.from(String(entry['Checksum']), 'hex')
     if (entry['Checksum-Algorithm'] !== 'CRC32C' || checksum.length !== 4) {
       throw invalid(`it has no CRC-32C of "${path}"`)
@@ -76,7 +75,7 @@ function parseLine(line: string): Record<string, unknown> {
 function add(sum: Sum, file: { path: string; sizeBytes: number; crc: number }): void {
   const { path, sizeBytes, crc } = file
   sum.files += 1
-  sum.value = (sum.value + crc32c(`${crc} ${sizeBytes} ${path}`)) % 2 ** 52
+  sum.value = (sum.value + crc32c(bytesOfPath(`${crc} ${sizeBytes} ${path}`))) % 2 ** 52
 }
 
 function invalid(why: string, cause?: unknown): BackstayError {

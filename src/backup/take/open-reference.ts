@@ -4,10 +4,13 @@
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { ManifestReader } from '../../repository/manifest-reader.ts'
+import type { ManifestReader } from '../../repository/manifest-reader.ts'
+import { openManifest } from '../../repository/open-manifest.ts'
+import { PageCrcReader } from '../../repository/page-crc-object.ts'
 import { PackReader } from '../../repository/pack-reader.ts'
 import { planEmptying } from './emptied-packs.ts'
 import type { OpenReference } from './receive-options.ts'
+import { ReferenceFiles } from './reference-files.ts'
 import { ReferenceIndex } from './reference-index.ts'
 
 /** An open reference with all that is known of it. */
@@ -23,18 +26,21 @@ export async function openReference(
 ): Promise<HeldReference> {
   const { store, names } = cluster
   await checkPacks(cluster, info)
-  const manifest = await ManifestReader.open(store, names.manifest(info.id))
+  const manifest = await openManifest(cluster, info)
   try {
     const packs = new PackReader(store, names)
+    const index = await ReferenceIndex.build(manifest, info.files)
+    const crcs = await PageCrcReader.open(store, names, info.id)
     return {
       info,
       manifest,
-      index: await ReferenceIndex.build(manifest, info.files),
+      files: new ReferenceFiles({ index, crcs, packs }),
       startLsn: info.startLsn,
       emptying: planEmptying(info.packs, info.bytes.database),
       packs,
       [Symbol.asyncDispose]: async () => {
         await packs[Symbol.asyncDispose]()
+        await crcs?.[Symbol.asyncDispose]()
         await manifest[Symbol.asyncDispose]()
       },
     }

@@ -1,19 +1,17 @@
 /**
  * A relation file of which only pages that changed since the reference backup are stored: those whose LSN is at or
- * after the reference's start, and those without LSN unless they are, byte for byte, as in the reference. The server sends all
- * of it.
+ * after the reference's start, and those that have another CRC there. The LSN alone proves nothing: hint bits, tools that work on
+ * a stopped server and copies of files change pages without it. The server sends all of the file.
  */
 import type { Lsn } from '../../postgres/lsn.ts'
 import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
-import type { ManifestFile } from '../../repository/manifest-entry.ts'
-import type { PackReader } from '../../repository/pack-reader.ts'
-import { SliceReader } from '../../repository/slice-reader.ts'
 import type { UnitResult } from '../../repository/unit-job.ts'
 import type { UnitPacker } from '../../repository/unit-packer.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { FileRecord } from './file-record.ts'
 import type { EmptiedPacks } from './emptied-packs.ts'
 import type { PageWindow } from './page-window.ts'
+import type { ReferenceFile } from './reference-files.ts'
 
 /** What the file is compared with, and where its bytes go. */
 export interface PageLsnContext {
@@ -21,13 +19,9 @@ export interface PageLsnContext {
   readonly packer: UnitPacker
   readonly record: FileRecord
   /** The same file in the reference backup. */
-  readonly reference: ManifestFile
+  readonly reference: ReferenceFile
   /** Pages from there are stored anew, changed or not. */
   readonly emptied: EmptiedPacks
-  /** Reads pages of the reference. */
-  readonly packs: PackReader
-  /** Whether a page with an older LSN is as in the reference; otherwise its bytes decide. */
-  readonly trustsLsn: boolean
   /** Start of the reference backup. */
   readonly changedSince: Lsn
   /** Pages changed at or after this backup's start are not judged. */
@@ -45,27 +39,21 @@ interface ExaminedWindow {
   readonly result: UnitResult
 }
 
-/** A page that is stored, surely or unless it is as in the reference. */
-interface Suspect {
-  /** From the window's start. */
+/** Stretch of the window that is stored. */
+interface StoredRun {
   readonly from: number
-  readonly isSure: boolean
-  /** Whether its LSN says that it changed. */
-  readonly isMarked: boolean
+  to: number
 }
 
 /** Examines window after window. */
 export class PageLsnIntake implements FileIntake {
   readonly #context: PageLsnContext
-  /** The file as it is in the reference. */
-  readonly #before: SliceReader
   #fill = 0
   /** Of the window's first byte in the file. */
   #position = 0
 
   constructor(context: PageLsnContext) {
     this.#context = context
-    this.#before = new SliceReader(context.reference, context.packs)
   }
 
   data(chunk: Uint8Array): void | Promise<void> {
@@ -95,10 +83,10 @@ export class PageLsnIntake implements FileIntake {
 
   #recordEnd(): void {
     const { record, reference, sizeBytes } = this.#context
-    record.end({
-      sizeBytes,
-      reference: { extents: reference.extents, endBytes: reference.sizeBytes },
-    })
+    const { file, pageCrcs } = reference
+    // A page that is not whole there is stored anew.
+    const endBytes = file.sizeBytes - (file.sizeBytes % PAGE_BYTES)
+    record.end({ sizeBytes, reference: { extents: file.extents, endBytes, pageCrcs } })
   }
 
   async #continue(settled: Promise<void>, rest: Uint8Array): Promise<void> {
@@ -116,9 +104,10 @@ export class PageLsnIntake implements FileIntake {
     this.#fill = 0
     this.#position += length
     this.#context.record.expect()
-    const pages = this.#suspects(bytes, fileOffset, result)
-    if (pages.length === 0) return this.#examined(fileOffset, length, result)
-    return this.#settlePages({ bytes, fileOffset, result }, pages)
+    const window = { bytes, fileOffset, result }
+    const runs = this.#storedRuns(window)
+    if (runs.length === 0) return this.#examined(fileOffset, length, result)
+    return this.#settleRuns(window, runs)
   }
 
   #examine(length: number): UnitResult {
@@ -129,7 +118,7 @@ export class PageLsnIntake implements FileIntake {
       rawBytes: length,
       pages: checksums ? [run] : [],
       limitLsn,
-      crcs: [{ offset: 0, length }],
+      crcs: [{ offset: 0, length, paged: true }],
       changedSince,
     })
   }
@@ -139,67 +128,42 @@ export class PageLsnIntake implements FileIntake {
     this.#context.record.examined(stretch, result.badBlocks[0] ?? [])
   }
 
-  async #settlePages(examined: ExaminedWindow, pages: readonly Suspect[]): Promise<void> {
-    const { bytes, fileOffset, result } = examined
-    for (const { from, to } of await this.#storedRuns(bytes, fileOffset, pages)) {
+  async #settleRuns(window: ExaminedWindow, runs: readonly StoredRun[]): Promise<void> {
+    const { bytes, fileOffset, result } = window
+    for (const { from, to } of runs) {
       await this.#store(bytes.subarray(from, to), fileOffset + from)
     }
     this.#examined(fileOffset, bytes.length, result)
   }
 
-  /** Pages that are stored, or may be. */
-  #suspects(bytes: Buffer, fileOffset: number, result: UnitResult): Suspect[] {
+  /** Stretches of the window that must be stored, neighbours joined. */
+  #storedRuns(window: ExaminedWindow): StoredRun[] {
+    const { bytes, fileOffset, result } = window
     const firstBlock = this.#context.firstBlock + fileOffset / PAGE_BYTES
     const bad = new Set(result.badBlocks[0]?.map((block) => block - firstBlock))
-    const suspects: Suspect[] = []
+    const runs: StoredRun[] = []
     for (let page = 0; page * PAGE_BYTES < bytes.length; page += 1) {
+      if (!bad.has(page) && !this.#isStored(window, page)) continue
       const from = page * PAGE_BYTES
-      const content = bytes.subarray(from, from + PAGE_BYTES)
-      const isMarked = isBitSet(result.changed, page)
-      if (bad.has(page)) suspects.push({ from, isSure: true, isMarked })
-      else if (isMarked) suspects.push({ from, isSure: false, isMarked })
-      else if (this.#mustMove(content, fileOffset + from)) {
-        suspects.push({ from, isSure: true, isMarked })
-      } else if (!this.#context.trustsLsn) suspects.push({ from, isSure: false, isMarked })
-    }
-    return suspects
-  }
-
-  /** Stretches of the window that must be stored, neighbours joined. */
-  async #storedRuns(
-    bytes: Buffer,
-    fileOffset: number,
-    suspects: readonly Suspect[],
-  ): Promise<{ from: number; to: number }[]> {
-    const runs: { from: number; to: number }[] = []
-    for (const { from, isSure, isMarked } of suspects) {
-      const content = bytes.subarray(from, from + PAGE_BYTES)
-      if (!isSure && !(await this.#differs(content, fileOffset + from, isMarked))) continue
+      const to = Math.min(from + PAGE_BYTES, bytes.length)
       const last = runs.at(-1)
-      if (last?.to === from) last.to = from + content.length
-      else runs.push({ from, to: from + content.length })
+      if (last?.to === from) last.to = to
+      else runs.push({ from, to })
     }
     return runs
   }
 
-  /**
-   * Pages without LSN are marked as changed, but most were only never logged; pages that are not marked may differ in hint
-   * bits: the reference's bytes decide.
-   */
-  async #differs(content: Buffer, fileOffset: number, isMarked: boolean): Promise<boolean> {
-    const { reference } = this.#context
-    if (content.length < PAGE_BYTES || (isMarked && content.readBigUInt64LE(0) !== 0n)) return true
-    if (fileOffset + PAGE_BYTES > reference.sizeBytes) return true
-    const before = await this.#before.read(fileOffset, PAGE_BYTES)
-    return !content.equals(before) || this.#mustMove(content, fileOffset)
-  }
-
-  /** What the reference does not have as a whole page, or has in a pack that is to be emptied. */
-  #mustMove(content: Buffer, fileOffset: number): boolean {
+  /** What is not whole in the reference, says that it changed, has other bytes there, or lies in a pack that is to be emptied. */
+  #isStored({ bytes, fileOffset, result }: ExaminedWindow, page: number): boolean {
     const { reference, emptied } = this.#context
-    const end = fileOffset + PAGE_BYTES
-    if (content.length < PAGE_BYTES || end > reference.sizeBytes) return true
-    return emptied.takes(reference, fileOffset)
+    const from = page * PAGE_BYTES
+    const end = from + PAGE_BYTES
+    if (end > bytes.length || fileOffset + end > reference.file.sizeBytes) return true
+    // Pages without LSN are marked as changed, but most were only never logged.
+    if (isBitSet(result.changed, page) && bytes.readBigUInt64LE(from) !== 0n) return true
+    const before = reference.pageCrcs[(fileOffset + from) / PAGE_BYTES]
+    if (result.pageCrcs[0]?.[page] !== before) return true
+    return emptied.takes(reference.file, fileOffset + from)
   }
 
   async #store(bytes: Uint8Array, fileOffset: number): Promise<void> {

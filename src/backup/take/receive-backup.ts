@@ -6,11 +6,16 @@ import type { BackupId, BackupMethod } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { discardBackup } from '../../repository/garbage.ts'
 import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
+import type { BaseBackupStart } from '../../wire/base-backup-sink.ts'
 import { ReplicationConnection } from '../../wire/replication-connection.ts'
+import { SqlClient } from '../../wire/sql-client.ts'
+import { formatSize } from '../../util/size.ts'
+import type { WrittenPack } from '../../repository/pack-writer.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
 import type { BackupChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
-import { type BackupPlace, hasSamePages } from './has-same-pages.ts'
+import { openHeldParts } from './held-parts.ts'
 import { type HeldReference, openReference } from './open-reference.ts'
+import { type LimitOf, readRelationLimits } from './relation-limits.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
 import type { BackedUpServer } from './server-facts.ts'
@@ -18,6 +23,21 @@ import type { TakeBackupOptions } from './take-options.ts'
 
 /** SQLSTATE by which a server says that it cannot do an incremental backup now: object_not_in_prerequisite_state. */
 const NOT_NOW = '55000'
+
+/** What a full that is killed has done for nothing is at most the work of so long, or of one pack. */
+const PACK_MS = 5 * 60_000
+
+/** Summaries name each changed block; to read those of a week of heavy writing takes the server minutes. */
+const LIMITS_TIMEOUT_MS = 30 * 60_000
+
+/** Codes of errors that say nothing against what was stored before them. A full disk is not among them: its room is needed. */
+const INTERRUPTIONS: ReadonlySet<string> = new Set([
+  'INTERRUPTED',
+  'POSTGRES_CONNECTION_LOST',
+  'POSTGRES_QUERY',
+  'TIMEOUT',
+  'WAL_UNAVAILABLE',
+])
 
 /** What is received for which backup. */
 export interface ReceiveContext {
@@ -34,6 +54,15 @@ export interface ReceivedBy {
   readonly choice: BackupChoice
   readonly method: BackupMethod
   readonly received: ReceivedBackup
+  /** What interrupted fulls it went on with; undefined when it began anew. */
+  readonly resumed?: ResumedFulls
+}
+
+/** Interrupted fulls that a full went on with. */
+export interface ResumedFulls {
+  /** Oldest first. */
+  readonly ids: readonly BackupId[]
+  readonly packs: readonly WrittenPack[]
 }
 
 /** Receives a backup; everything is durable when it resolves, nothing is published. */
@@ -53,60 +82,113 @@ export async function receiveBackup(context: ReceiveContext): Promise<ReceivedBy
 }
 
 async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise<ReceivedBy> {
-  return { choice, method: 'stream', received: await receive(context, 'stream') }
+  const { cluster, options } = context
+  const warn = (text: string) => options.onEvent({ kind: 'warning', text })
+  await using held = await openHeldParts(cluster, warn)
+  if (held === undefined) return { choice, method: 'stream', received: await receive(context, {}) }
+  const bytes = held.written.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
+  warn(
+    `Going on with backup ${held.ids.join(', ')}, which was interrupted: ${formatSize(bytes)} are stored already, and each page is compared`,
+  )
+  const received = await receive(context, { reference: held })
+  const resumed = { ids: held.ids, packs: held.written }
+  return { choice, method: 'stream', received, resumed }
 }
 
 async function receiveChanges(
   context: ReceiveContext,
   choice: ChangedPagesChoice,
 ): Promise<ReceivedBy> {
-  await using held = await openReference(context.cluster, choice.reference)
-  const reference = { ...held, hasSamePages: hasSamePages(choice.reference, placeOf(context)) }
+  await using reference = await openReference(context.cluster, choice.reference)
   const [first, second] = choice.methods
+  const way = { method: first, reference, held: reference }
   try {
-    return { choice, method: first, received: await receive(context, first, reference) }
+    const received =
+      first === 'incremental' ? await receiveIncremental(context, way) : await receive(context, way)
+    return { choice, method: first, received }
   } catch (error) {
     if (second === undefined || !isRefusal(error)) throw error
     const text = `${error.message}; changed pages are found by their LSN instead`
     context.options.onEvent({ kind: 'warning', text })
     await discardBackup(context.cluster, context.id)
-    return { choice, method: second, received: await receive(context, second, reference) }
+    const received = await receive(context, { method: second, reference, held: reference })
+    return { choice, method: second, received }
   }
 }
 
-function placeOf({ options, server }: ReceiveContext): BackupPlace {
-  const { host, port } = options.connection
-  return { host, port, timeline: server.timeline, logsHints: server.logsHints }
+/** Beside the stream the server is asked by SQL what the stream does not say. */
+async function receiveIncremental(
+  context: ReceiveContext,
+  way: Way & { readonly held: HeldReference },
+): Promise<ReceivedBackup> {
+  const { connection, signal } = context.options
+  const order = { ...connection, signal, statementTimeoutMs: LIMITS_TIMEOUT_MS }
+  await using sql = await SqlClient.connect(order).catch((error: unknown) => {
+    throw asRefusal(error, signal)
+  })
+  const limits = async ({ timeline, startLsn: endLsn }: BaseBackupStart): Promise<LimitOf> => {
+    try {
+      const { startLsn } = way.held.info
+      return await readRelationLimits(sql, { timeline, startLsn, endLsn })
+    } catch (error) {
+      throw asRefusal(error, signal)
+    }
+  }
+  return await receive(context, { ...way, limits })
 }
 
-async function receive(
-  context: ReceiveContext,
-  method: BackupMethod,
-  reference?: HeldReference,
-): Promise<ReceivedBackup> {
+/** What stands in the way of SQL need not stand in the way of the other method. */
+function asRefusal(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted || !isBackstayError(error)) return error
+  const { message, hint } = error
+  const text = `Cannot tell by SQL which relations were cut: ${message}`
+  return new BackstayError('POSTGRES_PROTOCOL', text, { hint, cause: error })
+}
+
+/** How a backup is received; by default whole and anew. */
+interface Way {
+  readonly limits?: ReceiveOptions['limits']
+  readonly method?: BackupMethod
+  readonly reference?: OpenReference
+  /** Where the reference is a listed backup. */
+  readonly held?: HeldReference
+}
+
+async function receive(context: ReceiveContext, way: Way): Promise<ReceivedBackup> {
   const { options } = context
   const { signal } = options
   await using connection = await ReplicationConnection.connect({ ...options.connection, signal })
   await checkSameServer(connection, context)
-  const incremental = method === 'incremental' && reference !== undefined
+  const { held, method = 'stream' } = way
+  const incremental = method === 'incremental' && held !== undefined
   if (incremental) {
-    await connection.uploadManifest(referenceManifest(reference.info, reference.manifest), {
-      signal,
-    })
+    await connection.uploadManifest(referenceManifest(held.info, held.manifest), { signal })
   }
-  await using receiver = await BackupReceiver.create(receiveOptions(context, method, reference))
-  await connection.baseBackup(
-    {
-      label: options.label ?? `backstay ${context.id}`,
-      checkpoint: options.checkpoint ?? 'fast',
-      tablespaceMap: false,
-      incremental,
-      signal,
-      ...(options.maxRateBytes === undefined ? {} : { maxRateBytes: options.maxRateBytes }),
-    },
-    receiver,
-  )
+  await using receiver = await BackupReceiver.create(receiveOptions(context, way))
+  try {
+    await connection.baseBackup(
+      {
+        label: options.label ?? `backstay ${context.id}`,
+        checkpoint: options.checkpoint ?? 'fast',
+        tablespaceMap: false,
+        incremental,
+        signal,
+        ...(options.maxRateBytes === undefined ? {} : { maxRateBytes: options.maxRateBytes }),
+      },
+      receiver,
+    )
+  } catch (error) {
+    // What cannot be kept is stored again; the reason of the failure matters more.
+    if (isInterruption(error, signal)) await receiver.keep().catch(() => undefined)
+    throw error
+  }
   return await receiver.finish()
+}
+
+/** Whether a backup ended for a reason that says nothing against what it had stored. */
+export function isInterruption(error: unknown, signal: AbortSignal): boolean {
+  if (signal.aborted) return true
+  return isBackstayError(error) && INTERRUPTIONS.has(error.code)
 }
 
 /** Behind one address there may be another server by now, or the same one on another timeline: the plan would be wrong. */
@@ -127,8 +209,7 @@ async function checkSameServer(
 
 function receiveOptions(
   context: ReceiveContext,
-  method: BackupMethod,
-  reference: OpenReference | undefined,
+  { method = 'stream', reference, limits }: Way,
 ): ReceiveOptions {
   const { options, cluster, id, server } = context
   const { packBytes } = options
@@ -142,9 +223,13 @@ function receiveOptions(
     workers: options.workers,
     onProgress: (soFar) => options.onEvent({ kind: 'progress', ...soFar }),
     ...(packBytes === undefined ? {} : { packBytes }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(method === 'stream' ? { parts: { packMs: PACK_MS } } : {}),
   }
 }
 
+/** Whether the other method may do what this one did not: the server will not, or what it sends is not understood. */
 function isRefusal(error: unknown): error is BackstayError {
+  if (isBackstayError(error, 'POSTGRES_PROTOCOL')) return true
   return isBackstayError(error, 'POSTGRES_QUERY') && error.details['sqlstate'] === NOT_NOW
 }

@@ -6,20 +6,23 @@ import type { BackupId, BackupMethod } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { PackReader } from '../../repository/pack-reader.ts'
 import type { EmptyingPlan } from './emptied-packs.ts'
-import type { ReferenceIndex } from './reference-index.ts'
+import type { BaseBackupStart } from '../../wire/base-backup-sink.ts'
+import type { ReferenceFiles } from './reference-files.ts'
+import type { LimitOf } from './relation-limits.ts'
 
-/** The backup whose unchanged pages are pointed at. */
+/** The backup whose unchanged pages are pointed at: an older one, or what an interrupted full left. */
 export interface OpenReference {
-  readonly index: ReferenceIndex
+  readonly files: Pick<ReferenceFiles, 'find'>
   /** Its start. */
   readonly startLsn: Lsn
   readonly emptying: EmptyingPlan
   readonly packs: PackReader
-  /**
-   * Whether a page with an older LSN than its start is byte for byte the same there (`has-same-pages.ts`). Where that is not
-   * sure each page is compared.
-   */
-  readonly hasSamePages?: boolean
+}
+
+/** What is told so that the next backup can go on should this one be interrupted. */
+export interface PartsWish {
+  /** A pack is closed when it is as old. */
+  readonly packMs: number
 }
 
 /** What is reported while data comes in. */
@@ -35,14 +38,21 @@ export interface ReceiveOptions {
   readonly cluster: ClusterRepository
   readonly id: BackupId
   readonly method: BackupMethod
-  /** Undefined for a full. */
+  /** Undefined for a full that begins anew. */
   readonly reference: OpenReference | undefined
+  /**
+   * With method `incremental`: to where relations were cut since the reference. Left out where nobody can be asked any more: what stood behind a
+   * cut may then be taken over, as pg_combinebackup does.
+   */
+  readonly limits?: (start: BaseBackupStart) => Promise<LimitOf>
   /** Whether the cluster's pages carry checksums. */
   readonly dataChecksums: boolean
   /** zstd level. */
   readonly level: number
   /** Compression threads. */
   readonly workers: number
+  /** Undefined: an interrupted one is not gone on with. */
+  readonly parts?: PartsWish
   /** Default 1 GiB. */
   readonly packBytes?: number
   /** Called often; must return at once. */

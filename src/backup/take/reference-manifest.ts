@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { formatLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
+import { bytesOfPath } from '../../util/byte-path.ts'
 import type { ManifestReader } from '../../repository/manifest-reader.ts'
 
 /** Pieces of about this size are handed out. */
@@ -31,11 +32,17 @@ async function* body(info: BackupInfo, manifest: ManifestReader): AsyncIterable<
   for await (const entry of manifest.entries()) {
     if (entry.kind !== 'file') continue
     const modified = new Date(entry.modifiedAtMs).toISOString().slice(0, 19).replace('T', ' ')
-    yield `${separator}{ "Path": ${JSON.stringify(entry.path)}, "Size": ${entry.sizeBytes}, "Last-Modified": "${modified} GMT" }`
+    yield `${separator}{ ${pathField(entry.path)}, "Size": ${entry.sizeBytes}, "Last-Modified": "${modified} GMT" }`
     separator = ',\n'
   }
   const range = `"Start-LSN": "${formatLsn(info.startLsn)}", "End-LSN": "${formatLsn(info.stopLsn)}"`
   yield `\n],\n"WAL-Ranges": [\n{ "Timeline": ${info.timeline}, ${range} }\n],\n`
+}
+
+/** A name that is not UTF-8 is given in hex, as the server does. */
+function pathField(path: string): string {
+  if (path.isWellFormed()) return `"Path": ${JSON.stringify(path)}`
+  return `"Encoded-Path": "${bytesOfPath(path).toString('hex')}"`
 }
 
 async function* piecesOf(texts: AsyncIterable<string>): AsyncIterable<string> {

@@ -19,8 +19,6 @@ export interface BackedUpServer extends ServerIdentity {
   readonly flushLsn: Lsn
   readonly blockBytes: number
   readonly dataChecksums: boolean
-  /** Whether a change of hint bits is logged, the first after each checkpoint (checksums or wal_log_hints). */
-  readonly logsHints: boolean
   /** 17+: it knows which blocks changed. */
   readonly summarizesWal: boolean
 }
@@ -37,7 +35,6 @@ export async function askServer(
     timeline === 1
       ? { history: { timeline, switches: [] }, content: undefined }
       : await connection.timelineHistory(timeline, { signal })
-  const dataChecksums = (await show('data_checksums')) === 'on'
   return {
     systemIdentifier,
     major: connection.major,
@@ -48,8 +45,7 @@ export async function askServer(
     historyContent: found.content,
     flushLsn,
     blockBytes: Number(await show('block_size')),
-    dataChecksums,
-    logsHints: dataChecksums || (await show('wal_log_hints')) === 'on',
+    dataChecksums: (await show('data_checksums')) === 'on',
     summarizesWal: facts.incrementalBackup && (await show('summarize_wal')) === 'on',
   }
 }

@@ -7,17 +7,24 @@ import { type BackupId, backupIdAt, type BackupInfo } from '../../repository/bac
 import { listBackups, publishBackup } from '../../repository/catalogue.ts'
 import { claimCluster, type ClusterRepository } from '../../repository/cluster-repository.ts'
 import { collectGarbage, discardBackup } from '../../repository/garbage.ts'
+import { checkLabel } from '../../repository/label.ts'
 import { takeLock } from '../../repository/lock.ts'
+import { readUnfinished, removeParts } from '../../repository/unfinished.ts'
+import { formatSize } from '../../util/size.ts'
+import { storedHistories } from '../../wal/held-wal.ts'
+import { noteLine } from '../../wal/note-line.ts'
 import { ReplicationConnection } from '../../wire/replication-connection.ts'
 import type { BackupStep } from '../events.ts'
-import { openPageProbe, wasTorn } from '../page-probe.ts'
+import { loadDamage } from '../known-damage.ts'
 import { isWalMissing, type WalAvailability } from '../wal-availability.ts'
 import type { ReceivedBackup } from './backup-receiver.ts'
 import { type BackupChoice, chooseReference } from './choose-reference.ts'
 import { describeBackup } from './describe-backup.ts'
-import { type ReceivedBy, receiveBackup } from './receive-backup.ts'
+import { isInterruption, type ReceivedBy, receiveBackup } from './receive-backup.ts'
+import { isSameHistory } from './same-history.ts'
 import { askServer, type BackedUpServer } from './server-facts.ts'
 import type { TakeBackupOptions } from './take-options.ts'
+import { judgeBadPages } from './torn-pages.ts'
 
 const WAL_TIMEOUT_MS = 10 * 60_000
 
@@ -29,9 +36,10 @@ const ID_WAIT_MAX_MS = 5000
 
 /**
  * Takes a backup and returns it as listed.
- * @throws {BackstayError} REPOSITORY_LOCKED, POSTGRES_IDENTITY, WAL_UNAVAILABLE, DISK_SPACE, STORE, …; the signal's reason.
+ * @throws {BackstayError} USAGE for a label that cannot be one, REPOSITORY_LOCKED, POSTGRES_IDENTITY, WAL_UNAVAILABLE, DISK_SPACE, STORE, …; the signal's reason.
  */
 export async function takeBackup(options: TakeBackupOptions): Promise<BackupInfo> {
+  if (options.label !== null) checkLabel(options.label)
   const server = await identify(options)
   const { store, clock, signal } = options
   const cluster = await claimCluster({ store, name: options.cluster, server, clock })
@@ -47,19 +55,55 @@ export async function takeBackup(options: TakeBackupOptions): Promise<BackupInfo
   const id = await chooseId(cluster, signal)
   const info = await takeOrDiscard({ options, cluster, server, wal, id })
   step(options, 'published', `Backup ${id} is listed`)
+  await noteItsLine(options, cluster, info)
   return info
 }
 
 async function takeOrDiscard(context: TakeContext): Promise<BackupInfo> {
-  const { cluster, id } = context
+  const { cluster, id, options } = context
   try {
     const info = await takeWithId(context)
+    await removeParts(cluster, id)
     await publishBackup(cluster, info)
+    await giveUpOlder(cluster).catch(() => undefined)
     return info
   } catch (error) {
+    // What was stored of a full until it was interrupted stays for the next one; the next one removes the rest, too.
+    if (isInterruption(error, options.signal) && (await isResumable(context))) throw error
     // What cannot be removed now is removed by the next backup; the reason of the failure matters more.
     await discardBackup(cluster, id).catch(() => undefined)
     throw error
+  }
+}
+
+/** What was interrupted before it is not gone on with any more; what cannot be removed now the next backup removes. */
+async function giveUpOlder(cluster: ClusterRepository): Promise<void> {
+  const older = await readUnfinished(cluster, undefined)
+  if (older.length > 0) await collectGarbage(cluster)
+}
+
+async function isResumable({ cluster, id, options }: TakeContext): Promise<boolean> {
+  const unfinished = await readUnfinished(cluster, id).catch(() => [])
+  const [found] = unfinished
+  if (found === undefined) return false
+  const text = `What it has stored, ${formatSize(found.storedBytes)}, is kept for the next full backup to go on with`
+  options.onEvent({ kind: 'warning', text })
+  return true
+}
+
+/** The backup is good whatever becomes of the note. */
+async function noteItsLine(
+  options: TakeBackupOptions,
+  cluster: ClusterRepository,
+  { timeline }: BackupInfo,
+): Promise<void> {
+  try {
+    const histories = await storedHistories(cluster)
+    const history = histories.find((one) => one.timeline === timeline)
+    await noteLine(cluster, history ?? { timeline, switches: [] }, 'backup')
+  } catch (error) {
+    if (!isBackstayError(error)) throw error
+    options.onEvent({ kind: 'warning', text: error.message })
   }
 }
 
@@ -90,12 +134,12 @@ async function takeWithId(context: TakeContext): Promise<BackupInfo> {
   const receivedBy = await receiveBackup({ options, cluster, server, id, choice: planned })
   const finishedAtMs = clock.now()
   step(options, 'stored', 'All pages and the manifest are durable')
-  const received = await dismissTornPages(context, receivedBy)
-  await holdWal(context, received)
+  await holdWal(context, receivedBy.received)
+  const received = await judged(context, receivedBy)
   step(options, 'wal-held', 'The WAL it needs is durable')
-  const { choice, method } = receivedBy
+  const { choice, method, resumed } = receivedBy
   return describeBackup(
-    { id, choice, method, server, received, startedAtMs, finishedAtMs },
+    { id, choice, method, server, received, resumed, startedAtMs, finishedAtMs },
     options,
   )
 }
@@ -126,8 +170,12 @@ async function chooseId(cluster: ClusterRepository, signal: AbortSignal): Promis
 async function planBackup(context: TakeContext): Promise<BackupChoice> {
   const { options, cluster, server, id } = context
   const backups = await listBackups(cluster)
-  const wished = chooseReference(backups, server, { full: options.full })
-  const missing = wished.type === 'full' ? undefined : await missingWal(context, wished)
+  const damage = await loadDamage(
+    cluster,
+    backups.map(({ info }) => info),
+  )
+  const wished = chooseReference(backups, server, { full: options.full, damage })
+  const missing = await whyNotVouched(context, wished)
   const choice: BackupChoice = missing === undefined ? wished : { type: 'full', because: missing }
   options.onEvent({
     kind: 'planned',
@@ -140,7 +188,27 @@ async function planBackup(context: TakeContext): Promise<BackupChoice> {
   return choice
 }
 
-/** Why the WAL since the reference cannot vouch for it; undefined when it is all held. */
+/**
+ * Why the WAL since the reference cannot vouch for it; undefined when it is all held and the server's, or nothing rests on it. That no other WAL
+ * is held under the names of the server's is looked at for a full too.
+ */
+async function whyNotVouched(
+  context: TakeContext,
+  choice: BackupChoice,
+): Promise<string | undefined> {
+  const { cluster, server, options } = context
+  const { connection, clock, signal } = options
+  const vouching = choice.type === 'full' ? [] : choice.wal
+  // Before anything is fetched: what comes from another history must not be stored beside ours.
+  const isShown = await isSameHistory({ cluster, server, vouching, connection, clock, signal })
+  if (choice.type === 'full') return undefined
+  const missing = await missingWal(context, choice)
+  if (missing !== undefined || isShown) return missing
+  if (choice.wal.length === 0) return undefined
+  return `the server has nothing left that shows that the WAL since backup ${choice.reference.id} is its own`
+}
+
+/** Why the WAL since the reference is not there; undefined when it is all held. */
 async function missingWal(
   context: TakeContext,
   choice: Extract<BackupChoice, { type: 'changed-pages' }>,
@@ -148,7 +216,12 @@ async function missingWal(
   const { signal } = context.options
   try {
     for (const range of choice.wal) {
-      const wait = { timeoutMs: CONTINUITY_TIMEOUT_MS, signal, finishedOnly: true }
+      const wait = {
+        timeoutMs: CONTINUITY_TIMEOUT_MS,
+        signal,
+        finishedOnly: true,
+        trustsHeld: true,
+      }
       await context.wal.ensure(range, wait)
     }
     return undefined
@@ -164,27 +237,14 @@ function describeChoice(choice: BackupChoice): string {
   return choice.because === null ? 'A full backup' : `A full backup: ${choice.because}`
 }
 
-/** Looks again at pages that arrived with a wrong checksum, when a role for that is given. */
-async function dismissTornPages(
-  { options }: TakeContext,
+/** Separates damaged pages from torn ones, with the WAL that is held by now. */
+async function judged(
+  { cluster }: TakeContext,
   { received }: ReceivedBy,
-): Promise<ReceivedBackup> {
-  const { badPages, start } = received
-  if (badPages.count === 0 || options.probe === undefined) return received
-  try {
-    await using looking = await openPageProbe({ ...options.probe, signal: options.signal })
-    const list = []
-    for (const page of badPages.list) {
-      if (!(await wasTorn(looking.probe, page, start.startLsn))) list.push(page)
-    }
-    const count = badPages.count - (badPages.list.length - list.length)
-    return { ...received, badPages: { count, list } }
-  } catch (error) {
-    if (!(error instanceof BackstayError)) throw error
-    const text = `Could not look again at ${badPages.count} bad pages: ${error.message}`
-    options.onEvent({ kind: 'warning', text })
-    return received
-  }
+): Promise<ReceivedBackup & Pick<BackupInfo, 'tornPages'>> {
+  const { start, end, badPages } = received
+  const range = { timeline: start.timeline, startLsn: start.startLsn, endLsn: end.endLsn }
+  return { ...received, ...(await judgeBadPages(cluster, range, badPages)) }
 }
 
 async function holdWal(context: TakeContext, received: ReceivedBackup): Promise<void> {
@@ -206,6 +266,7 @@ async function holdWal(context: TakeContext, received: ReceivedBackup): Promise<
     signal: options.signal,
     // A primary finishes the segment when the backup ends; a standby cannot.
     finishedOnly: role === 'primary',
+    trustsHeld: false,
   })
 }
 

@@ -32,8 +32,6 @@ export interface TakeBackupOptions {
   readonly workers: number
   /** How long to wait for WAL after the last page; default 10 min. */
   readonly walTimeoutMs?: number
-  /** A role that may read files on the server (pg_read_binary_file), to look again at pages that arrive torn. */
-  readonly probe?: ConnectionOptions
   /** `backstay 0.1.0`, for the record. */
   readonly createdBy: string
   readonly signal: AbortSignal

@@ -1,6 +1,7 @@
 /**
  * What a verification found. Plain data.
  */
+import type { FoundDamage } from '../../repository/damage-notes.ts'
 
 /** A thing that is not as it must be. */
 export interface VerifyProblem {
@@ -45,6 +46,10 @@ export class ReportBuilder {
   }
   readonly #id: string
   readonly #problems: VerifyProblem[] = []
+  readonly #packs = new Set<string>()
+  readonly #wal = new Set<string>()
+  #firstDamage: VerifyProblem | undefined
+  #isOnlyWal = true
   #problemCount = 0
 
   constructor(id: string) {
@@ -55,6 +60,32 @@ export class ReportBuilder {
     return this.#problemCount
   }
 
+  /** What keeps this backup from being restored to its own end; undefined when nothing does. */
+  get damage(): FoundDamage | undefined {
+    return (
+      this.#firstDamage && {
+        packs: [...this.#packs].sort(),
+        wal: [...this.#wal].sort(),
+        isOnlyWal: this.#isOnlyWal,
+        ...this.#firstDamage,
+      }
+    )
+  }
+
+  /** A problem of the backup itself, with the packs or the WAL files that it lies in. */
+  damaged(
+    subject: string,
+    problem: string,
+    where: { readonly packs?: Iterable<string>; readonly wal?: string } = {},
+  ): void {
+    this.problem(subject, problem)
+    this.#firstDamage ??= { subject, problem }
+    for (const pack of where.packs ?? []) this.#packs.add(pack)
+    if (where.wal === undefined) this.#isOnlyWal = false
+    else this.#wal.add(where.wal)
+  }
+
+  /** A problem that leaves the backup as it is: of the WAL after it, or of WAL that may come yet. */
   problem(subject: string, problem: string): void {
     this.#problemCount += 1
     if (this.#problems.length < LISTED) this.#problems.push({ subject, problem })

@@ -5,7 +5,7 @@
 import { backupIdAt, type BackupInfo, parseBackupId } from '../../repository/backup-info.ts'
 import { readBackup } from '../../repository/catalogue.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { putSealed, readSealed } from '../../repository/sealed-object.ts'
+import { PACK_LIST_BYTES_MAX, putSealed, readSealed } from '../../repository/sealed-object.ts'
 
 /** Records kept; older ones are deleted. */
 const RECORDS_MAX = 100
@@ -47,9 +47,11 @@ export async function verifiedPacks(
   const line = await lineOf(cluster, info)
   const packs = new Set<string>()
   for (const object of await store.listObjects(names.verified)) {
-    const record = (await readSealed(store, `${names.verified}/${object}`)) as unknown as
-      | VerifiedRecord
-      | undefined
+    const record = (await readSealed(
+      store,
+      `${names.verified}/${object}`,
+      PACK_LIST_BYTES_MAX,
+    )) as unknown as VerifiedRecord | undefined
     if (record === undefined || Date.parse(record.at) < sinceMs || !line.has(record.backup))
       continue
     for (const pack of record.packs) packs.add(pack)

@@ -1,15 +1,16 @@
 /**
- * Verifies one backup as it lies in the repository: manifest, packs, every unit, every checksum, the WAL from start to stop.
+ * Verifies one backup as it lies in the repository: manifest, packs, every unit, every checksum, all WAL it can be rolled forward with.
  * Everything wrong is collected; nothing is repaired.
  */
-import { createHash } from 'node:crypto'
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { BackupId, BackupInfo } from '../../repository/backup-info.ts'
 import { readBackup } from '../../repository/catalogue.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { Unit } from '../../repository/manifest-entry.ts'
+import { listDamage, noteDamage } from '../../repository/damage-notes.ts'
 import { ManifestReader } from '../../repository/manifest-reader.ts'
+import { hashObject } from '../../repository/open-manifest.ts'
 import { PackReader } from '../../repository/pack-reader.ts'
 import { useBackup } from '../../repository/use-backup.ts'
 import { ReportBuilder, type VerifyReport } from './report.ts'
@@ -20,9 +21,6 @@ import { verifyWal } from './verify-wal.ts'
 /** Progress is reported every so many files. */
 const PROGRESS_FILES = 256
 
-/** The manifest is hashed in steps of this size. */
-const HASH_BYTES = 1024 * 1024
-
 /** What is verified. */
 export interface VerifyOptions {
   /** Percent of the units to read, 1 to 100; which ones changes with `seed`. */
@@ -31,12 +29,15 @@ export interface VerifyOptions {
   readonly seed: number
   /** Units of packs that were verified at or after this moment (epoch milliseconds) are not read again. */
   readonly sinceMs: number | undefined
+  /** When the verification began, of which this is one of several backups (epoch milliseconds). Default: now. */
+  readonly beganMs?: number
   readonly signal: AbortSignal
   readonly onProgress: (done: { readonly files: number; readonly bytesRead: number }) => void
 }
 
 /**
- * Verifies a backup. What is wrong with it is in the report, not thrown.
+ * Verifies a backup. What is wrong with it is in the report, not thrown, and noted in the repository until a later verification finds
+ * it good.
  * @throws {BackstayError} BACKUP_MISSING, REPOSITORY_LOCKED while it is being deleted, STORE; the signal's reason.
  */
 export async function verifyBackup(
@@ -45,14 +46,31 @@ export async function verifyBackup(
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   await using _use = await useBackup(cluster, id, `verifying backup ${id}`)
+  const at = new Date(options.beganMs ?? cluster.clock.now()).toISOString()
   const report = new ReportBuilder(id)
   const info = await readInfo(cluster, id, report)
   if (info === undefined) return report.build()
   await noting(report, cluster.names.manifest(id), () =>
     verifyFiles(cluster, info, { options, report }),
   )
-  await verifyWal(cluster, info, report)
+  await verifyWal(cluster, info, { report, signal: options.signal })
+  await note(cluster, { backup: id, at }, report)
   return report.build()
+}
+
+/** A note that cannot be written must not hide what was found. */
+async function note(
+  cluster: ClusterRepository,
+  verified: { readonly backup: BackupId; readonly at: string },
+  report: ReportBuilder,
+): Promise<void> {
+  const { damage } = report
+  try {
+    await noteDamage(cluster, verified, damage)
+  } catch (error) {
+    if (damage === undefined || !isBackstayError(error)) throw error
+    report.problem(cluster.names.damage(verified.backup), `cannot be written: ${error.message}`)
+  }
 }
 
 async function readInfo(
@@ -97,13 +115,13 @@ async function verifyFiles(
     if (report.counts.files % PROGRESS_FILES === 0) options.onProgress(report.counts)
   }
   if (manifest.backupId !== info.id) {
-    report.problem(names.manifest(info.id), `it is the manifest of backup ${manifest.backupId}`)
+    report.damaged(names.manifest(info.id), `it is the manifest of backup ${manifest.backupId}`)
   }
   const { totals } = manifest
   if (totals?.files !== info.files || totals.bytes !== info.bytes.database) {
-    report.problem(names.manifest(info.id), 'number or size of its files differs from backup.json')
+    report.damaged(names.manifest(info.id), 'number or size of its files differs from backup.json')
   }
-  const good = info.packs.map((pack) => pack.name).filter((name) => !files.doubtfulPacks.has(name))
+  const good = info.packs.map((pack) => pack.name).filter((name) => !files.skippedPacks.has(name))
   if (good.length > 0 && report.problemCount === 0) await recordVerified(cluster, info, good)
 }
 
@@ -118,24 +136,13 @@ async function verifyObjects(
     const size = await store.size(names.pack(pack.name))
     if (size === pack.storedBytes) continue
     const found = size === undefined ? 'it is missing' : `it has ${size} bytes`
-    report.problem(names.pack(pack.name), `${found} instead of ${pack.storedBytes} bytes`)
+    const problem = `${found} instead of ${pack.storedBytes} bytes`
+    report.damaged(names.pack(pack.name), problem, { packs: [pack.name] })
   }
-  const sha256 = await hashObject(cluster, names.manifest(info.id))
+  const sha256 = await hashObject(store, names.manifest(info.id))
   if (sha256 !== info.manifest.sha256) {
-    report.problem(names.manifest(info.id), 'its checksum differs from backup.json')
+    report.damaged(names.manifest(info.id), 'its checksum differs from backup.json')
   }
-}
-
-async function hashObject({ store }: ClusterRepository, name: string): Promise<string | undefined> {
-  await using object = await store.open(name)
-  if (object === undefined) return undefined
-  const hash = createHash('sha256')
-  for (let at = 0; at < object.sizeBytes; at += HASH_BYTES) {
-    const part = Buffer.allocUnsafe(Math.min(HASH_BYTES, object.sizeBytes - at))
-    await object.read(at, part)
-    hash.update(part)
-  }
-  return hash.digest('hex')
 }
 
 async function unitChoice(
@@ -146,7 +153,10 @@ async function unitChoice(
   const { samplePercent, seed, sinceMs } = options
   const known =
     sinceMs === undefined ? new Set<string>() : await verifiedPacks(cluster, info, sinceMs)
+  // What was found damaged is read whatever the sample: only that can say that it is right again.
+  const noted = new Set((await listDamage(cluster)).flatMap(({ packs }) => packs))
   return (unit) => {
+    if (noted.has(unit.pack)) return true
     if (known.has(unit.pack)) return false
     return (
       samplePercent >= 100 || crc32c(`${seed} ${unit.pack} ${unit.offset}`) % 100 < samplePercent
@@ -169,7 +179,7 @@ async function noting<T>(
     ) {
       throw error
     }
-    report.problem(subject, error.message)
+    report.damaged(subject, error.message)
     return undefined
   }
 }

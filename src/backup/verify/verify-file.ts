@@ -24,21 +24,23 @@ export interface FileVerification {
 export class FileVerifier {
   readonly #verification: FileVerification
   readonly #checker = new PageChecker(allocatePageMemory(UNIT_BYTES), PAGE_BYTES)
-  readonly #badPages: ReadonlySet<string>
-  /** Packs in which something was wrong or left out. */
-  readonly #doubtful = new Set<string>()
+  readonly #knownPages: ReadonlySet<string>
+  /** Packs in which something was left out. */
+  readonly #skipped = new Set<string>()
   #lastUnit: Unit | undefined
 
   constructor(verification: FileVerification) {
     this.#verification = verification
-    this.#badPages = new Set(
-      verification.info.badPages.list.map(({ path, block }) => `${path}@${block}`),
+    this.#knownPages = new Set(
+      [...verification.info.badPages.list, ...(verification.info.tornPages ?? [])].map(
+        ({ path, block }) => `${path}@${block}`,
+      ),
     )
   }
 
-  /** Packs of which not everything needed was read and good. */
-  get doubtfulPacks(): ReadonlySet<string> {
-    return this.#doubtful
+  /** Packs of which not everything needed was read. */
+  get skippedPacks(): ReadonlySet<string> {
+    return this.#skipped
   }
 
   async verify(file: ManifestFile): Promise<void> {
@@ -59,8 +61,7 @@ export class FileVerifier {
     if (!isWhole || file.crc32c === undefined) return
     report.counts.filesCompared += 1
     if (file.sizeBytes === 0 || crc === file.crc32c) return
-    this.#doubt(file)
-    report.problem(file.path, 'its content differs from its CRC-32C')
+    report.damaged(file.path, 'its content differs from its CRC-32C', { packs: packsOf(file) })
   }
 
   /** Undefined when it was left out or is damaged. */
@@ -71,7 +72,7 @@ export class FileVerifier {
     this.#lastUnit = unit ?? this.#lastUnit
     if (unit !== undefined && !isWanted(unit)) {
       if (isNew) report.counts.unitsSkipped += 1
-      this.#doubtful.add(unit.pack)
+      this.#skipped.add(unit.pack)
       return undefined
     }
     try {
@@ -83,8 +84,7 @@ export class FileVerifier {
       return content
     } catch (error) {
       if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
-      if (unit !== undefined) this.#doubtful.add(unit.pack)
-      report.problem(file.path, error.message)
+      report.damaged(file.path, error.message, { packs: unit === undefined ? [] : [unit.pack] })
       return undefined
     }
   }
@@ -106,20 +106,20 @@ export class FileVerifier {
         .map((block) => block - firstBlock)
         .filter((block) => !this.#isKnown(file, block))
       if (bad.length === 0) continue
-      this.#doubt(file)
-      report.problem(file.path, `page checksum of block ${bad.join(', ')} is wrong`)
+      const problem = `page checksum of block ${bad.join(', ')} is wrong`
+      report.damaged(file.path, problem, { packs: packsOf(file) })
     }
   }
 
   /** Bad pages beyond those that backup.json lists cannot be told apart from new damage, and the backup is marked anyway. */
   #isKnown(file: ManifestFile, block: number): boolean {
     const { count, list } = this.#verification.info.badPages
-    return count > list.length || this.#badPages.has(`${file.path}@${block}`)
+    return count > list.length || this.#knownPages.has(`${file.path}@${block}`)
   }
+}
 
-  #doubt(file: ManifestFile): void {
-    for (const { unit } of file.extents) if (unit !== undefined) this.#doubtful.add(unit.pack)
-  }
+function packsOf(file: ManifestFile): string[] {
+  return file.extents.flatMap(({ unit }) => (unit === undefined ? [] : [unit.pack]))
 }
 
 function isSame(a: Unit, b: Unit | undefined): boolean {

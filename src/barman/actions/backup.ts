@@ -3,16 +3,14 @@
  */
 import { availableParallelism } from 'node:os'
 import type { BackupEvent } from '../../backup/events.ts'
-import { fetchedWal } from '../../backup/fetched-wal.ts'
+import { receivedOrFetched } from '../../backup/received-or-fetched.ts'
 import { takeBackup } from '../../backup/take/take-backup.ts'
-import { type OpenWalAvailability, receivedWal } from '../../backup/wal-availability.ts'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { bytesBetween, formatLsn, type Lsn, toLsn } from '../../postgres/lsn.ts'
-import { type BackupInfo, parseBackupId } from '../../repository/backup-info.ts'
-import { DiskStore } from '../../store/disk-store.ts'
-import { syncedByReceiver } from '../../wal/load-continuity.ts'
-import type { ConnectionOptions } from '../../wire/connection-options.ts'
+import type { BackupInfo } from '../../repository/backup-info.ts'
+import { storeAt } from '../../store/address.ts'
+import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { plainTime, prettySize, prettySpan } from '../output/pretty.ts'
 import { withHooks } from '../hooks.ts'
@@ -24,24 +22,9 @@ import { placeOf } from '../server/place.ts'
 import { segmentAt } from '../server/wal-of-backup.ts'
 
 const MOST_WORKERS = 8
-const RESERVED: ReadonlySet<string> = new Set([
-  'latest',
-  'last',
-  'oldest',
-  'first',
-  'last-failed',
-  'latest-full',
-  'last-full',
-  'auto',
-])
-
 /** What a backup fails with is said for its server; the others have their turn. */
 export async function run(context: BarmanContext): Promise<void> {
-  const { output, options } = context
-  const name = options['name']
-  if (typeof name === 'string' && (RESERVED.has(name) || parseBackupId(name) !== undefined)) {
-    return output.error(`Backup name '${name}' is reserved`)
-  }
+  const { output } = context
   for (const server of severalServers(context, { skipPassive: true })) {
     try {
       await backUp(context, server)
@@ -66,7 +49,7 @@ async function backUp(context: BarmanContext, server: BarmanServer): Promise<voi
   const take = (): Promise<BackupInfo> =>
     takeBackup({
       cluster: name,
-      store: new DiskStore(store.location),
+      store: storeAt(store.location),
       clock,
       connection,
       server: server.name,
@@ -99,26 +82,19 @@ function isFast({ options }: BarmanContext, server: BarmanServer): boolean {
 }
 
 function rateOf({ options }: BarmanContext, server: BarmanServer): { maxRateBytes?: number } {
-  const kilobytes = Number(options['bwlimit'] ?? server.bandwidthKilobytes ?? 0)
+  const kilobytes = numberOf(options, 'bwlimit') ?? server.bandwidthKilobytes ?? 0
   return kilobytes > 0 ? { maxRateBytes: kilobytes * 1024 } : {}
 }
 
 function waitOf({ options }: BarmanContext): { walTimeoutMs?: number } {
-  const seconds = Number(options['waitTimeout'] ?? 0)
+  const seconds = numberOf(options, 'waitTimeout') ?? 0
   return seconds > 0 ? { walTimeoutMs: seconds * 1000 } : {}
 }
 
 /** Barman's jobs are copies; ours are compression threads, and one is too few unless it was asked for. */
 function workersOf({ options }: BarmanContext, server: BarmanServer): number {
-  const jobs = Number(options['jobs'] ?? 0) || server.parallelJobs
+  const jobs = numberOf(options, 'jobs') ?? server.parallelJobs
   return jobs > 1 ? jobs : Math.min(MOST_WORKERS, availableParallelism())
-}
-
-function receivedOrFetched(connection: ConnectionOptions): OpenWalAvailability {
-  return async (cluster, signal) => {
-    const isReceived = (await syncedByReceiver(cluster)) !== undefined
-    return await (isReceived ? receivedWal : fetchedWal(connection))(cluster, signal)
-  }
 }
 
 function tell(context: BarmanContext, server: BarmanServer, event: BackupEvent): void {

@@ -3,6 +3,7 @@
  */
 import { checkServer } from '../check/check-server.ts'
 import { type CheckedServer, checkJson, checkText, isBad, nagiosText } from '../check/strategy.ts'
+import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { severalServers } from '../server/choose.ts'
 
@@ -12,10 +13,7 @@ export async function run(context: BarmanContext): Promise<void> {
   const isNagios = options['nagios'] === true
   const checked: CheckedServer[] = []
   for (const server of severalServers(context, { inactive: true, disabled: true })) {
-    const seconds = Number(options['checkTimeout'] ?? server.checkTimeoutSeconds)
-    if (!Number.isInteger(seconds) || seconds < 0) {
-      return output.error('--check-timeout must be a whole number of seconds')
-    }
+    const seconds = numberOf(options, 'checkTimeout') ?? server.checkTimeoutSeconds
     const result = await checkServer(context, server, seconds)
     checked.push(result)
     if (isNagios) continue

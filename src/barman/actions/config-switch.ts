@@ -1,6 +1,7 @@
 /**
  * Makes a model active for a server, or none.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { loadBarmanConfig } from '../../config/barman/load.ts'
 import type { BarmanServer } from '../../config/barman/model.ts'
@@ -14,8 +15,9 @@ import { restartReceiver } from '../server/restart-receiver.ts'
 /** @throws {BackstayError} CONFIG_INVALID when the configuration cannot be read with the model; errno errors of the server's directory. */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options, words } = context
-  const model = words[1]
-  if ((model === undefined) === (options['reset'] !== true)) {
+  // Barman passes over a model beside --reset.
+  const model = options['reset'] === true ? undefined : words[1]
+  if (model === undefined && options['reset'] !== true) {
     return output.error("Either a model name or '--reset' flag need to be given")
   }
   const server = oneServer(context, { inactive: true, disabled: true })
@@ -65,8 +67,10 @@ async function apply(
 
 async function reset(context: BarmanContext, server: BarmanServer): Promise<BarmanServer> {
   context.output.info(`Resetting the active model for the server ${server.name}`)
-  if (server.activeModel === undefined) return server
-  await rm(activeModelFile(server.backupDirectory), { force: true })
+  const file = activeModelFile(server.backupDirectory)
+  // A file that holds no name makes no model active, and goes as well.
+  if (!existsSync(file)) return server
+  await rm(file)
   await syncDirectory(server.backupDirectory)
   return await serverWith(context, server, undefined)
 }
@@ -77,11 +81,8 @@ async function serverWith(
   server: BarmanServer,
   model: string | undefined,
 ): Promise<BarmanServer> {
-  const again = await loadBarmanConfig({
-    file: config.file,
-    environmentFile: undefined,
-    home: environment['HOME'],
-    wishedModels: new Map([[server.name, model]]),
-  })
+  const places = { file: config.file, environmentFile: undefined, home: environment['HOME'] }
+  const wishedModels = new Map([[server.name, model]])
+  const again = await loadBarmanConfig(places, { wishedModels })
   return again.servers.find(({ name }) => name === server.name) ?? server
 }

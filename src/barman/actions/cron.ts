@@ -64,6 +64,7 @@ async function tendCopy(context: BarmanContext, server: BarmanServer): Promise<v
 }
 
 async function tendReceiver(context: BarmanContext, server: BarmanServer): Promise<void> {
+  if (server.isServed === true) return
   const isRunning = (await pidOfTask(context, server, 'receive-wal')) !== undefined
   if (server.streamingArchiver && !isRunning) {
     context.output.info(`Starting streaming archiver for server ${server.name}`)

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { openServer } from '../server/place.ts'
@@ -30,9 +31,8 @@ export async function run(context: BarmanContext): Promise<void> {
     return invalid(context, `'${name}' is not a valid wal file name${suffix}`)
   }
   const repository = await openServer(context, server)
-  if (options['peek'] !== undefined) {
-    const most = Number(options['peek'])
-    if (!Number.isInteger(most) || most < 1) return invalid(context, 'SIZE must be 1 or more')
+  const most = numberOf(options, 'peek')
+  if (most !== undefined) {
     output.lines(...(repository === undefined ? [] : await peekWal(repository, name, most)))
     return
   }

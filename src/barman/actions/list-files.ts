@@ -22,7 +22,7 @@ export async function run(context: BarmanContext): Promise<void> {
   ]
   const { location } = found.repository.store
   const paths = objects.map((name) => join(location, name))
-  output.lines(...paths)
+  for (const path of paths) output.lines(path)
   output.data(server.name, paths)
 }
 

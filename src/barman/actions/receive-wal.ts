@@ -58,19 +58,16 @@ async function receive(context: BarmanContext, server: BarmanServer): Promise<vo
   }
 }
 
-/** A slot that is missing at the start is said at once; where it cannot be asked, the receiver finds out. */
+/**
+ * A slot that is missing at the start is said at once. A server that is not there at the start ends the command, as pg_receivewal
+ * ends: cron starts it again. Later on the receiver waits for its server by itself.
+ */
 async function lacksSlot(context: BarmanContext, server: BarmanServer): Promise<boolean> {
   const { slotName, createSlot } = server
-  if (slotName === undefined || createSlot === 'auto') return false
   if ((await pidOfTask(context, server, TASK)) !== undefined) return false
-  try {
-    await using connection = await connect(context, server)
-    if (connection.major < 15) return false
-    if ((await connection.readReplicationSlot(slotName)) !== undefined) return false
-  } catch (error) {
-    if (isBackstayError(error)) return false
-    throw error
-  }
+  await using connection = await connect(context, server)
+  if (slotName === undefined || createSlot === 'auto' || connection.major < 15) return false
+  if ((await connection.readReplicationSlot(slotName)) !== undefined) return false
   context.output.error(
     `replication slot '${slotName}' doesn't exist. Please execute 'barman receive-wal --create-slot ${server.name}'`,
   )

@@ -1,6 +1,7 @@
 /**
  * Shows one backup.
  */
+import { printableWord } from '../../errors/printable.ts'
 import { formatLsn, type Lsn, toLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import type { BarmanContext } from '../context.ts'
@@ -58,7 +59,7 @@ function textOf(server: string, shown: ShownBackup): string[] {
 
 function generalRows(server: string, info: BackupInfo): Row[] {
   return [
-    ...(info.label === null ? [] : [['Backup Name', info.label] satisfies Row]),
+    ...(info.label === null ? [] : [['Backup Name', printableWord(info.label)] satisfies Row]),
     ['Server Name', server],
     ['System Id', info.postgres.systemIdentifier],
     ['Status', 'DONE'],

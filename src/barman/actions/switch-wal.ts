@@ -7,6 +7,7 @@ import { type Lsn, toLsn } from '../../postgres/lsn.ts'
 import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
 import { until } from '../../util/until.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
+import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaim } from '../server/claim.ts'
 import { sqlConnection } from '../server/connections.ts'
@@ -74,8 +75,7 @@ async function waitFor(
   segment: string,
 ): Promise<void> {
   const { output, options, clock, signal } = context
-  const seconds = Number(options['archiveTimeout'] ?? DEFAULT_TIMEOUT_SECONDS)
-  if (!Number.isFinite(seconds)) return output.error('--archive-timeout must be a number')
+  const seconds = numberOf(options, 'archiveTimeout') ?? DEFAULT_TIMEOUT_SECONDS
   output.info(
     `Waiting for the WAL file ${segment} from server '${server.name}' (max: ${seconds} seconds)`,
   )

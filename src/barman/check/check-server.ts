@@ -74,7 +74,7 @@ async function linesOf(
 ): Promise<CheckLine[]> {
   const { look, facts, isReceiving, repository } = found
   const isUsable = server.problems.length === 0
-  const stores = repositoryDirectory(context.config.barmanHome)
+  const stores = server.repository ?? repositoryDirectory(context.config.barmanHome)
   return [
     ...walLines(server, found),
     ...queueLines(server, (await listIncoming(server)).length),

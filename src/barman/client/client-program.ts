@@ -3,8 +3,10 @@
  */
 import { Command, CommanderError } from 'commander'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { printable } from '../../errors/printable.ts'
 import { redact } from '../../errors/redact.ts'
 import { endProcess } from '../../util/end-process.ts'
+import { readWord } from '../command-line/word-kinds.ts'
 import { backstayVersion, BARMAN_VERSION } from '../version.ts'
 
 /** Bad words, or a file that cannot be read or written. */
@@ -31,7 +33,9 @@ export function clientProgram(name: string, description: string): Command {
       'print the version',
     )
     .option('-U, --user <USER>', 'user on the Barman host', 'barman')
-    .option('--port <PORT>', 'ssh port of the Barman host')
+    .option('--port <PORT>', 'ssh port of the Barman host', (word) =>
+      String(readWord('port', word)),
+    )
     .option('-c, --config <CONFIG>', 'configuration file on the Barman host')
     .option('-t, --test', 'only test connection and configuration')
     .exitOverride()
@@ -49,7 +53,7 @@ async function exitCodeOf(program: Command, work: () => Promise<number>): Promis
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE
     const message = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`ERROR: ${redact(message)}\n`)
+    process.stderr.write(printable(`ERROR: ${redact(message)}\n`))
     if (error instanceof ClientError) return error.exitCode
     return error instanceof BackstayError ? 1 : USAGE_EXIT_CODE
   }

@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { COMMANDS } from './commands.ts'
 import type { CommandSpec, OptionSpec } from './spec.ts'
 import type { GlobalOptions, OptionValues } from './values.ts'
+import { readWord } from './word-kinds.ts'
 
 /** What was typed. */
 export type Invocation =
@@ -52,6 +53,8 @@ export function parseCommandLine(words: readonly string[], version: string): Inv
     program.parse(expanded.length === 0 ? ['--help'] : [...expanded], { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
+    // Global options and no command.
+    if (error.code === 'commander.help') return { kind: 'help', text: program.helpInformation() }
     if (error.exitCode !== 0) return { kind: 'usage', text: usageText(error, meant) }
   }
   return heard.invocation ?? { kind: 'help', text: text.endsWith('\n') ? text : `${text}\n` }
@@ -85,9 +88,10 @@ function defineCommand(
   })
 }
 
-function makeOption({ flags, help, choices, isList }: OptionSpec): Option {
+function makeOption({ flags, help, choices, kind, isList }: OptionSpec): Option {
   const option = new Option(flags, help)
   if (choices !== undefined) option.choices(choices)
+  if (kind !== undefined) option.argParser((word) => readWord(kind, word))
   if (isList === true) {
     option.argParser((word, before: readonly string[] | undefined) => [...(before ?? []), word])
   }

@@ -13,7 +13,7 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     arguments: [SEVERAL],
     options: [
       { flags: '--nagios', help: 'print one line, as a Nagios plugin' },
-      { flags: '--check-timeout <SECONDS>', help: 'give up after so many seconds' },
+      { flags: '--check-timeout <SECONDS>', help: 'give up after so many seconds', kind: 'whole' },
     ],
     load: () => import('../actions/check.ts'),
   },
@@ -60,7 +60,11 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     options: [
       { flags: '--force', help: 'write a checkpoint first, so that there is something to finish' },
       { flags: '--archive', help: 'wait until the segment is stored here' },
-      { flags: '--archive-timeout <SECONDS>', help: 'how long to wait (default 30)' },
+      {
+        flags: '--archive-timeout <SECONDS>',
+        help: 'how long to wait (default 30)',
+        kind: 'whole',
+      },
     ],
     load: () => import('../actions/switch-wal.ts'),
   },
@@ -68,7 +72,9 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     name: 'check-wal-archive',
     help: 'Check that the archive is empty, as a new server needs it',
     arguments: [ONE],
-    options: [{ flags: '--timeline <TIMELINE>', help: 'earlier timelines do not count' }],
+    options: [
+      { flags: '--timeline <TIMELINE>', help: 'earlier timelines do not count', kind: 'positive' },
+    ],
     load: () => import('../actions/check-wal-archive.ts'),
   },
   {

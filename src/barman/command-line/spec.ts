@@ -2,6 +2,7 @@
  * Barman's commands as data.
  */
 import type { BarmanAction } from '../context.ts'
+import type { WordKind } from './word-kinds.ts'
 
 /** One option: commander's flags (`-t, --test`, `--peek <SIZE>`) and a sentence for --help. */
 export interface OptionSpec {
@@ -9,6 +10,8 @@ export interface OptionSpec {
   readonly help: string
   /** The only words it may be given. */
   readonly choices?: readonly string[]
+  /** What its word may be; without it any text. */
+  readonly kind?: WordKind
   /** May be given several times. */
   readonly isList?: true
 }

@@ -12,7 +12,13 @@ export interface GlobalOptions {
   readonly format: 'console' | 'json'
 }
 
-/** The values of a command's options by commander's camelCase names. */
+/** The values of a command's options by commander's camelCase names; those of a kind of number are numbers. */
 export type OptionValues = Readonly<
-  Record<string, string | boolean | readonly string[] | undefined>
+  Record<string, string | number | boolean | readonly string[] | undefined>
 >
+
+/** The number an option was given; undefined when it was not given. */
+export function numberOf(options: OptionValues, key: string): number | undefined {
+  const value = options[key]
+  return typeof value === 'number' ? value : undefined
+}

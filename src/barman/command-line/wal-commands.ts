@@ -23,7 +23,11 @@ export const WAL_COMMANDS: readonly CommandSpec[] = [
       { flags: '-x', help: 'the same as --gzip' },
       { flags: '-j, --bzip2', help: 'compress with bzip2' },
       { flags: '--keep-compression', help: 'give the file as it is stored: zstd' },
-      { flags: '-p, --peek <SIZE>', help: 'list up to SIZE names that are held from here on' },
+      {
+        flags: '-p, --peek <SIZE>',
+        help: 'list up to SIZE names that are held from here on',
+        kind: 'positive',
+      },
       { flags: '-t, --test', help: 'only say whether WAL can be fetched' },
     ],
     load: () => import('../actions/get-wal.ts'),

@@ -2,7 +2,6 @@
  * What must be known of a backup before its data is taken in: whose it is, and whether its pages have checksums. What its metadata
  * does not say is read from its pg_control.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import {
@@ -11,6 +10,8 @@ import {
   parseControlFile,
 } from '../../postgres/control-file.ts'
 import type { ServerIdentity } from '../../repository/cluster-repository.ts'
+import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'
+import { readRegular } from '../../util/read-regular.ts'
 import { TarReader } from '../../wire/tar-reader.ts'
 import type { BackupData } from './backup-source.ts'
 import type { BarmanBackup } from './barman-backup.ts'
@@ -44,13 +45,25 @@ export async function readBackupFacts(
 async function readControl(backup: BarmanBackup, data: BackupData): Promise<ControlFile> {
   const content =
     data.kind === 'plain'
-      ? await readFile(join(data.directory, CONTROL_FILE_PATH)).catch(() => undefined)
+      ? await readControlFile(backup, join(data.directory, CONTROL_FILE_PATH))
       : await readFromArchive(backup, data)
   if (content !== undefined) return parseControlFile(content)
-  throw new BackstayError(
-    'FAILED',
-    `Cannot import backup ${backup.id}: it has no ${CONTROL_FILE_PATH}`,
-  )
+  throw failed(backup, `it has no ${CONTROL_FILE_PATH}`)
+}
+
+/** Undefined when it is not there. @throws {BackstayError} FAILED for what cannot be one */
+async function readControlFile(backup: BarmanBackup, path: string): Promise<Buffer | undefined> {
+  try {
+    return await readRegular(path, SMALL_FILE_BYTES)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw failed(backup, `"${path}" cannot be read: ${message}`)
+  }
+}
+
+function failed({ id }: BarmanBackup, why: string): BackstayError {
+  return new BackstayError('FAILED', `Cannot import backup ${id}: ${why}`)
 }
 
 /** The file stands at the end of the archive, so all of it is read. */
@@ -64,8 +77,10 @@ async function readFromArchive(
   let parts: Buffer[] | undefined
   let found: Buffer | undefined
   const reader = new TarReader({
-    entry: ({ path }) => {
+    entry: ({ path, sizeBytes }) => {
       parts = path === CONTROL_FILE_PATH ? [] : undefined
+      if (parts === undefined || sizeBytes <= SMALL_FILE_BYTES) return
+      throw failed(backup, `its ${CONTROL_FILE_PATH} has ${sizeBytes} bytes`)
     },
     data: (chunk) => void parts?.push(Buffer.from(chunk)),
     endFile: () => {

@@ -2,7 +2,7 @@
  * One backup of Barman as its metadata file says it. Source: the format as documented and as found in files of Barman 3.4 to 3.20.
  */
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
-import { DEFAULT_SEGMENT_BYTES } from '../../postgres/segment-name.ts'
+import { DEFAULT_SEGMENT_BYTES, isSegmentBytes } from '../../postgres/segment-name.ts'
 import type { BackupTablespace, KeepTarget } from '../../repository/backup-info.ts'
 import { parsePythonLiteral } from './python-literal.ts'
 
@@ -54,6 +54,8 @@ export function parseBarmanBackup(text: string, place: BarmanBackupPlace): Barma
   if (span === undefined) return 'its metadata does not say where it begins and ends'
   const versionNumber = wholeOf(fields, 'version')
   if (versionNumber === undefined) return 'its metadata says no version'
+  const segmentBytes = wholeOf(fields, 'xlog_segment_size') ?? DEFAULT_SEGMENT_BYTES
+  if (!isSegmentBytes(segmentBytes)) return `no WAL segment has ${segmentBytes} bytes`
   const tablespaces = parseTablespaces(fields.get('tablespaces'))
   if (tablespaces === undefined) return 'its list of tablespaces cannot be read'
   const label = parsePythonLiteral(fields.get('backup_label') ?? '')
@@ -64,8 +66,8 @@ export function parseBarmanBackup(text: string, place: BarmanBackupPlace): Barma
     name: fields.get('backup_name'),
     status,
     versionNumber,
-    systemIdentifier: fields.get('systemid'),
-    segmentBytes: wholeOf(fields, 'xlog_segment_size') ?? DEFAULT_SEGMENT_BYTES,
+    systemIdentifier: /^\d{1,20}$/.exec(fields.get('systemid') ?? '')?.[0],
+    segmentBytes,
     dataChecksums: checksums === undefined ? undefined : checksums === 'on',
     tablespaces,
     label: typeof label === 'string' ? label : undefined,

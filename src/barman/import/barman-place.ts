@@ -1,11 +1,13 @@
 /**
  * Where one server's files are in a Barman home, and which backups lie there. Only reads.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { READ_LIMIT_BYTES } from '../../host/read-limit.ts'
 import type { KeepTarget } from '../../repository/backup-info.ts'
+import { readRegular } from '../../util/read-regular.ts'
 import { type BarmanBackup, parseBarmanBackup } from './barman-backup.ts'
 
 /** The directories of one server. Absolute. */
@@ -17,7 +19,7 @@ export interface BarmanPlace {
   readonly incoming: string
   readonly streaming: string
   readonly xlogdb: string
-  /** The operator's command that unpacks WAL of `compression = custom`. */
+  /** The operator's command, of his own files, that unpacks WAL of `compression = custom`. */
   readonly customFilter: string | undefined
 }
 
@@ -26,8 +28,8 @@ export type FoundBarmanBackup =
   | { readonly id: string; readonly backup: BarmanBackup }
   | { readonly id: string; readonly why: string }
 
-/** As the configuration says. */
-export function placeOfServer(server: BarmanServer): BarmanPlace {
+/** As the configuration says. `customFilter` is not taken from it: who may set the other options must not have it run. */
+export function placeOfServer(server: BarmanServer, customFilter: string | undefined): BarmanPlace {
   const { name, backupDirectory, incomingDirectory, options } = server
   const standard = standardPlace(backupDirectory)
   const wals = options.get('wals_directory') ?? standard.wals
@@ -39,7 +41,7 @@ export function placeOfServer(server: BarmanServer): BarmanPlace {
     incoming: incomingDirectory,
     streaming: options.get('streaming_wals_directory') ?? standard.streaming,
     xlogdb: options.get('xlogdb_directory') ?? wals,
-    customFilter: options.get('custom_decompression_filter'),
+    customFilter,
   }
 }
 
@@ -58,9 +60,20 @@ export function standardPlace(backupDirectory: string): BarmanPlace {
   }
 }
 
+/** Every directory something is read from. */
+export function allDirectories(place: BarmanPlace): readonly string[] {
+  const { backupDirectory, basebackups, wals, incoming, streaming, xlogdb } = place
+  const meta = metaDirectory(place)
+  return [backupDirectory, meta, basebackups, wals, incoming, streaming, xlogdb]
+}
+
+function metaDirectory({ backupDirectory }: BarmanPlace): string {
+  return join(backupDirectory, 'meta')
+}
+
 /** The backups of both layouts, oldest first. @throws {BackstayError} HOST_PRIVILEGE, FAILED when a directory cannot be read. */
 export async function findBarmanBackups(place: BarmanPlace): Promise<FoundBarmanBackup[]> {
-  const meta = join(place.backupDirectory, 'meta')
+  const meta = metaDirectory(place)
   const inMeta = (await listOptional(meta)).flatMap((name) => {
     const [, id] = /^(\d{8}T\d{6})-backup\.info$/.exec(name) ?? []
     return id === undefined ? [] : [id]
@@ -74,7 +87,7 @@ export async function findBarmanBackups(place: BarmanPlace): Promise<FoundBarman
 
 async function readOne(place: BarmanPlace, id: string): Promise<FoundBarmanBackup> {
   const directory = join(place.basebackups, id)
-  const meta = join(place.backupDirectory, 'meta')
+  const meta = metaDirectory(place)
   const text =
     (await readOptional(join(meta, `${id}-backup.info`))) ??
     (await readOptional(join(directory, 'backup.info')))
@@ -108,10 +121,13 @@ export async function listOptional(directory: string): Promise<string[]> {
   }
 }
 
-/** A file's text; undefined when it is not there. */
-export async function readOptional(file: string): Promise<string | undefined> {
+/** A file's text; undefined when it is not there. A longer one is no such file. */
+export async function readOptional(
+  file: string,
+  mostBytes = READ_LIMIT_BYTES,
+): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8')
+    return (await readRegular(file, mostBytes)).toString('utf8')
   } catch (error) {
     if (isAbsent(error)) return undefined
     throw unreadable(file, error)

@@ -2,11 +2,13 @@
  * Takes one Barman backup into the repository: receive → make durable → prove its WAL → publish → keep → verify. Until it is
  * published nothing is listed, and what an interrupted import leaves behind is removed by the next one.
  */
+import { loadDamage } from '../../backup/known-damage.ts'
 import { BackupReceiver, type ReceivedBackup } from '../../backup/take/backup-receiver.ts'
 import { type BackupChoice, chooseReference } from '../../backup/take/choose-reference.ts'
 import { type BackupRecord, describeBackup } from '../../backup/take/describe-backup.ts'
 import { type HeldReference, openReference } from '../../backup/take/open-reference.ts'
 import type { BackedUpServer } from '../../backup/take/server-facts.ts'
+import { judgeBadPages } from '../../backup/take/torn-pages.ts'
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
@@ -95,7 +97,11 @@ async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise
     )
   }
   const server = await serverAt(cluster, backup, facts)
-  const choice = chooseReference(backups, server, { full: false })
+  const damage = await loadDamage(
+    cluster,
+    backups.map(({ info }) => info),
+  )
+  const choice = chooseReference(backups, server, { full: false, damage })
   if (choice.type === 'full' || choice.wal.every((range) => isHeld(range, map))) return choice
   const because = `the WAL since backup ${choice.reference.id} is not held without a gap`
   return { type: 'full', because }
@@ -118,7 +124,6 @@ async function serverAt(
     historyContent,
     flushLsn: stopLsn,
     blockBytes: PAGE_BYTES,
-    logsHints: false,
     summarizesWal: false,
   }
 }
@@ -165,16 +170,21 @@ async function takeIn(order: BackupImport, way: Way): Promise<BackupInfo> {
     signal,
   })
   const received = await receiver.finish()
+  const { timeline, startLsn, stopLsn } = backup
+  const range = { timeline, startLsn, endLsn: stopLsn }
+  const judged = await judgeBadPages(cluster, range, received.badPages)
   return await describe(order, way, {
     ...received,
-    serverManifest: received.serverManifest && manifestHolds,
+    ...judged,
+    // Of an incremental one a manifest is made.
+    serverManifest: received.serverManifest && (manifestHolds || way.method === 'incremental'),
   })
 }
 
 async function describe(
   { cluster, id, backup, facts, record }: BackupImport,
   { choice, method }: Way,
-  received: ReceivedBackup,
+  received: ReceivedBackup & Pick<BackupInfo, 'tornPages'>,
 ): Promise<BackupInfo> {
   return describeBackup(
     {

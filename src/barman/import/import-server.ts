@@ -8,6 +8,7 @@ import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { type BackupId, backupIdAt, type BackupInfo } from '../../repository/backup-info.ts'
 import { keepBackup, listBackups, readBackup } from '../../repository/catalogue.ts'
 import {
+  checkIdentity,
   claimCluster,
   type ClusterRepository,
   openCluster,
@@ -26,12 +27,16 @@ import { type BarmanWal, findBarmanWal } from './wal-files.ts'
 
 const RECENTLY_MS = 24 * 3_600_000
 
-/** @throws {BackstayError} REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, STORE, HOST_PRIVILEGE; the signal's reason. */
+/**
+ * With `isDryRun` everything that can be refused is, and nothing is taken.
+ * @throws {BackstayError} REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, STORE, HOST_PRIVILEGE; the signal's reason.
+ */
 export async function importServer(order: ServerImport): Promise<ServerImportResult> {
   const { place, isDryRun } = order
   const wal = await findBarmanWal(place)
   const looked = await lookAtBackups(place)
   const known = await openIfThere(order)
+  if (known !== undefined) await checkOwn(known, { looked, wal }, place.customFilter)
   const identity = known?.identity ?? (await identityOf(looked, wal, place.customFilter))
   const found = {
     server: place.name,
@@ -57,6 +62,21 @@ interface Course {
   readonly wal: BarmanWal
   readonly looked: readonly LookedBackup[]
   readonly identity: ServerIdentity
+}
+
+/**
+ * A server of which nothing belongs to the cluster is refused before any of it is taken: its WAL would be turned away file by file.
+ * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_VERSION
+ */
+async function checkOwn(
+  { identity }: ClusterRepository,
+  { looked, wal }: Pick<Course, 'looked' | 'wal'>,
+  customFilter: string | undefined,
+): Promise<void> {
+  const backups = looked.flatMap((one) => ('facts' in one ? [one.facts] : []))
+  if (backups.some((facts) => facts.systemIdentifier === identity.systemIdentifier)) return
+  const theirs = await identityOf(looked, wal, customFilter)
+  if (theirs !== undefined) checkIdentity(identity, theirs)
 }
 
 async function openIfThere(order: ServerImport): Promise<ClusterRepository | undefined> {

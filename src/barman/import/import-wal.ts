@@ -1,17 +1,17 @@
 /**
  * Takes Barman's WAL into the repository. Each file is unpacked and looked at as if a server had just sent it.
  */
-import { readFile } from 'node:fs/promises'
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import { inspectSegment } from '../../postgres/wal-page.ts'
 import type { ClusterRepository, ServerIdentity } from '../../repository/cluster-repository.ts'
 import { forEachBounded } from '../../util/bounded.ts'
 import { pushWalContent } from '../../wal/push.ts'
-import { decompressWal } from '../wal/decompress.ts'
+import { decompressWal, incomingBytesMax } from '../wal/decompress.ts'
 import { pipeThrough } from '../wal/pipe-through.ts'
 import { unreadable } from './barman-place.ts'
 import type { BarmanWalFile } from './wal-files.ts'
+import { readRegular } from '../../util/read-regular.ts'
 
 /** At most so many segments are in memory. */
 const AT_ONCE = 4
@@ -68,7 +68,8 @@ async function takeOne(
 ): Promise<string | undefined> {
   try {
     const content = await readBarmanWal(file, order.customFilter)
-    counts[await pushWalContent(cluster, file.name, content)] += 1
+    const outcome = await pushWalContent(cluster, file.name, content)
+    counts[outcome === 'present' ? 'present' : 'stored'] += 1
     return undefined
   } catch (error) {
     if (isBackstayError(error, 'WAL_INVALID') || isBackstayError(error, 'WAL_CONFLICT')) {
@@ -85,7 +86,7 @@ async function readBarmanWal(
 ): Promise<Buffer> {
   const { name, path, compression, isEncrypted } = file
   if (isEncrypted) throw new BackstayError('WAL_INVALID', `Cannot read "${path}": it is encrypted`)
-  const content = await readFile(path).catch((error: unknown) => {
+  const content = await readRegular(path, incomingBytesMax(name)).catch((error: unknown) => {
     throw unreadable(path, error)
   })
   if (compression !== 'custom') return await decompressWal(name, content)

@@ -1,14 +1,16 @@
 /**
  * A backup that Barman keeps as directories: the data directory, and one for each tablespace beside it.
  */
-import type { Dirent, Stats } from 'node:fs'
-import { lstat, open, readdir } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { isExcludedFromBackup } from '../../postgres/relation-path.ts'
 import type { BaseBackupEntry, BaseBackupSink } from '../../wire/base-backup-sink.ts'
 import type { BarmanBackup } from './barman-backup.ts'
 import { unreadable } from './barman-place.ts'
+import { type DirectoryItem, filePath, readItems } from '../../util/byte-path.ts'
+import { openRegular } from '../../util/read-regular.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 
@@ -67,9 +69,9 @@ function isLeftOut(path: string): boolean {
   return LEFT_OUT.has(path) || /^pg_tblspc\/./.test(path) || isExcludedFromBackup(path)
 }
 
-async function give(tree: Tree, found: Dirent, path: string): Promise<void> {
+async function give(tree: Tree, found: DirectoryItem, path: string): Promise<void> {
   const whole = join(tree.root, path)
-  const facts = await lstat(whole)
+  const facts = await lstat(filePath(whole))
   if (found.isDirectory()) {
     await tree.sink.entry({ ...entryOf(tree, path, facts), kind: 'directory', sizeBytes: 0 })
     return await walk(tree, path)
@@ -87,7 +89,7 @@ async function giveFile(tree: Tree, path: string, facts: Stats): Promise<void> {
   const { sink, root, buffer } = tree
   const whole = join(root, path)
   await sink.entry(entryOf(tree, path, facts))
-  await using file = await open(whole).catch((error: unknown) => {
+  await using file = await openRegular(whole).catch((error: unknown) => {
     throw unreadable(whole, error)
   })
   let position = 0
@@ -115,9 +117,9 @@ function entryOf({ tablespaceOid }: Tree, path: string, facts: Stats): BaseBacku
   }
 }
 
-async function list(directory: string): Promise<Dirent[]> {
+async function list(directory: string): Promise<DirectoryItem[]> {
   try {
-    const found = await readdir(directory, { withFileTypes: true })
+    const found = await readItems(directory)
     return found.sort((a, b) => (a.name < b.name ? -1 : 1))
   } catch (error) {
     throw unreadable(directory, error)

@@ -15,6 +15,10 @@ export type PythonValue =
 /** Deeper is no metadata. */
 const DEEPEST = 20
 
+/** The letter says how many digits follow: its case counts. */
+const CODE = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/
+const HIGHEST_CODE_POINT = 0x10ffff
+
 const ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
   r: '\r',
@@ -74,7 +78,7 @@ class LiteralReader {
   }
 
   #dictionary(): Record<string, PythonValue> {
-    const values: Record<string, PythonValue> = {}
+    const values: [string, PythonValue][] = []
     this.#enter()
     while (!this.#closes('}')) {
       const key = this.#value()
@@ -82,10 +86,10 @@ class LiteralReader {
       this.#space()
       if (this.#text[this.#at] !== ':') throw this.#wrong()
       this.#at += 1
-      values[key] = this.#value()
+      values.push([key, this.#value()])
       this.#separator('}')
     }
-    return values
+    return Object.fromEntries(values)
   }
 
   #enter(): void {
@@ -122,12 +126,15 @@ class LiteralReader {
 
   #escape(): string {
     const rest = this.#text.slice(this.#at)
-    const code = /^(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))/i.exec(rest)
+    const code = CODE.exec(rest)
     if (code !== null) {
       this.#at += code[0].length
-      return String.fromCodePoint(Number.parseInt(code[1] ?? code[2] ?? code[3] ?? '', 16))
+      const point = Number.parseInt(code[1] ?? code[2] ?? code[3] ?? '', 16)
+      if (point > HIGHEST_CODE_POINT) throw this.#wrong()
+      return String.fromCodePoint(point)
     }
-    const plain = ESCAPES[rest[0] ?? '']
+    const next = rest[0] ?? ''
+    const plain = Object.hasOwn(ESCAPES, next) ? ESCAPES[next] : undefined
     if (plain === undefined) throw this.#wrong()
     this.#at += 1
     return plain
@@ -136,7 +143,7 @@ class LiteralReader {
   #word(): PythonValue {
     const [word = ''] = /^[A-Za-z0-9_.+-]+/.exec(this.#text.slice(this.#at)) ?? []
     this.#at += word.length
-    const named = WORDS[word]
+    const named = Object.hasOwn(WORDS, word) ? WORDS[word] : undefined
     if (named !== undefined) return named
     const value = Number(word)
     if (word === '' || Number.isNaN(value)) throw this.#wrong()

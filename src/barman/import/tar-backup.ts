@@ -1,16 +1,18 @@
 /**
  * A backup that Barman keeps as archives: `base.tar`, one `<oid>.tar` for each tablespace, compressed or not.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BaseBackupSink } from '../../wire/base-backup-sink.ts'
+import { readRegular } from '../../util/read-regular.ts'
 import { type TarHandler, TarReader } from '../../wire/tar-reader.ts'
 import type { BarmanBackup } from './barman-backup.ts'
 import { ARCHIVE_ENDINGS, type ArchiveEnding, unpackedFile } from './unpacked-file.ts'
 
 /** An archive ends with two blocks of zeros. */
 const TRAILER_BYTES = 1024
+/** A server writes some 150 bytes for each file. */
+const MANIFEST_BYTES_MAX = 1024 ** 3
 
 interface Archive {
   readonly path: string
@@ -78,7 +80,7 @@ function damaged(path: string, why: string, cause?: unknown): BackstayError {
 /** backup_manifest beside the archives; undefined before PostgreSQL 13. */
 export async function readManifest(directory: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(join(directory, 'backup_manifest'))
+    return await readRegular(join(directory, 'backup_manifest'), MANIFEST_BYTES_MAX)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw damaged(join(directory, 'backup_manifest'), (error as Error).message, error)

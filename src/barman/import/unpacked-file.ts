@@ -2,13 +2,14 @@
  * A compressed file of Barman's as a stream of its content. gzip and zstd are Node's; lz4 and bzip2 are run as programs.
  */
 import { spawn } from 'node:child_process'
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
-import type { Transform } from 'node:stream'
+import type { Readable, Transform } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { openRegular } from '../../util/read-regular.ts'
 
 const CHUNK_BYTES = 512 * 1024
+/** What a program complains of is told up to here. */
+const COMPLAINT_CHARACTERS = 1000
 
 /** Endings of archives and what unpacks them. */
 export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tar.zst', '.tar.lz4', '.tar.bz2'] as const
@@ -43,25 +44,34 @@ function openStream(path: string, ending: ArchiveEnding): AsyncIterable<Buffer> 
     case '.tar':
       break
   }
-  return createReadStream(path, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>
+  return unpackedHere(path, undefined)
 }
 
-function unpackedHere(path: string, unpacker: Transform): AsyncIterable<Buffer> {
-  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES })
+/** A pipe in the file's place would hold the import up for ever. */
+async function* unpackedHere(path: string, unpacker: Transform | undefined): AsyncIterable<Buffer> {
+  await using opened = await openRegular(path)
+  const file = opened.createReadStream({ highWaterMark: CHUNK_BYTES, autoClose: false })
+  const content = unpacker === undefined ? file : unpackBy(file, unpacker)
+  yield* content as AsyncIterable<Buffer>
+}
+
+function unpackBy(file: Readable, unpacker: Transform): Readable {
   file.on('error', (error) => unpacker.destroy(error))
   unpacker.on('close', () => file.destroy())
-  return file.pipe(unpacker) as AsyncIterable<Buffer>
+  return file.pipe(unpacker)
 }
 
 async function* unpackedBy(
   [program = '', ...words]: readonly string[],
   path: string,
 ): AsyncIterable<Buffer> {
-  await using file = await open(path)
+  await using file = await openRegular(path)
   const child = spawn(program, words, { stdio: [file.fd, 'pipe', 'pipe'] })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let complaint = ''
-  child.stderr?.on('data', (part: Buffer) => (complaint += part.toString().slice(0, 1000)))
+  child.stderr?.on('data', (part: Buffer) => {
+    complaint = (complaint + part.toString()).slice(0, COMPLAINT_CHARACTERS)
+  })
   child.on('error', reject)
   child.on('close', (code, signal) => {
     if (code === 0) resolve()

@@ -30,6 +30,9 @@ interface XlogdbLine {
   readonly isEncrypted: boolean
 }
 
+/** Some 70 bytes for each file: of 4 million, which are 64 TB. */
+const XLOGDB_BYTES_MAX = 256 * 1024 * 1024
+
 const ORDER = ['history', 'segment', 'backup', 'partial']
 
 /** @throws {BackstayError} HOST_PRIVILEGE, FAILED when something there cannot be read. */
@@ -89,8 +92,8 @@ function rankOf(name: string): number {
 /** `name size mtime compression encryption`, separated by tabs; the last two may be missing. */
 async function readXlogdb({ name, xlogdb }: BarmanPlace): Promise<ReadonlyMap<string, XlogdbLine>> {
   const text =
-    (await readOptional(join(xlogdb, `${name}-xlog.db`))) ??
-    (await readOptional(join(xlogdb, 'xlog.db'))) ??
+    (await readOptional(join(xlogdb, `${name}-xlog.db`), XLOGDB_BYTES_MAX)) ??
+    (await readOptional(join(xlogdb, 'xlog.db'), XLOGDB_BYTES_MAX)) ??
     ''
   const lines = new Map<string, XlogdbLine>()
   for (const line of text.split('\n')) {

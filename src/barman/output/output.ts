@@ -1,6 +1,7 @@
 /**
  * Everything a command says: console lines as they come, or one JSON object at the end; and the exit code.
  */
+import { printable } from '../../errors/printable.ts'
 import { redact } from '../../errors/redact.ts'
 import type { BarmanLog, LogLevel } from './log-file.ts'
 import { type Json, renderPythonJson } from './python-json.ts'
@@ -60,7 +61,7 @@ export class BarmanOutput {
   /** Lines that are the result; not in JSON. */
   lines(...lines: readonly string[]): void {
     if (this.isJson || this.#options.isQuiet) return
-    this.#options.stdout.write(lines.map((line) => `${redact(line)}\n`).join(''))
+    this.#options.stdout.write(lines.map((line) => `${printable(redact(line))}\n`).join(''))
   }
 
   /** Part of the JSON object; not on the console. */
@@ -83,8 +84,8 @@ export class BarmanOutput {
       this.#messages.set(kind, [...(this.#messages.get(kind) ?? []), redact(text)])
       return
     }
-    if (kind !== 'INFO') this.#options.stderr.write(this.#prefixed(kind, redact(text)))
-    else if (!this.#options.isQuiet) this.#options.stdout.write(`${redact(text)}\n`)
+    if (kind !== 'INFO') this.#options.stderr.write(this.#prefixed(kind, printable(redact(text))))
+    else if (!this.#options.isQuiet) this.#options.stdout.write(`${printable(redact(text))}\n`)
   }
 
   #prefixed(kind: string, text: string): string {

@@ -1,7 +1,7 @@
 /**
  * Sizes, times and spans in Barman's words, which scripts parse.
  */
-const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB']
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const SPANS = [

@@ -6,25 +6,25 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import { inspectSegment } from '../../postgres/wal-page.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { decompressUnknownAsync } from '../../repository/zstd.ts'
+import { walBytesMax } from '../../repository/wal-objects.ts'
+import { decompressUnknownAsync, frameBound } from '../../repository/zstd.ts'
 import type { ObjectWriter } from '../../store/store.ts'
 import type { ObjectTaker } from './primary-objects.ts'
 
-/** A compressed object of WAL is not larger than the largest segment and its frame. */
-const MOST_BYTES = 1024 ** 3 + 1024 ** 2
-
-/** Gathers each object whole and gives it to `take`. */
+/** Gathers each object whole, of at most `mostBytes`, and gives it to `take`. */
 export class WholeTaker implements ObjectTaker {
   readonly #take: (name: string, content: Buffer) => Promise<void>
+  readonly #mostBytes: number
   #name = ''
   #parts: Buffer[] = []
 
-  constructor(take: (name: string, content: Buffer) => Promise<void>) {
+  constructor(mostBytes: number, take: (name: string, content: Buffer) => Promise<void>) {
+    this.#mostBytes = mostBytes
     this.#take = take
   }
 
   begin(name: string, bytes: number): Promise<void> {
-    if (bytes > MOST_BYTES) {
+    if (bytes > this.#mostBytes) {
       return Promise.reject(
         new BackstayError('HOST_COMMAND', `Cannot copy "${name}": it is too large`),
       )
@@ -72,6 +72,11 @@ export class StoringTaker implements ObjectTaker, AsyncDisposable {
   }
 }
 
+/** Of an object of WAL: not more than a segment and its frame. */
+export function walObjectBytesMax({ identity }: ClusterRepository): number {
+  return frameBound(Math.max(identity.segmentBytes, walBytesMax('', identity.segmentBytes)))
+}
+
 /** Stores one object of WAL once it is proved whole and of this cluster. @throws {BackstayError} WAL_INVALID, REPOSITORY_DAMAGED */
 export async function storeWalObject(
   cluster: ClusterRepository,
@@ -83,9 +88,11 @@ export async function storeWalObject(
       .split('/')
       .at(-1)
       ?.replace(/\.zst$/, '') ?? ''
-  const content = await decompressUnknownAsync(frame, `"${object}"`)
+  const { identity } = cluster
+  const file = name.replace(/\.[0-9A-F]{8}(?:-[0-9A-F]{16})?\.partial$/, '.partial')
+  const limitBytes = walBytesMax(file, identity.segmentBytes)
+  const content = await decompressUnknownAsync(frame, `"${object}"`, limitBytes)
   if (parseWalFileName(name)?.kind === 'segment') {
-    const { identity } = cluster
     const { problem } = inspectSegment(content, { ...identity, name, fileBytes: content.length })
     if (problem !== undefined) {
       throw new BackstayError('WAL_INVALID', `Cannot store WAL file "${name}": ${problem}`)

@@ -3,6 +3,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { shellQuote } from '../../host/shell-quote.ts'
+import { isSegmentBytes } from '../../postgres/segment-name.ts'
 import type { ServerIdentity } from '../../repository/cluster-repository.ts'
 import { TarReader } from '../../wire/tar-reader.ts'
 import { askPrimary, type PrimaryShell, streamFromPrimary } from './primary-shell.ts'
@@ -42,13 +43,13 @@ function parsePlace(text: string): PrimaryPlace | undefined {
   try {
     const { backstay } = JSON.parse(text) as { readonly backstay?: Partial<PrimaryPlace> }
     const { repository, cluster, systemIdentifier, major, segmentBytes } = backstay ?? {}
-    const isWhole =
-      typeof repository === 'string' &&
-      typeof cluster === 'string' &&
-      typeof systemIdentifier === 'string' &&
-      typeof major === 'number' &&
-      typeof segmentBytes === 'number'
-    return isWhole ? { repository, cluster, systemIdentifier, major, segmentBytes } : undefined
+    if (typeof repository !== 'string' || typeof cluster !== 'string') return undefined
+    if (typeof major !== 'number' || !Number.isSafeInteger(major)) return undefined
+    // What it says is what files are measured by from then on.
+    if (typeof segmentBytes !== 'number' || !isSegmentBytes(segmentBytes)) return undefined
+    if (typeof systemIdentifier !== 'string' || !/^\d{1,20}$/.test(systemIdentifier))
+      return undefined
+    return { repository, cluster, systemIdentifier, major, segmentBytes }
   } catch {
     return undefined
   }

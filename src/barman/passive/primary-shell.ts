@@ -16,6 +16,8 @@ export interface PrimaryShell {
 const SILENCE_MS = 120_000
 /** More is no answer. */
 const MOST_ANSWER_BYTES = 256 * 1024 * 1024
+/** What is complained of there is told up to here. */
+const COMPLAINT_CHARACTERS = 1000
 
 /** What a script prints there. @throws {BackstayError} HOST_COMMAND; the signal's reason. */
 export async function askPrimary(shell: PrimaryShell, script: string): Promise<string> {
@@ -42,12 +44,16 @@ export async function* streamFromPrimary(
   const stop = (because: string): void => {
     why = because
     child.kill('SIGKILL')
+    // The shell's ssh holds the pipe as well: nobody waits for it.
+    child.stdout.destroy(failed(shell, because))
   }
   let silence = setTimeout(stop, SILENCE_MS, 'it is silent')
   const interrupt = (): void => stop('interrupted')
   shell.signal.addEventListener('abort', interrupt, { once: true })
   child.stdin.on('error', () => {})
-  child.stderr.on('data', (part: Buffer) => (complaint += part.toString().slice(0, 1000)))
+  child.stderr.on('data', (part: Buffer) => {
+    complaint = (complaint + part.toString()).slice(0, COMPLAINT_CHARACTERS)
+  })
   child.on('error', reject)
   child.on('close', (code, signal) => {
     if (code === 0) resolve()

@@ -16,11 +16,13 @@ import { takeLock } from '../../repository/lock.ts'
 import { openSealedJson } from '../../repository/sealed-json.ts'
 import { rangeAt } from '../../wal/continuity.ts'
 import { storedHistories } from '../../wal/held-wal.ts'
+import { loadHeldNames } from '../../wal/load-continuity.ts'
+import { loadLines } from '../../wal/load-lines.ts'
 import { loadContinuity } from '../../wal/load-continuity.ts'
 import type { BarmanContext } from '../context.ts'
 import { policyOf } from '../server/backups.ts'
 import { placeOf } from '../server/place.ts'
-import { StoringTaker, storeWalObject, WholeTaker } from './object-takers.ts'
+import { StoringTaker, storeWalObject, walObjectBytesMax, WholeTaker } from './object-takers.ts'
 import { askPlace, fetchObjects, listPrimary, type PrimaryPlace } from './primary-objects.ts'
 import type { PrimaryShell } from './primary-shell.ts'
 
@@ -71,6 +73,11 @@ export async function pairUp(context: BarmanContext, server: BarmanServer): Prom
 
 type Known = Omit<Pair, 'missing' | 'unneeded'>
 
+/** Of a backup.json: it names every pack of the backup. */
+const BACKUP_INFO_BYTES_MAX = 64 * 1024 * 1024
+/** Of all that are not held yet. */
+const BACKUP_INFOS_BYTES_MAX = 512 * 1024 * 1024
+
 async function copyHistories(known: Known): Promise<void> {
   await copyWalObjects(known, (name) => /\/wal\/[0-9A-F]{8}\.history\.zst$/.test(name))
 }
@@ -83,12 +90,22 @@ async function remoteBackups(known: Known): Promise<RemoteBackup[]> {
     return id !== undefined && !held.has(id)
   })
   const found: RemoteBackup[] = []
-  const taker = new WholeTaker(async (name, content) => {
+  let bytes = 0
+  const taker = new WholeTaker(BACKUP_INFO_BYTES_MAX, async (name, content) => {
+    bytes += content.length
+    if (bytes > BACKUP_INFOS_BYTES_MAX) throw tooMuch(shell)
     found.push({ info: infoOf(name, content), content })
     await Promise.resolve()
   })
   await fetchObjects(shell, { place, names: names.sort() }, taker)
   return found
+}
+
+function tooMuch({ command }: PrimaryShell): BackstayError {
+  return new BackstayError(
+    'HOST_COMMAND',
+    `Cannot copy from "${command}": what it says of its backups is longer than ${BACKUP_INFOS_BYTES_MAX} bytes`,
+  )
 }
 
 function infoOf(name: string, content: Buffer): BackupInfo {
@@ -114,6 +131,8 @@ async function planSync(
   const fresh = remote.map(({ info }) => ({ info, keep: undefined }))
   const backups = [...(await listBackups(cluster)), ...fresh]
   const segments = [...objects].flatMap((name) => segmentOf(name, segmentBytes) ?? [])
+  const { map } = await loadHeldNames(cluster)
+  const infos = backups.map(({ info }) => info)
   const plan = planExpiry(
     {
       backups: backups.sort((a, b) => (a.info.id < b.info.id ? 1 : -1)),
@@ -122,6 +141,7 @@ async function planSync(
       histories: await storedHistories(cluster),
       segmentBytes,
       nowMs: context.clock.now(),
+      lines: await loadLines(cluster, map, infos),
     },
     policy,
   )
@@ -157,7 +177,9 @@ async function copyWalObjects(
     if (!name.startsWith(`${own.wal}/`) || !isWanted(name)) continue
     if ((await store.size(name)) === undefined) names.push(name)
   }
-  const taker = new WholeTaker(async (name, frame) => storeWalObject(cluster, name, frame))
+  const taker = new WholeTaker(walObjectBytesMax(cluster), async (name, frame) =>
+    storeWalObject(cluster, name, frame),
+  )
   await fetchObjects(shell, { place, names }, taker)
   return names.length
 }
@@ -182,7 +204,7 @@ export async function syncBackup(pair: Pair, backup: RemoteBackup): Promise<void
 }
 
 async function copyOwnWal(pair: Pair, info: BackupInfo): Promise<void> {
-  const { segmentBytes } = info.postgres
+  const { segmentBytes } = pair.cluster.identity
   await copyWalObjects(pair, (name) => {
     const segment = segmentOf(name, segmentBytes)
     const start = (segment?.number ?? -1n) * BigInt(segmentBytes)

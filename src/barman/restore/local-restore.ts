@@ -12,10 +12,11 @@ import type { BarmanServer } from '../../config/barman/model.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { commandWord } from '../../postgres/command-word.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { useBackup } from '../../repository/use-backup.ts'
-import type { RestoreSources } from '../../restore/choose.ts'
+import { holdBackup, useBackup } from '../../repository/use-backup.ts'
+import type { RestoreSources } from '../../restore/restore-sources.ts'
 import type { RestorePlan } from '../../restore/plan.ts'
 import { prepareRestore } from '../../restore/prepare.ts'
+import { surveyDemands } from '../../restore/replay-demands.ts'
 import { runRestore } from '../../restore/restore.ts'
 import type { BarmanContext } from '../context.ts'
 import type { RestoreOrder } from './order.ts'
@@ -39,6 +40,8 @@ export interface PlannedRestore {
   }
 }
 
+/** WAL that is fetched while recovering must not expire meanwhile. */
+const HOLD_MS = 24 * 3_600_000
 const MOST_WORKERS = 8
 const WAL_FOLDER = 'barman_wal'
 
@@ -48,6 +51,10 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
   const { id } = plan.backup
   const purpose = `restoring backup ${id} into "${order.destination}"`
   await using _lock = await useBackup(repository, id, purpose)
+  if (order.getWal) {
+    const recovery = `the recovery of "${order.destination}"`
+    await holdBackup(repository, id, { purpose: recovery, forMs: HOLD_MS })
+  }
   const wish = { rules: order.tablespaces, info: plan.backup }
   const mapping = planned.elsewhere?.tablespaces
   const prepared = await prepareRestore(
@@ -55,6 +62,8 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
       plan,
       directory: planned.directory,
       tablespaces: mapping ?? (await tablespaceMapping(context, server, wish)),
+      // Where Barman's users expect them; as root only where they are told to go.
+      tablespaceRoots: process.getuid?.() === 0 ? [] : 'any',
       isDelta: order.isDelta,
       allowDataLoss: false,
     },
@@ -65,6 +74,7 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
   await runRestore(prepared, {
     repository,
     clock: context.clock,
+    demands: await surveyDemands(repository, plan, context.signal),
     recovery: {
       restoreCommand: restoreCommandOf(planned),
       ...endCommandOf(planned),

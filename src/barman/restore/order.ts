@@ -5,13 +5,13 @@ import { isAbsolute } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import {
   type RestoreTarget,
-  TARGET_ACTIONS,
   type TargetAction,
   targetOf,
   timelineChoiceOf,
   type TimelineChoice,
 } from '../../restore/wish.ts'
 import { hasZone } from '../../restore/target-time.ts'
+import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 
 /** What is to be restored, and how. */
@@ -75,8 +75,8 @@ export function orderOf(context: BarmanContext, server: BarmanServer): RestoreOr
     remote: text('remoteSshCommand'),
     stagingWalDirectory: text('stagingWalDirectory'),
     tablespaces: (options['tablespace'] ?? []) as readonly string[],
-    jobs: Number(text('jobs') ?? 0) || undefined,
-    portOption: text('recoveryOptionPort'),
+    jobs: numberOf(options, 'jobs'),
+    portOption: numberOf(options, 'recoveryOptionPort')?.toString(),
     targetText: targetText(given[0], options),
     warnings: zoneWarning(text('targetTime')),
   }
@@ -101,9 +101,6 @@ function refusalOf(
     return "The destination directory parameter cannot contain the ':' character\nHINT: If you want to do a remote recovery you have to use the --remote-ssh-command option"
   }
   const action = options['targetAction']
-  if (action !== undefined && !(TARGET_ACTIONS as readonly unknown[]).includes(action)) {
-    return `Illegal target action '${String(action)}': use pause, promote or shutdown`
-  }
   if (action !== undefined && targets === 0) {
     return "Can't enable recovery target action when PITR is not required"
   }

@@ -54,9 +54,22 @@ async function claim(
   server: BarmanServer,
   identity: ServerIdentity,
 ): Promise<ClusterRepository> {
+  if (server.isServed === true) throw notMadeHere(server)
   const { store, name, clock } = placeOf(context, server)
   const { systemIdentifier, major, segmentBytes } = identity
   const claimed = { systemIdentifier, major, segmentBytes }
   const repository = await claimCluster({ store, name, clock, server: claimed })
   return await withWalHooks(context, server, repository)
+}
+
+/** A new one on the empty mount point of a missing disk would take WAL that nobody finds again. */
+function notMadeHere({ name, repository }: BarmanServer): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_MISSING',
+    `There is nothing of "${name}" in repository "${repository ?? ''}", which Backstay's service keeps`,
+    {
+      hint: 'Is its disk mounted? A new one is made by backstay up, and filled first by the service.',
+      details: { server: name, ...(repository === undefined ? {} : { repository }) },
+    },
+  )
 }

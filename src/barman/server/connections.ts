@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type Conninfo, parseConninfo } from '../../postgres/conninfo.ts'
-import type { ConnectionOptions, SslMode } from '../../wire/connection-options.ts'
-import { SSL_MODES } from '../../wire/connection-options.ts'
+import type { ConnectionOptions } from '../../wire/connection-options.ts'
+import { protectionFrom } from './protection-words.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -55,7 +55,7 @@ export function connectionOf(
     ...optional('database', values['dbname'] ?? values['user']),
     ...optional('password', values['password']),
     ...passfileOf(values, environment),
-    ...sslOf(values),
+    ...protectionFrom(values, environment),
     ...timeoutOf(values),
   }
 }
@@ -72,19 +72,6 @@ function passfileOf(values: Conninfo, environment: Environment): { passfile?: st
   const home = environment['HOME']
   const standard = home === undefined ? undefined : join(home, '.pgpass')
   return optional('passfile', values['passfile'] ?? environment['PGPASSFILE'] ?? standard)
-}
-
-function sslOf(values: Conninfo): Partial<ConnectionOptions> {
-  const { sslmode } = values as { sslmode?: string }
-  if (sslmode !== undefined && !(SSL_MODES as readonly string[]).includes(sslmode)) {
-    throw new BackstayError('CONFIG_INVALID', `Cannot connect: "${sslmode}" is no sslmode`)
-  }
-  return {
-    ...(sslmode === undefined ? {} : { sslmode: sslmode as SslMode }),
-    ...optional('sslrootcert', values['sslrootcert']),
-    ...optional('sslcert', values['sslcert']),
-    ...optional('sslkey', values['sslkey']),
-  }
 }
 
 function timeoutOf(values: Conninfo): { connectTimeoutMs?: number } {

@@ -1,5 +1,6 @@
 /**
- * Where the WAL and the backups of a Barman server are: a cluster in the repository `<barman_home>/backstay`.
+ * Where the WAL and the backups of a Barman server are: a cluster in the repository `<barman_home>/backstay`, or in the one its section
+ * names with `backstay_repository`.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import type { BarmanServer } from '../../config/barman/model.ts'
 import { isBackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterNames, clusterNames } from '../../repository/format.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { DiskStore } from '../../store/disk-store.ts'
+import { storeAt } from '../../store/address.ts'
 import type { Store } from '../../store/store.ts'
 import type { BarmanContext } from '../context.ts'
 
@@ -41,12 +42,12 @@ export interface ServerPlace {
 /** Where a server's objects are. */
 export function placeOf(
   context: Pick<BarmanContext, 'config' | 'clock'>,
-  server: Pick<BarmanServer, 'name'>,
+  server: Pick<BarmanServer, 'name' | 'repository'>,
 ): ServerPlace {
-  const directory = repositoryDirectory(context.config.barmanHome)
+  const directory = server.repository ?? repositoryDirectory(context.config.barmanHome)
   const name = clusterNameOf(server.name)
   return {
-    store: new DiskStore(directory),
+    store: storeAt(directory),
     name,
     names: clusterNames(name),
     clock: context.clock,
@@ -56,7 +57,7 @@ export function placeOf(
 /** The server's part of the repository; undefined while nothing was received or backed up. */
 export async function openServer(
   context: Pick<BarmanContext, 'config' | 'clock'>,
-  server: Pick<BarmanServer, 'name'>,
+  server: Pick<BarmanServer, 'name' | 'repository'>,
 ): Promise<ClusterRepository | undefined> {
   const { store, name, clock } = placeOf(context, server)
   try {

@@ -25,7 +25,7 @@ export const TASK_LOCKS: Readonly<Record<string, string>> = {
 /** The pid of the process that does `task` for a server on this host; undefined when none does. */
 export async function pidOfTask(
   context: Pick<BarmanContext, 'config' | 'clock'>,
-  server: Pick<BarmanServer, 'name'>,
+  server: Pick<BarmanServer, 'name' | 'repository'>,
   task: string,
 ): Promise<number | undefined> {
   const lock = TASK_LOCKS[task]

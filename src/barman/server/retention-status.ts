@@ -3,6 +3,7 @@
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { planClusterExpiry } from '../../backup/expire.ts'
+import type { RetentionPolicy } from '../../backup/retention.ts'
 import type { CataloguedBackup } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { policyOf } from './backups.ts'
@@ -23,25 +24,29 @@ export async function retentionStatuses(
   backups: readonly CataloguedBackup[],
 ): Promise<ReadonlyMap<string, RetentionStatus>> {
   const policy = policyOf(server)
-  const plan = policy === undefined ? undefined : await planClusterExpiry(repository, policy)
-  const goes = new Set<string>(plan?.expire.map(({ id }) => id))
+  if (policy === undefined) return new Map(backups.map((each) => [each.info.id, keptOr(each, '-')]))
+  const stays = await stayingWith(repository, policy)
+  // What would go if a window alone decided stays because of minimum_redundancy only; a count is never less than that.
+  const isWindow = server.retention?.kind === 'window'
+  const needed = isWindow ? await stayingWith(repository, { ...policy, minimum: 1 }) : stays
   return new Map(
-    backups.map(({ info, keep }) => {
-      if (keep !== undefined)
-        return [info.id, keep.target === 'full' ? 'KEEP:FULL' : 'KEEP:STANDALONE']
-      if (plan === undefined) return [info.id, '-']
-      const why = plan.stay.find(({ id }) => id === info.id)?.because ?? ''
-      if (goes.has(info.id)) return [info.id, 'OBSOLETE']
-      return [
-        info.id,
-        why.endsWith('(minimum)') && isOutside(info.finishedAt) ? 'OBSOLETE*' : 'VALID',
-      ]
+    backups.map((each) => {
+      const { id } = each.info
+      if (!stays.has(id)) return [id, keptOr(each, 'OBSOLETE')]
+      return [id, keptOr(each, needed.has(id) ? 'VALID' : 'OBSOLETE*')]
     }),
   )
+}
 
-  function isOutside(finishedAt: string): boolean {
-    const { retention } = server
-    if (retention?.kind !== 'window') return false
-    return Date.parse(finishedAt) < repository.clock.now() - retention.ms
-  }
+async function stayingWith(
+  repository: ClusterRepository,
+  policy: RetentionPolicy,
+): Promise<ReadonlySet<string>> {
+  const { stay } = await planClusterExpiry(repository, policy)
+  return new Set(stay.map(({ id }) => id))
+}
+
+function keptOr({ keep }: CataloguedBackup, status: RetentionStatus): RetentionStatus {
+  if (keep === undefined) return status
+  return keep.target === 'full' ? 'KEEP:FULL' : 'KEEP:STANDALONE'
 }

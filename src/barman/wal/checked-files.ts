@@ -18,6 +18,8 @@ export interface CheckedFiles {
 }
 
 const SUMS: Readonly<Record<string, string>> = { SHA256SUMS: 'sha256', MD5SUMS: 'md5' }
+/** Of a file of sums: a client sends a line or two. */
+const SUMS_BYTES_MAX = 64 * 1024
 const TYPE_NAMES: Readonly<Record<string, string>> = {
   '1': 'hard link',
   '2': 'symlink',
@@ -34,9 +36,10 @@ export function checkFiles(members: readonly TarMember[], place: string): Checke
   const sums = new Map<string, { algorithm: string; sum: string }>()
   for (const { name: whole, type, content } of members) {
     const name = whole.replace(/^\.\//, '')
-    const error = whyRefused(name, type)
-    if (error !== undefined) return { files: [], warnings, error: `${error}${place}` }
     const algorithm = SUMS[name]
+    const isTooLong = algorithm !== undefined && content.length > SUMS_BYTES_MAX
+    const error = isTooLong ? `Too many checksums in '${name}'` : whyRefused(name, type)
+    if (error !== undefined) return { files: [], warnings, error: `${error}${place}` }
     if (algorithm === undefined) files.set(name, content)
     else readSums(content.toString('utf8'), algorithm, { sums, warnings, place })
   }

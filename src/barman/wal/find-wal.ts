@@ -8,6 +8,7 @@ import {
   parseWalFileName,
 } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { frameBound } from '../../repository/zstd.ts'
 
 /** The file's content; undefined when it is not held, or is unfinished and `partial` is not set. */
 export async function findWal(
@@ -28,7 +29,8 @@ export async function findStoredWal(
   name: string,
 ): Promise<Buffer | undefined> {
   if (parseWalFileName(name)?.kind !== 'segment') return undefined
-  return await repository.store.get(repository.names.walSegment(name))
+  const { store, names, identity } = repository
+  return await store.get(names.walSegment(name), frameBound(identity.segmentBytes))
 }
 
 /** Names held from `name` on, without a hole, `most` at most. */

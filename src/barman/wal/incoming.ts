@@ -2,16 +2,17 @@
  * The incoming directory: WAL that an archive_command has copied there by itself (cp, rsync, scp). Files are taken in order of
  * their names and removed once they are durable in the repository.
  */
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
-import { isBackstayError } from '../../errors/backstay-error.ts'
+import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import { syncDirectory } from '../../util/sync-directory.ts'
 import { pushWalContent } from '../../wal/push.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaimBy } from '../server/claim.ts'
-import { decompressWal } from './decompress.ts'
+import { decompressWal, incomingBytesMax } from './decompress.ts'
+import { readRegular } from '../../util/read-regular.ts'
 
 /** What became of one file. */
 export interface TakenFile {
@@ -53,7 +54,7 @@ async function takeOne(
     return await setAside(context, server, { name, kind: 'unknown', why: 'it is no WAL file' })
   }
   try {
-    const content = await decompressWal(name, await readFile(path))
+    const content = await decompressWal(name, await readWaiting(name, path))
     const repository = await openOrClaimBy(context, server, { name, content })
     await pushWalContent(repository, name, content)
     await rm(path)
@@ -65,6 +66,17 @@ async function takeOne(
     }
     if (error.code === 'WAL_INVALID') return { name, setAside: error.message }
     throw error
+  }
+}
+
+/** The directory is open to whoever archives. @throws {BackstayError} WAL_INVALID for what is no file, or too long for one */
+async function readWaiting(name: string, path: string): Promise<Buffer> {
+  try {
+    return await readRegular(path, incomingBytesMax(name))
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'EINVAL' && code !== 'EFBIG') throw error
+    throw new BackstayError('WAL_INVALID', `Cannot read "${path}": ${message}`, { cause: error })
   }
 }
 

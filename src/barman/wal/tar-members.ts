@@ -4,6 +4,7 @@
  * Source: POSIX.1-2008 "pax Interchange Format", "ustar Interchange Format".
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { MOST_SEGMENT_BYTES } from '../../postgres/segment-name.ts'
 
 /** One file of the stream. */
 export interface TarMember {
@@ -14,20 +15,28 @@ export interface TarMember {
 }
 
 const BLOCK_BYTES = 512
-/** A WAL segment has 1 GiB at most; with client-side compression a little more is possible. */
-const MOST_MEMBER_BYTES = 1024 ** 3 + 1024 ** 2
-const MOST_MEMBERS = 64
+/** Of everything together: a client sends one file and its sum. With client-side compression it can be a little more than a segment. */
+const MOST_BYTES = MOST_SEGMENT_BYTES + 1024 ** 2
+/** Of a name, or of what else a header of PAX says. */
+const MOST_NAME_BYTES = 64 * 1024
+/** Those of names count as well. */
+const MOST_HEADERS = 64
+/** PAX for all that follows, PAX for the next, GNU's long name. */
+const SAYING: ReadonlySet<string> = new Set(['g', 'x', 'L'])
 
 /** @throws {BackstayError} WAL_INVALID with Barman's words: `empty file`, `unexpected end of data`, … */
 export async function readTarMembers(stream: AsyncIterable<Buffer>): Promise<TarMember[]> {
   const source = new ByteSource(stream)
   const members: TarMember[] = []
   let longName: string | undefined
-  for (;;) {
-    const header = await source.take(BLOCK_BYTES, members.length === 0)
+  let total = 0
+  for (let headers = 0; ; headers += 1) {
+    const header = await source.take(BLOCK_BYTES, headers === 0)
     if (header.every((byte) => byte === 0)) break
     const { name, type, bytes } = readHeader(header)
-    if (bytes > MOST_MEMBER_BYTES || members.length >= MOST_MEMBERS) throw broken('too much data')
+    total += bytes
+    const most = SAYING.has(type) ? MOST_NAME_BYTES : MOST_BYTES
+    if (headers >= MOST_HEADERS || bytes > most || total > MOST_BYTES) throw broken('too much data')
     const content = await source.take(bytes, false)
     await source.take((BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES, false)
     if (type === 'g') continue

@@ -3,13 +3,16 @@
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import type { AdoptedCluster } from '../../cluster/adopt/adopted.ts'
-import { lookAdopted, type Place } from '../../cluster/adopt/look-adopted.ts'
-import { rememberAdopted } from '../../cluster/adopt/remember.ts'
+import type { AdoptedCluster } from '../../cluster/adopted.ts'
+import { holdsData } from '../../build/adopt/holds-data.ts'
+import { lookAdopted, type Place, type SeenData } from '../../build/adopt/look-adopted.ts'
+import { rememberAdopted } from '../../build/adopt/remember.ts'
 import { StateDirectory } from '../../cluster/state/state-directory.ts'
 import { renderAdoptedFile } from '../../config/adopted-file.ts'
-import { thisMachine } from '../../config/machine.ts'
+import { STATE_DIRECTORY } from '../../config/load.ts'
+import { isThisMachine, thisMachine } from '../../config/machine.ts'
 import { readCluster } from '../../config/read.ts'
+import { checkTrusted, claimTrusted } from '../../config/trusted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { lookupPassword } from '../../postgres/passfile.ts'
@@ -28,18 +31,21 @@ export async function run(context: Context): Promise<CommandResult> {
   const { options, workingDirectory, output, clock, signal } = context
   const path = resolve(workingDirectory, options.output)
   const file = relative(workingDirectory, path)
+  checkTrusted(dirname(path), 'the directory of the cluster file', context.trusted)
   const passfile = await passfileOf(context)
   const primary = placeOf(context.arguments.primary)
   const standbys = options.standby.map(placeOf)
   const login = { user: options.user, signal, ...(passfile === undefined ? {} : { passfile }) }
+  const dataDirectories = options.dataDirectory.map((path) => resolve(workingDirectory, path))
   const found = await output.tasks.task('Look at the servers', async () =>
-    lookAdopted({ primary, standbys, login }),
+    lookAdopted({ primary, standbys, login, dataDirectories, seesData }),
   )
   const { cluster, backupHost, repository } = options
   const schemaPath = packageFile(SCHEMA_FILE)
   const text = renderAdoptedFile({ cluster, found, backupHost, repository, schemaPath })
   const { wanted } = readCluster(text, { file, directory: dirname(path), machine: thisMachine() })
   const state = new StateDirectory(new LocalHost('localhost'), wanted.stateDirectory)
+  claimTrusted(wanted.stateDirectory, STATE_DIRECTORY, context.trusted)
   const password = await passwordOf(passfile, { ...primary, user: options.user })
   await rememberAdopted(state, { cluster, found, clock }, password)
   await write(path, text)
@@ -50,6 +56,12 @@ export async function run(context: Context): Promise<CommandResult> {
       [...describe(found), ...notes.map((note) => `note: ${note}`), next(file)].join('\n'),
     exitCode: notes.length === 0 ? 0 : 3,
   }
+}
+
+/** Only on this machine can it be looked at; what this process may not read is not seen. */
+async function seesData({ host }: Place, data: SeenData): Promise<boolean> {
+  if (!isThisMachine(host, thisMachine())) return false
+  return await holdsData(new LocalHost('localhost'), data)
 }
 
 function describe({ servers, major }: AdoptedCluster): string[] {

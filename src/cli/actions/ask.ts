@@ -3,6 +3,7 @@
  */
 import { createInterface, type Interface } from 'node:readline'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { printable } from '../../errors/printable.ts'
 import type { CommandContext } from '../context.ts'
 import type { InitAnswers, InitQuestion } from './init-questions.ts'
 
@@ -23,7 +24,7 @@ export async function askQuestions(
     const answers: Partial<Record<keyof InitAnswers, string>> = { ...given }
     for (const question of questions) {
       const isWanted = question.isWanted?.(answers) ?? true
-      answers[question.key] ??= isWanted ? await askOne(question, ask) : ''
+      answers[question.key] ??= isWanted ? await askOne(question, answers, ask) : ''
     }
     return answers as InitAnswers
   } finally {
@@ -37,7 +38,7 @@ type Ask = (prompt: string) => Promise<string>
 function lineReader(terminal: Interface, signal: AbortSignal): Ask {
   const lines = terminal[Symbol.asyncIterator]()
   return async (prompt) => {
-    terminal.setPrompt(prompt)
+    terminal.setPrompt(printable(prompt))
     terminal.prompt()
     const { value, done } = await lines.next()
     signal.throwIfAborted()
@@ -46,13 +47,17 @@ function lineReader(terminal: Interface, signal: AbortSignal): Ask {
   }
 }
 
-async function askOne(question: InitQuestion, ask: Ask): Promise<string> {
+async function askOne(
+  question: InitQuestion,
+  answers: Partial<InitAnswers>,
+  ask: Ask,
+): Promise<string> {
   const standard = question.standard ? ` [${question.standard}]` : ''
   let complaint = ''
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const typed = (await ask(`${complaint}${question.text}${standard}: `)).trim()
     const answer = typed === '' ? (question.standard ?? '') : typed
-    const fault = question.fault(answer)
+    const fault = question.fault(answer, answers)
     if (fault === undefined) return answer
     complaint = `  ${fault}\n`
   }

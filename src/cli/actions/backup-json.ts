@@ -1,6 +1,7 @@
 /**
  * A backup as commands print it.
  */
+import type { BackupDamage } from '../../backup/known-damage.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo, CataloguedBackup } from '../../repository/backup-info.ts'
 import type { RecoverableWindow } from '../../wal/continuity.ts'
@@ -25,17 +26,19 @@ export function backupJson(
   }
 }
 
+/** For --json: what is known to be damaged in a backup, or null. */
+export function damageJson(damage: BackupDamage | undefined): object {
+  return {
+    damage: damage === undefined ? null : { proved: damage.isProved, because: damage.because },
+  }
+}
+
 /** A WAL position for --json. */
-export function positionJson({ timeline, lsn }: WalPosition): object {
+function positionJson({ timeline, lsn }: WalPosition): object {
   return { timeline, lsn: formatLsn(lsn) }
 }
 
 /** `20261122T084545 (changed pages, 2.9 GB)` */
 export function describeBackup(info: BackupInfo): string {
   return `${info.id} (${info.type === 'full' ? 'full' : 'changed pages'}, PostgreSQL ${info.postgres.major})`
-}
-
-/** A moment for people: `2026-11-22 08:45:45+00`. */
-export function describeTime(iso: string): string {
-  return `${iso.slice(0, 19).replace('T', ' ')}+00`
 }

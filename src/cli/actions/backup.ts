@@ -3,20 +3,23 @@
  */
 import { availableParallelism } from 'node:os'
 import type { BackupEvent } from '../../backup/events.ts'
-import { fetchedWal } from '../../backup/fetched-wal.ts'
+import { receivedOrFetched } from '../../backup/received-or-fetched.ts'
 import { takeBackup } from '../../backup/take/take-backup.ts'
-import { type OpenWalAvailability, receivedWal } from '../../backup/wal-availability.ts'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
-import { DiskStore } from '../../store/disk-store.ts'
+import { clearFailedJob } from '../../repository/failed-jobs.ts'
+import { clusterNames } from '../../repository/format.ts'
+import { type LineRecords, readLines } from '../../repository/line-records.ts'
+import { storeAt } from '../../store/address.ts'
 import { formatSize } from '../../util/size.ts'
-import { chooseServer } from '../../wal/choose-server.ts'
-import { syncedByReceiver } from '../../wal/load-continuity.ts'
+import { type ChosenServer, chooseServer } from '../../wal/choose-server.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
+import { describeServer } from '../../wire/server-address.ts'
 import type { OPTIONS } from '../commands/backup.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import type { TaskHandle } from '../output/tasks.ts'
+import { requireMadePlace } from '../session/made-place.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
 import { readVersion } from '../version.ts'
 import { backupJson, describeBackup } from './backup-json.ts'
@@ -30,13 +33,20 @@ const MOST_JOBS = 8
 export async function run(context: Context): Promise<CommandResult> {
   const { wanted } = await context.config()
   await becomeRepositoryOwner(backupOf(wanted).repository)
+  await requireMadePlace(backupOf(wanted).repository)
   const connections = serversOf(context, wanted)
   const notes: string[] = []
+  const rivals: string[] = []
   const info = await context.output.tasks.task(`Back up "${wanted.name}"`, async (task) =>
-    take(context, { wanted, connections, task, notes }),
+    take(context, { wanted, connections, task, notes, rivals }),
+  )
+  await clearFailedJob(
+    { store: storeAt(backupOf(wanted).repository), names: clusterNames(wanted.name) },
+    'backup',
   )
   return {
     data: { ...backupJson({ info, keep: undefined }, undefined), notes },
+    exitCode: info.badPages.count === 0 && rivals.length === 0 ? 0 : 3,
     text: () => `${notes.map((note) => `${note}.\n`).join('')}${describe(info)}`,
   }
 }
@@ -46,17 +56,22 @@ interface Course {
   readonly connections: readonly ConnectionOptions[]
   readonly task: TaskHandle
   readonly notes: string[]
+  /** Other primaries of this cluster. */
+  readonly rivals: string[]
 }
 
 async function take(context: Context, course: Course): Promise<BackupInfo> {
   const { wanted, connections } = course
   const backup = backupOf(wanted)
   const { full, label = null, rate, jobs, spread } = context.options
-  const connection = await chosenOf(connections, context.signal)
+  const place = { store: storeAt(backup.repository), names: clusterNames(wanted.name) }
+  const lines = await readLines({ ...place, clock: context.clock })
+  const { options: connection, rivals } = await chosenOf(connections, lines, context.signal)
+  tellRivals(course, connection, rivals)
   const maxRateBytes = rate ?? backup.rateLimitBytes
   return await takeBackup({
     cluster: wanted.name,
-    store: new DiskStore(backup.repository),
+    store: storeAt(backup.repository),
     clock: context.clock,
     connection,
     server: nameOf(wanted, connection),
@@ -84,26 +99,33 @@ function serversOf(context: Context, wanted: ClusterWanted): ConnectionOptions[]
   return from === undefined ? all : all.slice(at, at + 1)
 }
 
+/** Which of them holds what is wanted is for the operator to say; a backup of the one that was chosen is still worth having. */
+function tellRivals(
+  { notes, rivals }: Course,
+  connection: ConnectionOptions,
+  found: readonly string[],
+): void {
+  if (found.length === 0) return
+  rivals.push(...found)
+  notes.push(
+    `SPLIT BRAIN: ${describeServer(connection)}, which is backed up, and ${found.join(', ')} are primaries of one cluster; see backstay status, and end all but one`,
+  )
+}
+
 /** The primary, or the one server that was named. */
 async function chosenOf(
   connections: readonly ConnectionOptions[],
+  lines: LineRecords,
   signal: AbortSignal,
-): Promise<ConnectionOptions> {
-  await using chosen = await chooseServer(connections, signal)
-  return chosen.options
+): Promise<Pick<ChosenServer, 'options' | 'rivals'>> {
+  await using chosen = await chooseServer(connections, signal, lines)
+  const { options, rivals } = chosen
+  return { options, rivals }
 }
 
 function nameOf(wanted: ClusterWanted, connection: ConnectionOptions): string | null {
   const { host, port } = connection
   return wanted.servers.find((each) => each.address === host && each.port === port)?.name ?? null
-}
-
-/** WAL comes from the receiver when one runs, else it is fetched for the backup. */
-function receivedOrFetched(connection: ConnectionOptions): OpenWalAvailability {
-  return async (cluster, signal) => {
-    const isReceived = (await syncedByReceiver(cluster)) !== undefined
-    return await (isReceived ? receivedWal : fetchedWal(connection))(cluster, signal)
-  }
 }
 
 function tell(event: BackupEvent, { task, notes }: Course): void {

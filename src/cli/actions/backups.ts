@@ -1,55 +1,68 @@
 /**
  * Lists the backups of a cluster.
  */
-import { formatLsn } from '../../postgres/lsn.ts'
-import type { CataloguedBackup } from '../../repository/backup-info.ts'
+import { type BackupDamage, describeDamage } from '../../backup/known-damage.ts'
+import type { BackupId, BackupInfo, CataloguedBackup } from '../../repository/backup-info.ts'
 import { readCatalogue } from '../../repository/catalogue.ts'
+import { printableWord } from '../../errors/printable.ts'
+import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import { findLocks } from '../../repository/lock.ts'
+import { readUnfinished, type UnfinishedBackup } from '../../repository/unfinished.ts'
+import { loadSources } from '../../restore/load-sources.ts'
+import type { RestoreSources } from '../../restore/restore-sources.ts'
+import { timeOfEnd } from '../../restore/window-time.ts'
+import { spellIsoTime } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
 import {
-  type ContinuityMap,
   recoverableRange,
   type RecoverableWindow,
   recoverableWindows,
 } from '../../wal/continuity.ts'
-import { loadContinuity } from '../../wal/load-continuity.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { type Column, renderTable } from '../output/table.ts'
-import { backupJson, describeTime, positionJson } from './backup-json.ts'
+import { spellWindow, type TimedWindow, windowJson } from '../text/recoverable.ts'
+import { backupJson, damageJson } from './backup-json.ts'
 import { openWalPlace } from './wal-place.ts'
 
 interface Row extends CataloguedBackup {
   readonly window: RecoverableWindow | undefined
+  readonly damage: BackupDamage | undefined
 }
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'backup', value: ({ info }) => info.id },
   { title: 'type', value: ({ info }) => (info.type === 'full' ? 'full' : 'changed pages') },
-  { title: 'finished', value: ({ info }) => describeTime(info.finishedAt) },
+  { title: 'finished', value: ({ info }) => spellIsoTime(info.finishedAt) },
   { title: 'size', value: ({ info }) => formatSize(info.bytes.database), align: 'right' },
   { title: 'stored', value: ({ info }) => formatSize(info.bytes.stored), align: 'right' },
   { title: 'timeline', value: ({ info }) => String(info.timeline), align: 'right' },
   { title: 'state', value: stateOf },
-  { title: 'label', value: ({ info }) => info.label ?? '', shrinks: true },
+  { title: 'label', value: ({ info }) => printableWord(info.label ?? ''), shrinks: true },
 ]
 
 /** @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING */
 export async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandResult> {
   const repository = await openWalPlace(context)
   const { backups, damaged } = await readCatalogue(repository)
-  const map = await loadContinuity(repository)
+  const sources = await loadSources(repository, context.signal)
   const infos = backups.map(({ info }) => info)
-  const windows = recoverableWindows(infos, map)
+  const { map, lines, damage } = sources
+  const windows = recoverableWindows(infos, map, lines?.current)
+  const range = await timedRange(infos, sources)
+  const interrupted = await interruptedIn(repository, infos[0]?.id)
   const rows = backups.map((backup) => ({
     ...backup,
+    damage: damage?.get(backup.info.id),
     window: windows.find((window) => window.backup === backup.info.id),
   }))
   return {
     data: {
       cluster: repository.identity.cluster,
-      backups: rows.map((row) => backupJson(row, row.window)),
+      backups: rows.map((row) => ({ ...backupJson(row, row.window), ...damageJson(row.damage) })),
       damaged: damaged.map(({ id, error }) => ({ id, message: error.message })),
-      recoverable: rangeJson(infos, map),
+      interrupted: interrupted.map(interruptedJson),
+      recoverable: range === undefined ? null : windowJson(range),
     },
     text: () =>
       [
@@ -57,14 +70,45 @@ export async function run(context: CommandContext<WalPlaceOptions>): Promise<Com
           ? 'There is no backup.\n'
           : renderTable(COLUMNS, rows, context.output.columns),
         ...damaged.map(({ id, error }) => `Backup ${id} is damaged: ${error.message}\n`),
-        describeRange(infos, map),
+        ...rows.map(describeRowDamage),
+        ...interrupted.map(describeInterrupted),
+        describeRange(range, rows.length),
       ].join(''),
-    exitCode: damaged.length === 0 ? 0 : 13,
+    exitCode: damaged.length === 0 && !rows.some((row) => row.damage?.isProved) ? 0 : 13,
   }
 }
 
-function stateOf({ info, keep, window }: Row): string {
+/** Fulls that the next full goes on with; not the one that is being taken. */
+async function interruptedIn(
+  repository: ClusterRepository,
+  newest: BackupId | undefined,
+): Promise<readonly UnfinishedBackup[]> {
+  const found = await readUnfinished(repository, newest)
+  if (found.length === 0) return found
+  const locks = await findLocks(repository, 'catalogue')
+  return locks.some(({ liveness }) => liveness !== 'dead') ? found.slice(0, -1) : found
+}
+
+function interruptedJson({ id, storedBytes, until }: UnfinishedBackup): object {
+  return { id, storedBytes, until }
+}
+
+function describeInterrupted({ id, storedBytes, until }: UnfinishedBackup): string {
+  return `Full backup ${id} was interrupted: the next full goes on with the ${formatSize(storedBytes)} it has stored, until ${spellIsoTime(until)}.\n`
+}
+
+function describeRowDamage({ info, damage }: Row): string {
+  if (damage === undefined) return ''
+  return `${describeDamage(info.id, damage).replace('b', 'B')}.\n`
+}
+
+function damageState(damage: BackupDamage | undefined): string | undefined {
+  return damage && (damage.isProved ? 'damaged' : 'may be damaged')
+}
+
+function stateOf({ info, keep, window, damage }: Row): string {
   const states = [
+    damageState(damage),
     info.status === 'bad-pages' ? `${info.badPages.count} bad pages` : undefined,
     window === undefined ? 'WAL missing' : undefined,
     keep === undefined ? undefined : 'kept',
@@ -72,16 +116,20 @@ function stateOf({ info, keep, window }: Row): string {
   return states.length === 0 ? 'good' : states.join(', ')
 }
 
-type Infos = readonly CataloguedBackup['info'][]
-
-function rangeJson(infos: Infos, map: ContinuityMap): object | null {
-  const range = recoverableRange(infos, map)
-  return range === undefined ? null : { from: positionJson(range.from), to: positionJson(range.to) }
+async function timedRange(
+  infos: readonly BackupInfo[],
+  sources: RestoreSources,
+): Promise<TimedWindow | undefined> {
+  const range = recoverableRange(infos, sources.map, sources.lines?.current)
+  const first = infos.find(
+    ({ stopLsn, timeline }) => stopLsn === range?.from.lsn && timeline === range.from.timeline,
+  )
+  if (range === undefined || first === undefined) return undefined
+  const toTimeUs = await timeOfEnd(first, range.to, sources)
+  return { ...range, fromTime: first.finishedAt, toTimeUs }
 }
 
-function describeRange(infos: Infos, map: ContinuityMap): string {
-  const range = recoverableRange(infos, map)
-  if (range === undefined) return infos.length === 0 ? '' : 'No moment can be restored.\n'
-  const { from, to } = range
-  return `Recoverable from ${formatLsn(from.lsn)} (timeline ${from.timeline}) to ${formatLsn(to.lsn)} (timeline ${to.timeline}).\n`
+function describeRange(range: TimedWindow | undefined, backups: number): string {
+  if (range === undefined) return backups === 0 ? '' : 'No moment can be restored.\n'
+  return `Recoverable from ${spellWindow(range)}.\n`
 }

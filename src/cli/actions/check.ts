@@ -1,9 +1,9 @@
 /**
  * Runs all checks.
  */
-import { checkCluster } from '../../cluster/check.ts'
-import type { Finding } from '../../cluster/checks/finding.ts'
-import { nagiosLine, worstStatus } from '../../cluster/checks/nagios.ts'
+import { checkCluster } from '../../report/check.ts'
+import type { Finding } from '../../report/checks/finding.ts'
+import { nagiosLine, worstStatus } from '../../report/checks/nagios.ts'
 import type { OPTIONS } from '../commands/check.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import type { Colour } from '../output/colour.ts'

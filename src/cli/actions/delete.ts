@@ -1,7 +1,7 @@
 /**
  * Deletes one backup.
  */
-import { deleteBackup } from '../../backup/expire.ts'
+import { deleteBackup, type DeletionPolicy } from '../../backup/expire.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type BackupId, parseBackupId } from '../../repository/backup-info.ts'
 import { findBackup } from '../../repository/catalogue.ts'
@@ -17,13 +17,13 @@ const DEFAULT_MINIMUM = 1
 
 /** @throws {BackstayError} BACKUP_MISSING, BACKUP_NEEDED, NEEDS_CONFIRMATION, REPOSITORY_LOCKED */
 export async function run(context: Context): Promise<CommandResult> {
-  const minimum = await minimumOf(context)
+  const policy = await policyOf(context)
   const repository = await openOwnedPlace(context)
   const id = await idOf(repository, context.arguments.backup)
   if (!context.options.yes) {
     throw new BackstayError('NEEDS_CONFIRMATION', `Will not delete backup ${id} without --yes`)
   }
-  return doneResult(await deleteBackup(repository, id, { minimum }))
+  return doneResult(await deleteBackup(repository, id, policy))
 }
 
 /** A whole id is taken as it is: a backup whose backup.json is damaged cannot be found otherwise. */
@@ -31,8 +31,9 @@ async function idOf(repository: ClusterRepository, wanted: string): Promise<Back
   return parseBackupId(wanted) ?? (await findBackup(repository, wanted)).info.id
 }
 
-async function minimumOf(context: Context): Promise<number> {
-  if (context.options.repository !== undefined) return DEFAULT_MINIMUM
+/** Without the cluster file nothing is known that would let the WAL after a kept backup go. */
+async function policyOf(context: Context): Promise<DeletionPolicy> {
+  if (context.options.repository !== undefined) return { minimum: DEFAULT_MINIMUM }
   const { wanted } = await context.config()
-  return wanted.backup?.retention.minimum ?? DEFAULT_MINIMUM
+  return wanted.backup?.retention ?? { minimum: DEFAULT_MINIMUM }
 }

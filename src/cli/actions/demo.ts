@@ -1,9 +1,11 @@
 /**
  * Plays the demo: builds, proves, shows, stays until it is stopped, and stops everything in order.
  */
-import { takeDown } from '../../cluster/down.ts'
-import { clusterStatus } from '../../cluster/status.ts'
+import { join } from 'node:path'
+import { takeDown } from '../../build/down.ts'
+import { clusterStatus } from '../../report/status.ts'
 import { LocalHost } from '../../host/local-host.ts'
+import { acquireProcessLock, type ProcessLock } from '../../host/process-lock.ts'
 import type { OPTIONS } from '../commands/demo.ts'
 import type { CommandContext } from '../context.ts'
 import type { RunningCommand } from '../demo/own-command.ts'
@@ -25,6 +27,7 @@ export async function run(context: Context): Promise<void> {
   const startedAtMs = context.clock.monotonic()
   const place = await settle(context)
   await using session = await openDemo(context, place)
+  await using _only = await lockDemo(session, context)
   const stage = { place, cluster: session.cluster, ...context.output, ...context }
   let server: RunningCommand | undefined
   try {
@@ -42,22 +45,39 @@ export async function run(context: Context): Promise<void> {
   }
 }
 
-async function settle({ options, workingDirectory, output }: Context): Promise<DemoPlace> {
+async function settle(context: Context): Promise<DemoPlace> {
   const host = new LocalHost('localhost')
+  const { options, workingDirectory, environment, trusted, output } = context
   const { directory, postgres: major, port } = options
+  const { HOME: home, XDG_DATA_HOME: data } = environment
+  const dataHome = data || (home && join(home, '.local/share'))
   return await output.tasks.task('Choose directory, ports and PostgreSQL', () =>
-    settleDemo(host, { directory, major, port, workingDirectory }),
+    settleDemo(host, { directory, major, port, workingDirectory, dataHome, trusted }),
   )
 }
 
 async function openDemo(
-  context: Pick<Context, 'clock' | 'signal' | 'workingDirectory' | 'output'>,
+  context: Pick<Context, 'clock' | 'signal' | 'workingDirectory' | 'output' | 'trusted'>,
   place: DemoPlace,
 ): Promise<ClusterSession> {
   return await openClusterSession(
     { ...context, config: async () => place.loaded },
-    { report: reportSteps(context.output.tasks), osUserFallback: 'nobody' },
+    // It runs the service itself, and ends it.
+    {
+      report: reportSteps(context.output.tasks),
+      osUserFallback: 'nobody',
+      ownService: undefined,
+    },
   )
+}
+
+/** One demo at a time in a directory: whoever ends stops the servers. @throws REPOSITORY_LOCKED naming the other one */
+async function lockDemo(
+  { cluster: { state } }: ClusterSession,
+  { clock }: Pick<Context, 'clock'>,
+): Promise<ProcessLock> {
+  await state.create()
+  return await acquireProcessLock(join(state.path, 'demo'), { purpose: 'backstay demo', clock })
 }
 
 async function prove(context: Context, stage: story.DemoStage): Promise<void> {
@@ -103,5 +123,8 @@ async function stop(
 ): Promise<void> {
   const signal = AbortSignal.timeout(STOP_TIMEOUT_MS)
   await using session = await openDemo({ ...context, signal }, place)
-  await takeDown(session.cluster, { stopReceiver: async () => server?.stop() })
+  await takeDown(session.cluster, {
+    stopReceiver: async () => server?.stop(),
+    mayBreakOff: async () => true,
+  })
 }

@@ -1,10 +1,10 @@
 /**
  * Stops the cluster, or removes it.
  */
-import { destroyCluster } from '../../cluster/destroy.ts'
-import { takeDown } from '../../cluster/down.ts'
-import type { Problem } from '../../cluster/plan/problem.ts'
-import { stopBackupService, tryStopBackupService } from '../../cluster/service/stop-service.ts'
+import { destroyCluster } from '../../build/destroy.ts'
+import { takeDown } from '../../build/down.ts'
+import type { Problem } from '../../cluster/problem.ts'
+import { stopBackupService, tryStopBackupService } from '../../fleet/stop-service.ts'
 import type { OPTIONS } from '../commands/down.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { askYes } from './ask-yes.ts'
@@ -23,6 +23,8 @@ export async function run(context: Context): Promise<CommandResult> {
   const silent: Problem[] = []
   const down = await takeDown(cluster, {
     stopReceiver: async () => void silent.push(...(await tryStopBackupService(cluster))),
+    mayBreakOff: async (backups) =>
+      context.options.yes || (await askYes(context, `${backups.join('; ')}. Break off?`)),
   })
   const { stopped } = down
   const problems = [...down.problems, ...silent]

@@ -3,6 +3,7 @@
  */
 import { expireCluster, planClusterExpiry } from '../../backup/expire.ts'
 import type { RetentionPolicy } from '../../backup/retention.ts'
+import { clearFailedJob } from '../../repository/failed-jobs.ts'
 import type { OPTIONS } from '../commands/expire.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { doneResult, planResult } from './expiry-result.ts'
@@ -17,7 +18,10 @@ export async function run(context: Context): Promise<CommandResult> {
   if (context.options.dryRun) {
     return planResult(await planClusterExpiry(await openWalPlace(context), policy))
   }
-  return doneResult(await expireCluster(await openOwnedPlace(context), policy))
+  const repository = await openOwnedPlace(context)
+  const expired = await expireCluster(repository, policy)
+  await clearFailedJob(repository, 'expire')
+  return doneResult(expired)
 }
 
 /** What the options say, else the cluster file. A window or a count on the command line replaces both of the file's. */

@@ -3,6 +3,8 @@
  */
 import type { ExpiryResult } from '../../backup/expire.ts'
 import type { ExpiryPlan } from '../../backup/retention.ts'
+import type { CollectedGarbage } from '../../repository/garbage.ts'
+import { spellIsoTime } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
 import type { CommandResult } from '../context.ts'
 
@@ -22,9 +24,24 @@ export function doneResult({ plan, garbage }: ExpiryResult): CommandResult {
       done: true,
       packsRemoved: garbage.packs.length,
       bytesFreed: garbage.bytes,
+      interrupted: garbage.resumable.map(({ id, storedBytes, until }) => ({
+        id,
+        storedBytes,
+        until,
+      })),
     },
-    text: () => `${describePlan(plan, 'went')}${formatSize(garbage.bytes)} were freed.\n`,
+    text: () =>
+      `${describePlan(plan, 'went')}${formatSize(garbage.bytes)} were freed.\n${resumableLines(garbage)}`,
   }
+}
+
+function resumableLines({ resumable }: CollectedGarbage): string {
+  return resumable
+    .map(
+      ({ id, storedBytes, until }) =>
+        `What interrupted full backup ${id} has stored, ${formatSize(storedBytes)}, stays until ${spellIsoTime(until)}: the next full goes on with it.\n`,
+    )
+    .join('')
 }
 
 function planJson(plan: ExpiryPlan): object {

@@ -1,8 +1,8 @@
 /**
  * Fails over.
  */
-import { failOver, type FailoverResult } from '../../cluster/roles/failover.ts'
-import type { FailoverPlan } from '../../cluster/roles/failover-plan.ts'
+import { failOver, type FailoverResult } from '../../failover/failover.ts'
+import type { FailoverPlan } from '../../failover/failover-plan.ts'
 import { formatLsn, toLsn } from '../../postgres/lsn.ts'
 import type { OPTIONS } from '../commands/failover.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
@@ -43,6 +43,7 @@ const FENCING: Readonly<Record<FailoverPlan['fencing'], string>> = {
   hung: 'it runs and does not answer; it will be ended and marked to start as a standby',
   gone: 'its data directory is gone',
   unreachable: 'its host does not answer: it cannot be stopped',
+  standby: 'it runs as a standby already, and will follow',
 }
 
 function lines(result: FailoverResult): string[] {

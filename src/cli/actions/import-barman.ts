@@ -3,15 +3,22 @@
  */
 import { availableParallelism } from 'node:os'
 import { becomeUser } from '../../barman/become-user.ts'
-import { type BarmanPlace, placeOfServer, standardPlace } from '../../barman/import/barman-place.ts'
+import {
+  type BarmanPlace,
+  allDirectories,
+  placeOfServer,
+  standardPlace,
+} from '../../barman/import/barman-place.ts'
 import { importServer } from '../../barman/import/import-server.ts'
 import { isIncomplete, type ServerImportResult } from '../../barman/import/server-import.ts'
 import { connectionOf } from '../../barman/server/connections.ts'
 import { clusterNameOf, repositoryDirectory } from '../../barman/server/place.ts'
-import { loadBarmanConfig } from '../../config/barman/load.ts'
+import { completeConfig } from '../../config/barman/load.ts'
+import { type MainFile, readMainFile } from '../../config/barman/main-file.ts'
 import type { BarmanConfig, BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { DiskStore } from '../../store/disk-store.ts'
+import { storeAt } from '../../store/address.ts'
+import { findDistrust } from '../../util/trusted-path.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/import-barman.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
@@ -32,12 +39,16 @@ interface Wish {
   readonly address: { readonly host: string; readonly port: number }
 }
 
-/** @throws {BackstayError} USAGE, CONFIG_MISSING, HOST_PRIVILEGE, REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, … */
+/** @throws {BackstayError} USAGE, CONFIG_MISSING, DIRECTORY_OWNER, HOST_PRIVILEGE, REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, … */
 export async function run(context: Context): Promise<CommandResult> {
   const { dryRun } = context.options
   const wishes = await wishesOf(context)
+  // What stands against one of several is found before the first of them is taken.
+  if (!dryRun && wishes.length > 1) {
+    for (const wish of wishes) await importOne(context, wish, true)
+  }
   const results: ServerImportResult[] = []
-  for (const wish of wishes) results.push(await importOne(context, wish))
+  for (const wish of wishes) results.push(await importOne(context, wish, dryRun))
   return {
     data: { dryRun, servers: results.map(importJson) },
     text: () => results.map((result) => importText(result, context.output.columns)).join('\n'),
@@ -45,17 +56,21 @@ export async function run(context: Context): Promise<CommandResult> {
   }
 }
 
-async function importOne(context: Context, wish: Wish): Promise<ServerImportResult> {
+async function importOne(
+  context: Context,
+  wish: Wish,
+  isDryRun: boolean,
+): Promise<ServerImportResult> {
   const { output, options, clock, signal } = context
   const { place, repository, cluster, address } = wish
   return await importServer({
     place,
-    store: new DiskStore(repository),
+    store: storeAt(repository),
     cluster,
     clock,
     address,
     createdBy: `backstay ${readVersion()} from Barman`,
-    isDryRun: options.dryRun,
+    isDryRun,
     workers: options.jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     signal,
     report: {
@@ -68,31 +83,44 @@ async function importOne(context: Context, wish: Wish): Promise<ServerImportResu
 }
 
 async function wishesOf(context: Context): Promise<Wish[]> {
-  const { options } = context
+  const { options, environment } = context
   if (options.from !== undefined) return [await wishOfDirectory(context, options.from)]
-  const config = await loadBarmanConfig({
+  const main = await readMainFile({
     file: options.barmanConfig,
-    environmentFile: context.environment['BARMAN_CONFIG_FILE'],
-    home: context.environment['HOME'],
+    environmentFile: environment['BARMAN_CONFIG_FILE'],
+    home: environment['HOME'],
+    sudoUid: environment['SUDO_UID'],
   })
+  const named = options.repository
+  const repository =
+    named === undefined ? repositoryDirectory(main.barmanHome) : absolute(context, named)
+  if (named === undefined) await becomeUser(main.barmanUser)
+  else await becomeRepositoryOwner(repository)
+  const config = await completeConfig(main)
   const servers = chosenServers(context, config)
   if (options.cluster !== undefined && servers.length > 1) {
     throw new BackstayError('USAGE', 'Cannot import several servers into one --cluster', {
       hint: 'Name one server.',
     })
   }
-  const repository =
-    options.repository === undefined
-      ? repositoryDirectory(config.barmanHome)
-      : absolute(context, options.repository)
-  if (options.repository === undefined) await becomeUser(config.barmanUser)
-  else await becomeRepositoryOwner(repository)
+  const filters = await writtenFilters(main)
   return servers.map((server) => ({
-    place: placeOfServer(server),
+    place: readable(context, placeOfServer(server, filters.get(server.name)), repository),
     repository,
     cluster: options.cluster ?? clusterNameOf(server.name),
     address: addressOf(context, server),
   }))
+}
+
+/**
+ * Server → its custom_decompression_filter as the operator's own files say it. What config-update and config-switch have written is
+ * barman's user's, and who imports, into a repository of his own, is another user perhaps.
+ */
+async function writtenFilters(main: MainFile): Promise<ReadonlyMap<string, string | undefined>> {
+  const { servers } = await completeConfig(main, { isLeftOut: true })
+  return new Map(
+    servers.map(({ name, options }) => [name, options.get('custom_decompression_filter')]),
+  )
 }
 
 async function wishOfDirectory(context: Context, from: string): Promise<Wish> {
@@ -101,8 +129,29 @@ async function wishOfDirectory(context: Context, from: string): Promise<Wish> {
   }
   const { repositoryDirectory: repository, cluster } = await walPlace(context)
   await becomeRepositoryOwner(repository)
-  const place = standardPlace(absolute(context, from))
+  const place = readable(context, standardPlace(absolute(context, from)), repository)
   return { place, repository, cluster, address: { host: 'unknown', port: 0 } }
+}
+
+/**
+ * The place. What lies in the hands of barman's user is not read as root: between two looks a file can become a link to any other.
+ * @throws {BackstayError} DIRECTORY_OWNER
+ */
+function readable(context: Context, place: BarmanPlace, repository: string): BarmanPlace {
+  if (process.getuid?.() !== 0) return place
+  for (const path of allDirectories(place)) {
+    const found = findDistrust(path, context.trusted)
+    if (found === undefined) continue
+    throw new BackstayError(
+      'DIRECTORY_OWNER',
+      `Cannot import "${place.name}" as root: "${found.path}" ${found.why}`,
+      {
+        hint: `The import goes on as the user the repository belongs to: give "${repository}" to one who reads Barman's files (chown -R) and Backstay's. Or give a copy of Barman's files to root.`,
+        details: { path, found: found.path, repository },
+      },
+    )
+  }
+  return place
 }
 
 function chosenServers(

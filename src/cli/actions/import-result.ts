@@ -6,6 +6,7 @@ import {
   isIncomplete,
   type ServerImportResult,
 } from '../../barman/import/server-import.ts'
+import { printableWord } from '../../errors/printable.ts'
 import { formatSize } from '../../util/size.ts'
 import { type Column, renderTable } from '../output/table.ts'
 
@@ -30,7 +31,7 @@ const COLUMNS: readonly Column<BackupOutcome>[] = [
     align: 'right',
     value: ({ info }) => (info === undefined ? '' : formatSize(info.bytes.database)),
   },
-  { title: 'Name', value: ({ info }) => info?.label ?? '' },
+  { title: 'Name', value: ({ info }) => printableWord(info?.label ?? '') },
   { title: 'Why', value: ({ because }) => because ?? '', shrinks: true },
 ]
 

@@ -23,11 +23,13 @@ export interface InitQuestion {
   readonly text: string
   /** Taken when nothing is answered; undefined where an answer is needed. */
   readonly standard: string | undefined
-  /** What is wrong with an answer; undefined when nothing is. */
-  readonly fault: (answer: string) => string | undefined
+  /** What is wrong with an answer after the answers so far; undefined when nothing is. */
+  readonly fault: (answer: string, answers: Partial<InitAnswers>) => string | undefined
   /** Whether the question makes sense after the answers so far. */
   readonly isWanted?: (answers: Partial<InitAnswers>) => boolean
 }
+
+const DEFAULT_PORT = 5432
 
 export const INIT_QUESTIONS: readonly InitQuestion[] = [
   {
@@ -41,7 +43,9 @@ export const INIT_QUESTIONS: readonly InitQuestion[] = [
     text: 'Major version of PostgreSQL',
     standard: '18',
     fault: (answer) =>
-      isSupportedMajor(Number(answer)) ? undefined : 'versions 11 to 18 are supported',
+      /^\d{2}$/.test(answer) && isSupportedMajor(Number(answer))
+        ? undefined
+        : 'versions 11 to 18 are supported',
   },
   {
     key: 'primary',
@@ -53,7 +57,7 @@ export const INIT_QUESTIONS: readonly InitQuestion[] = [
     key: 'standby',
     text: 'Machines of the standbys, with commas',
     standard: '',
-    fault: (answer) => splitWords(answer).map(faultOfAddress).find(Boolean),
+    fault: faultOfStandbys,
   },
   {
     key: 'backupHost',
@@ -91,7 +95,10 @@ export function newClusterOf(answers: InitAnswers, schemaPath: string): NewClust
 }
 
 function splitWords(text: string): string[] {
-  return text.split(/[\s,]+/).filter((word) => word !== '')
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
 }
 
 /** `db1`, `db1:5433`, `192.168.0.1`, `[::1]:5433`, `::1` */
@@ -100,6 +107,21 @@ function readAddress(text: string): ServerAddress {
   if (match === null) return { host: text }
   const host = match[1] ?? match[2] ?? text
   return match[3] === undefined ? { host } : { host, port: Number(match[3]) }
+}
+
+/** The same machine twice would be one server with two names: the file would be refused, and all answers with it. */
+function faultOfStandbys(text: string, { primary = '' }: Partial<InitAnswers>): string | undefined {
+  const words = splitWords(text)
+  const fault = words.map(faultOfAddress).find(Boolean)
+  if (fault !== undefined) return fault
+  const seen = new Set<string>(primary === '' ? [] : [placeOf(primary)])
+  const twice = words.find((word) => seen.has(placeOf(word)) || !seen.add(placeOf(word)))
+  return twice === undefined ? undefined : `"${twice}" is named twice`
+}
+
+function placeOf(text: string): string {
+  const { host, port = DEFAULT_PORT } = readAddress(text)
+  return `${host.toLowerCase()} ${port}`
 }
 
 function faultOfAddress(text: string): string | undefined {

@@ -5,6 +5,7 @@ import { dirname, relative, resolve } from 'node:path'
 import { thisMachine } from '../../config/machine.ts'
 import { readCluster } from '../../config/read.ts'
 import { renderClusterFile } from '../../config/template.ts'
+import { checkTrusted } from '../../config/trusted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { writeNewFile } from '../../util/new-file.ts'
 import type { initOptions } from '../commands/init.ts'
@@ -21,6 +22,7 @@ const SCHEMA_FILE = 'docs/reference/backstay.schema.json'
 export async function run(context: Context): Promise<CommandResult> {
   const path = resolve(context.workingDirectory, context.options.output)
   const file = relative(context.workingDirectory, path)
+  checkTrusted(dirname(path), 'the directory of the cluster file', context.trusted)
   const answers = await collect(context)
   const text = renderClusterFile(newClusterOf(answers, packageFile(SCHEMA_FILE)))
   const { wanted } = readCluster(text, { file, directory: dirname(path), machine: thisMachine() })
@@ -37,7 +39,7 @@ Next: look it over, then "backstay plan${option}" and "backstay up${option}"`,
 async function collect(context: Context): Promise<InitAnswers> {
   const given = givenAnswers(context)
   for (const { key, fault } of INIT_QUESTIONS) {
-    const text = given[key] === undefined ? undefined : fault(given[key])
+    const text = given[key] === undefined ? undefined : fault(given[key], given)
     if (text !== undefined)
       throw new BackstayError('USAGE', `Cannot read ${optionFlag(key)}: ${text}`)
   }

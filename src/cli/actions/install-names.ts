@@ -3,16 +3,17 @@
  */
 import { readFile, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
+import { NAMES_MARK } from '../../fleet/lasting-names.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { fileError } from '../../host/file-error.ts'
 import { replaceFile } from '../../host/local-files.ts'
 import { shellQuote } from '../../host/shell-quote.ts'
+import { ensureCurrentLink, lastingPath } from '../../util/lasting-path.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/install-names.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { packageFile } from '../version.ts'
 
 const NAMES = ['barman', 'barman-wal-archive', 'barman-wal-restore'] as const
-const MARK = '# Written by backstay install-names.'
 
 /** @throws {BackstayError} DIRECTORY_FOREIGN when another program has one of the names; HOST_PRIVILEGE. */
 export async function run(
@@ -24,6 +25,7 @@ export async function run(
     await checkDirectory(directory)
     // All are looked at before the first is written.
     for (const name of NAMES) await checkName(join(directory, name), context.options.replace)
+    ensureCurrentLink()
     for (const name of NAMES) await install(directory, name)
   } catch (error) {
     throw fileError('this machine', `install programs into "${directory}"`, error)
@@ -47,7 +49,7 @@ async function checkName(path: string, mayReplace: boolean): Promise<void> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   })
-  if (found === undefined || found.includes(MARK) || mayReplace) return
+  if (found === undefined || found.includes(NAMES_MARK) || mayReplace) return
   throw new BackstayError(
     'DIRECTORY_FOREIGN',
     `Cannot install "${path}": a program of this name is there and is not Backstay's`,
@@ -56,7 +58,8 @@ async function checkName(path: string, mayReplace: boolean): Promise<void> {
 }
 
 async function install(directory: string, name: string): Promise<void> {
-  const words = [process.execPath, packageFile(`bin/${name}.js`)].map(shellQuote).join(' ')
-  const text = `#!/bin/sh\n${MARK}\nexec ${words} "$@"\n`
+  const program = [process.execPath, packageFile(`bin/${name}.js`)]
+  const words = program.map((path) => shellQuote(lastingPath(path))).join(' ')
+  const text = `#!/bin/sh\n${NAMES_MARK}\nexec ${words} "$@"\n`
   await replaceFile(join(directory, name), text, { mode: 0o755, owner: undefined })
 }

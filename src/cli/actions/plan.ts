@@ -1,7 +1,7 @@
 /**
  * Shows what `up` would do.
  */
-import { planCluster } from '../../cluster/up.ts'
+import { planCluster } from '../../build/up.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { planJson, renderPlan } from '../text/cluster-plan.ts'

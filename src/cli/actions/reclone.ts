@@ -1,7 +1,7 @@
 /**
  * Makes a standby anew.
  */
-import { recloneStandby } from '../../cluster/reclone.ts'
+import { recloneStandby } from '../../failover/reclone.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/reclone.ts'
 import type { CommandContext, CommandResult } from '../context.ts'

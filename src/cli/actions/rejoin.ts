@@ -1,20 +1,23 @@
 /**
  * Makes a server follow again.
  */
-import { rejoinServer, type RejoinResult } from '../../cluster/roles/rejoin.ts'
+import { rejoinServer, type RejoinResult } from '../../failover/rejoin.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/rejoin.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
+import { askYes } from './ask-yes.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { problemLines } from '../text/cluster-plan.ts'
 
 type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 
-/** @throws USAGE, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED, what a step throws */
+/** @throws USAGE, NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED, what a step throws */
 export async function run(context: Context): Promise<CommandResult> {
   const { tasks, colour } = context.output
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
-  const result = await rejoinServer(session.cluster, context.arguments.server)
+  const confirm = async (question: string): Promise<boolean> =>
+    context.options.yes || (await askYes(context, question))
+  const result = await rejoinServer(session.cluster, context.arguments.server, { confirm })
   return {
     data: { cluster: session.wanted.name, ...result },
     text: () => [...problemLines(result.problems, colour), ...lines(result)].join('\n'),

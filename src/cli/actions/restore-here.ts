@@ -4,36 +4,46 @@
  */
 import { availableParallelism } from 'node:os'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { writeStandbyFiles } from '../../cluster/clone/standby-files.ts'
-import { wantedServer } from '../../cluster/plan/plan.ts'
-import { WAY_HOST, wayPaths } from '../../cluster/way/way-files.ts'
+import { writeStandbyFiles } from '../../build/clone/standby-files.ts'
+import { WAY_HOST } from '../../cluster/machine/way-files.ts'
 import { findBinaries } from '../../host/binaries.ts'
+import { checkPort } from '../../host/check-port.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
+import type { ReplayDemands } from '../../postgres/parameter-change.ts'
 import { isSupportedMajor } from '../../postgres/version.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
 import { type PreparedRestore, prepareRestore } from '../../restore/prepare.ts'
 import { type RestoreResult, runRestore } from '../../restore/restore.ts'
-import { type OpenedState, openRestored } from '../../restore/start.ts'
+import { hasRecovered, type OpenedState, openRestored } from '../../restore/start.ts'
 import { PipeClient } from '../../store/pipe-client.ts'
+import { ownWayConfig } from '../../service/own-way.ts'
 import { PipeStore } from '../../store/pipe-store.ts'
 import { restoreCommand } from '../../wal/restore-command.ts'
 import type { CommandContext } from '../context.ts'
 import { openLifeline } from '../session/lifeline.ts'
-import { RestoreThereOrder, type RestoreTold } from '../../cluster/restore-there/restore-order.ts'
+import {
+  parseRestoreOrder,
+  type RestoreThereOrder,
+  type RestoreTold,
+} from '../../fleet/restore-order.ts'
 import { type PipeVersion, pipeVersion, type PlannedThere } from '../session/serve-repository.ts'
+import type { Destination } from './restore-wish.ts'
 import { planJson, planText } from './restore-text.ts'
+import { wantedServer } from '../../cluster/wanted-server.ts'
 
 /** The disk is the limit soon, and each thread has a connection of its own. */
 const MOST_JOBS = 4
+/** Of 16 connections that a server may have (session/gate-places.ts); the recovery and this process need some. */
+const CONNECTIONS_MAX = 12
 const TELL_EVERY_MS = 200
 
 /** What is said goes to standard output, a line of JSON each. @throws what `restore` throws, INTERRUPTED */
 export async function run(context: CommandContext): Promise<void> {
   using lifeline = openLifeline(context.stdin)
   const signal = AbortSignal.any([context.signal, lifeline.signal])
-  const order = parseOrder(await lifeline.order)
-  const command = ['ssh', '-F', wayPaths(order.way).config, WAY_HOST, 'read']
+  const order = parseRestoreOrder(await lifeline.order)
+  const command = ['ssh', '-F', ownWayConfig(order.way), WAY_HOST, 'read']
   await using client = new PipeClient(command)
   const tell = (told: RestoreTold): void => void context.stdout.write(`${JSON.stringify(told)}\n`)
   await checkVersion(client)
@@ -42,6 +52,7 @@ export async function run(context: CommandContext): Promise<void> {
   const planned = (await client.call('plan', order.wish)) as PlannedThere
   const course: Course = { context, order, command, repository, planned, signal, tell }
   const prepared = await prepare(course)
+  if (order.start !== undefined) await checkPort(new LocalHost('localhost'), order.start)
   tellPlan(course, prepared)
   if (order.isPlanOnly) return
   await restore(course, client)
@@ -58,12 +69,6 @@ interface Course {
   readonly tell: (told: RestoreTold) => void
 }
 
-function parseOrder(line: string): RestoreThereOrder {
-  const order = RestoreThereOrder.safeParse(JSON.parse(line))
-  if (order.success) return order.data
-  throw new BackstayError('USAGE', `Cannot restore: the order is none: ${order.error.message}`)
-}
-
 /** Plans are values of the program: the same one has to be on both sides. */
 async function checkVersion(client: PipeClient): Promise<void> {
   const there = (await client.call('version')) as PipeVersion
@@ -78,26 +83,30 @@ async function checkVersion(client: PipeClient): Promise<void> {
 
 async function prepare(course: Course): Promise<PreparedRestore> {
   const { order, repository, planned } = course
-  const { directory, isDelta, allowDataLoss } = order
-  const tablespaces = new Map(Object.entries(order.tablespaces))
+  const { isDelta, allowDataLoss } = order
   return await prepareRestore(
-    { plan: planned.plan, directory, tablespaces, isDelta, allowDataLoss },
+    { plan: planned.plan, ...destinationOf(order), isDelta, allowDataLoss },
     { repository, host: new LocalHost('localhost'), map: planned.map },
   )
 }
 
+function destinationOf(order: RestoreThereOrder): Destination {
+  const { directory, tablespaceRoots, walDirectory } = order
+  const tablespaces = new Map(Object.entries(order.tablespaces))
+  return { directory, tablespaces, tablespaceRoots, walDirectory }
+}
+
 function tellPlan({ order, planned, tell }: Course, prepared: PreparedRestore): void {
   const { plan } = planned
-  const { directory } = order
-  const destination = { directory, tablespaces: new Map(Object.entries(order.tablespaces)) }
+  const destination = destinationOf(order)
+  const opener = { osUser: new LocalHost('localhost').user, port: order.start }
   tell({
     told: 'plan',
-    text: planText(plan, destination),
-    json: { ...planJson(plan, destination) },
+    text: planText(plan, destination, opener),
+    json: { ...planJson(plan, destination, opener) },
     bytesToWrite: plan.bytesToWrite,
     backup: plan.backup.id,
     warnings: [...plan.warnings, ...prepared.warnings],
-    directories: [directory, ...prepared.layout.tablespaces.map((place) => place.directory)],
   })
 }
 
@@ -106,14 +115,26 @@ async function restore(course: Course, client: PipeClient): Promise<void> {
   const host = new LocalHost('localhost')
   const { start } = order
   const binaries = start === undefined ? undefined : await binariesFor(course, host)
-  await client.call('use', { backup: planned.plan.backup.id })
+  const backup = planned.plan.backup.id
+  await client.call('use', { backup })
+  // The recovery, of a standby too until it streams, outlives this process.
+  await client.call('hold', { backup, forMs: order.holdForMs })
+  const demands = ((await client.call('demands', order.wish)) ?? undefined) as
+    | ReplayDemands
+    | undefined
   // Once more under the hold: the backup may have been deleted since.
-  const { files, bytes, writtenBytes, elapsedMs } = await write(course, await prepare(course))
+  const written = await write(course, await prepare(course), demands)
+  const { files, bytes, writtenBytes, elapsedMs } = written
   const opened = binaries === undefined ? null : await open(course, host, binaries)
+  if (opened !== null && hasRecovered(opened)) await client.call('release')
   tell({ told: 'done', restored: { files, bytes, writtenBytes, elapsedMs }, opened })
 }
 
-async function write(course: Course, prepared: PreparedRestore): Promise<RestoreResult> {
+async function write(
+  course: Course,
+  prepared: PreparedRestore,
+  demands: ReplayDemands | undefined,
+): Promise<RestoreResult> {
   const { context, order, command, repository, signal, tell } = course
   const { keepArchiving, start: port, program, way, cluster, wish } = order
   let toldAtMs = 0
@@ -132,9 +153,10 @@ async function write(course: Course, prepared: PreparedRestore): Promise<Restore
       port,
     },
     ...(order.standby === undefined ? {} : { configure: standbyOf(order.standby) }),
+    demands,
     standIns: port !== undefined,
     owner: undefined,
-    workers: order.jobs ?? Math.min(MOST_JOBS, availableParallelism()),
+    workers: Math.min(order.jobs ?? Math.min(MOST_JOBS, availableParallelism()), CONNECTIONS_MAX),
     signal,
     onProgress: ({ bytes }) => {
       const nowMs = context.clock.monotonic()

@@ -7,15 +7,20 @@ import type { Host } from '../../host/host.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { LocalUsers } from '../../host/local-users.ts'
 import { decideOsUser } from '../../host/os-user.ts'
+import { ownerOfWay } from '../../host/owner-of-way.ts'
+import { runChecked } from '../../host/run-checked.ts'
 import type { Owner } from '../../restore/file-job.ts'
-import type { RestoreLayout } from '../../restore/layout.ts'
+import { linkedPlaces, type RestoreLayout } from '../../restore/layout.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
 import type { RestoreContext } from './restore-wish.ts'
 import { selfProgram } from './self-program.ts'
 
 const DEFAULT_OS_USER = 'postgres'
 
-/** The OS user who is to own the directory and run the server. @throws HOST_PRIVILEGE */
+/**
+ * The OS user who is to own the directory and run the server.
+ * @throws HOST_PRIVILEGE; USAGE for a copy that root would open as the repository's owner, whom nobody named
+ */
 export async function osUserOf(
   context: RestoreContext,
   host: Host,
@@ -28,9 +33,25 @@ export async function osUserOf(
     return await decideOsUser(host, { configured: wanted.postgres.osUser })
   }
   // Without a cluster file the repository's owner is the best guess: he is PostgreSQL's user wherever both share a machine.
-  const owner = (await host.inspect(repositoryDirectory))?.owner
-  const configured = owner === undefined || owner === 'root' ? DEFAULT_OS_USER : owner
-  return await decideOsUser(host, { configured })
+  const owner = await ownerOfWay(host, `${repositoryDirectory}/.`)
+  if (owner === undefined || owner === 'root') {
+    return await decideOsUser(host, { configured: DEFAULT_OS_USER })
+  }
+  const guess = await decideOsUser(host, { configured: owner })
+  if (context.options.start !== undefined && host.user === 'root') throw unnamedOwner(guess)
+  return guess
+}
+
+/** Whoever made the origin's configuration, extensions and triggers would become who can change every backup. */
+function unnamedOwner(owner: string): BackstayError {
+  return new BackstayError(
+    'USAGE',
+    `Will not open the copy as "${owner}" unasked: the repository is that user's, and what the origin's superuser has put into the copy runs as who opens it`,
+    {
+      hint: `Name who is to: --os-user postgres, or another user who may not write the repository (its WAL is copied then). Where you trust the origin with the backups: --os-user ${owner}. A cluster file names him, too (postgres.osUser): leave --repository out.`,
+      details: { owner },
+    },
+  )
 }
 
 /** Why the server's restore_command would not work, as sentences; empty when it would. */
@@ -66,15 +87,29 @@ export async function becomeWriter(
 ): Promise<Writer> {
   const host = new LocalHost('localhost')
   if (host.user !== 'root') return { host, owner: undefined }
-  const repositoryOwner = (await host.inspect(repositoryDirectory))?.owner
-  for (const directory of [layout.directory, ...layout.tablespaces.map((p) => p.directory)]) {
-    await host.makeDirectory(directory, { owner: osUser })
+  const repositoryOwner = await ownerOfWay(host, `${repositoryDirectory}/.`)
+  await host.makeDirectory(layout.directory, { owner: osUser })
+  for (const { directory, isNamed } of linkedPlaces(layout)) {
+    if (isNamed) await host.makeDirectory(directory, { owner: osUser })
+    else await makeAsUser(host, directory, osUser)
   }
   if (repositoryOwner === osUser) await becomeRepositoryOwner(repositoryDirectory)
   const writer = new LocalHost('localhost')
   if (writer.user === osUser) return { host: writer, owner: undefined }
   const { uid, gid } = await new LocalUsers().byName(osUser)
   return { host: writer, owner: { uid, gid } }
+}
+
+/** The name came from the backup: nothing is made or given away that the OS user could not make. */
+async function makeAsUser(host: Host, directory: string, user: string): Promise<void> {
+  await runChecked(host, ['mkdir', '-p', '-m', '700', '--', directory], { user })
+  const found = await host.inspect(directory)
+  if (found?.kind === 'directory' && found.owner === user) return
+  throw new BackstayError(
+    'DIRECTORY_OWNER',
+    `Cannot restore a tablespace into "${directory}": it is ${found?.kind === 'directory' ? `of "${found.owner}"` : 'no directory'}`,
+    { hint: `Give it to "${user}": install -d -o ${user} -m 700 ${directory}` },
+  )
 }
 
 /** A standby follows the archive for ever: a copy of the WAL would be its end. @throws {BackstayError} HOST_PRIVILEGE, USAGE */
@@ -85,6 +120,6 @@ export function refuseStandby({ options }: RestoreContext, problems: readonly st
     throw new BackstayError('USAGE', 'Cannot use --copy-wal with --standby-mode')
   }
   throw new BackstayError('HOST_PRIVILEGE', `Cannot make a standby: ${first}`, {
-    hint: 'Give the repository to that user (chown -R), or name another with --os-user.',
+    hint: 'Run the standby as the OS user who owns the repository (--os-user), or leave --standby-mode out: it is nobody else’s.',
   })
 }

@@ -3,23 +3,36 @@
  */
 import { formatLsn } from '../../postgres/lsn.ts'
 import { describePath, type RestorePlan } from '../../restore/plan.ts'
-import { formatTimeUs, isoTimeUs } from '../../restore/target-time.ts'
+import { isoTimeUs } from '../../restore/target-time.ts'
 import { describeTarget, type RestoreTarget } from '../../restore/wish.ts'
 import { formatDuration } from '../../util/duration.ts'
+import { spellIsoTime, spellTimeUs } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
-import { describeBackup, describeTime } from './backup-json.ts'
+import { describeBackup } from './backup-json.ts'
 import { renderFacts } from './facts.ts'
 import type { Destination } from './restore-wish.ts'
 
+/** Whose the copy becomes, and where he opens it. */
+export interface Opener {
+  readonly osUser: string
+  /** Undefined when it is not opened. */
+  readonly port: number | undefined
+}
+
 /** The plan as a table of facts, warnings below. */
-export function planText(plan: RestorePlan, destination: Destination | undefined): string {
+export function planText(
+  plan: RestorePlan,
+  destination: Destination | undefined,
+  opener?: Opener,
+): string {
   const { backup, wal, estimate } = plan
-  const reached = plan.timeUs === undefined ? '' : ` (${formatTimeUs(plan.timeUs)})`
+  const reached = plan.timeUs === undefined ? '' : ` (${spellTimeUs(plan.timeUs)})`
   const facts: [string, string][] = [
-    ['Backup', `${describeBackup(backup)}, finished ${describeTime(backup.finishedAt)}`],
+    ['Backup', `${describeBackup(backup)}, finished ${spellIsoTime(backup.finishedAt)}`],
     ...destinationFacts(plan, destination),
+    ...(opener === undefined ? [] : openerFacts(opener)),
     ['Target', `${describeTarget(plan.target)}, then ${describeAction(plan)}`],
-    ['Timeline', describePath(plan.path)],
+    ['Timeline', timelineText(plan)],
     [
       'WAL',
       `${formatLsn(wal.startLsn)} to ${formatLsn(wal.endLsn)}${reached}: ${formatSize(wal.bytes)} in ${wal.segments} segments`,
@@ -34,14 +47,29 @@ export function planText(plan: RestorePlan, destination: Destination | undefined
   return renderFacts(facts)
 }
 
+function openerFacts({ osUser, port }: Opener): [string, string][] {
+  const opens =
+    port === undefined
+      ? ''
+      : `, who opens it on port ${port}: what the origin put into it runs as him`
+  return [['OS user', `${osUser}${opens}`]]
+}
+
 /** The plan for --json. */
-export function planJson(plan: RestorePlan, destination: Destination | undefined): object {
+export function planJson(
+  plan: RestorePlan,
+  destination: Destination | undefined,
+  opener?: Opener,
+): object {
   const { backup, wal, path, timeUs } = plan
   return {
     cluster: plan.cluster,
     backup: backup.id,
     directory: destination?.directory ?? null,
+    walDirectory: destination?.walDirectory ?? null,
+    osUser: opener?.osUser ?? null,
     timeline: plan.timeline,
+    changesTimeline: changesTimeline(plan),
     path: path.map(({ timeline, from, to }) => ({
       timeline,
       fromLsn: formatLsn(from),
@@ -60,17 +88,30 @@ export function planJson(plan: RestorePlan, destination: Destination | undefined
   }
 }
 
+/** What is read on another timeline was written by another server than the backup's, or after a recovery: nobody should learn it afterwards. */
+function timelineText(plan: RestorePlan): string {
+  const path = describePath(plan.path)
+  return changesTimeline(plan)
+    ? `${path}: recovery leaves the backup's timeline, ${plan.backup.timeline}`
+    : path
+}
+
+function changesTimeline({ path, backup }: RestorePlan): boolean {
+  return path.some(({ timeline }) => timeline !== backup.timeline)
+}
+
 function destinationFacts(
   plan: RestorePlan,
   destination: Destination | undefined,
 ): [string, string][] {
   if (destination === undefined) return []
-  const { directory, tablespaces } = destination
+  const { directory, tablespaces, walDirectory } = destination
   const places = plan.backup.tablespaces.map(({ oid, location }): [string, string] => {
     const place = tablespaces.get(String(oid)) ?? tablespaces.get(location) ?? location
     return ['Tablespace', `${oid} in ${place}`]
   })
-  return [['Into', directory], ...places]
+  const wal: [string, string][] = walDirectory === undefined ? [] : [['WAL into', walDirectory]]
+  return [['Into', directory], ...places, ...wal]
 }
 
 function describeAction(plan: RestorePlan): string {

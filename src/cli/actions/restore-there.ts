@@ -2,26 +2,27 @@
  * Restores onto the machine of a server of the cluster file: the Backstay there does it, the data comes to it straight from the
  * backup server, and its progress is shown here.
  */
-import {
-  getReadyThere,
-  giveRestoreOrder,
-  makeDirectoriesThere,
-} from '../../cluster/restore-there/give-order.ts'
-import type { RestoreThereOrder, RestoreTold } from '../../cluster/restore-there/restore-order.ts'
-import { ensurePackage } from '../../cluster/service/ensure-package.ts'
-import { lookPackage } from '../../cluster/service/look-package.ts'
-import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/service/service-source.ts'
-import { lookWay } from '../../cluster/way/look-ways.ts'
-import { wayDirectoryOf } from '../../cluster/way/way-files.ts'
+import { z } from 'zod'
+import { getReadyThere, giveRestoreOrder, makeDirectoriesThere } from '../../fleet/give-order.ts'
+import { installationOf, installWhereMissing } from '../../build/install-where-missing.ts'
+import type { RestoreThereOrder, RestoreTold } from '../../fleet/restore-order.ts'
+import { ensurePackage } from '../../fleet/ensure-package.ts'
+import { lookPackage } from '../../cluster/look/look-package.ts'
+import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/machine/service-source.ts'
+import { lookWay } from '../../cluster/look/look-ways.ts'
+import { wayDirectoryOf } from '../../cluster/machine/way-files.ts'
 import type { BackupWanted, ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { readErrorJson } from '../../errors/render.ts'
 import { commandError } from '../../host/run-checked.ts'
+import { checkProgram } from '../../host/whose-program.ts'
 import { formatDuration } from '../../util/duration.ts'
+import { readJson } from '../../util/read-json.ts'
 import { formatSize } from '../../util/size.ts'
 import type { CommandResult } from '../context.ts'
 import type { TaskHandle } from '../output/tasks.ts'
 import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
 import { nextStep } from './restore.ts'
 import {
   type Destination,
@@ -44,7 +45,8 @@ export async function restoreThere(
   server: ServerWanted,
 ): Promise<CommandResult> {
   refuseOptions(context)
-  await using session = await openClusterSession(context)
+  const { tasks } = context.output
+  await using session = await openClusterSession(context, { report: reportSteps(tasks) })
   const destination = await destinationOf(context)
   if (destination === undefined) throw new BackstayError('BUG', 'A server without a directory')
   const course: Course = {
@@ -55,11 +57,16 @@ export async function restoreThere(
     destination,
   }
   if (context.options.plan && !(await canLookThere(course))) return await planOnBackupServer(course)
+  if (!context.options.plan) await installWhereMissing(session.cluster, server)
   const program = await getReady(course)
   const planned = await plan(course, program)
   if (context.options.plan) return planResult(course, planned)
   context.output.write(`${planned.text}${notes(allWarnings(course, planned))}`)
-  await makeDirectoriesThere(session.cluster, server, planned.directories)
+  // Only what the operator names: whatever else the backup says, PostgreSQL's user makes it or nobody.
+  const { directory, tablespaces, walDirectory } = destination
+  const wal = walDirectory === undefined ? [] : [walDirectory]
+  const named = [directory, ...tablespaces.values(), ...wal]
+  await makeDirectoriesThere(session.cluster, server, named)
   return restoredResult(course, planned, await restore(course, program, planned))
 }
 
@@ -109,12 +116,15 @@ function orderOf(course: Course, isPlanOnly: boolean): RestoreThereOrder {
     wish: wishWords(context),
     directory: destination.directory,
     tablespaces: Object.fromEntries(destination.tablespaces),
+    tablespaceRoots: [...destination.tablespaceRoots],
     isDelta: options.delta,
     allowDataLoss: options.allowDataLoss,
     keepArchiving: options.keepArchiving,
     isPlanOnly,
     startTimeoutMs: options.startTimeout,
+    holdForMs: options.holdFor,
     program: [...SERVICE_COMMAND],
+    ...(destination.walDirectory === undefined ? {} : { walDirectory: destination.walDirectory }),
     ...(options.start === undefined ? {} : { start: options.start }),
     ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
     ...(binaries === undefined ? {} : { binaries }),
@@ -133,7 +143,7 @@ async function plan(course: Course, program: readonly string[]): Promise<PlanTol
       },
     }),
   )
-  if (planned === undefined) throw new BackstayError('BUG', 'A restore ended without a plan')
+  if (planned === undefined) throw nothingTold(course.server.name, 'plan')
   return planned
 }
 
@@ -156,7 +166,7 @@ async function restore(
         },
       }),
   )
-  if (done === undefined) throw new BackstayError('BUG', 'A restore ended without a result')
+  if (done === undefined) throw nothingTold(server.name, 'result')
   return done
 }
 
@@ -167,15 +177,36 @@ function show(task: TaskHandle, told: RestoreTold, { bytesToWrite }: PlanTold): 
 
 /** Without Backstay on the server's machine only the backup server can be asked, and nothing there is changed for a plan. */
 async function planOnBackupServer(course: Course): Promise<CommandResult> {
-  const { server, destination } = course
-  const json = JSON.parse(await askForPlan(course, ['--json'])) as Record<string, unknown>
+  const { server, session, destination } = course
+  const json = readPlan(course, await askForPlan(course, ['--json']))
   const text = await askForPlan(course, [])
   const note = `whether "${destination.directory}" on "${server.name}" can take it is seen when it is restored: Backstay is not there yet, or has no way into the repository`
-  const warnings = [...(json['warnings'] as readonly string[]), note]
+  const installations = await installationOf(session.cluster, server)
+  const remarks = [
+    note,
+    ...installations.map(({ title }) => `"${server.name}" is bare: ${title}, first`),
+  ]
+  const warnings = [...json.warnings, ...remarks]
   return {
     data: { ...json, server: server.name, directory: destination.directory, warnings },
-    text: () => `${text}${notes([note])}`,
+    text: () => `${text}${notes(remarks)}`,
   }
+}
+
+/** A plan as another machine tells it. */
+const PlanJson = z.looseObject({ warnings: z.array(z.string()) })
+
+function readPlan({ backup }: Course, text: string): z.output<typeof PlanJson> {
+  const plan = PlanJson.safeParse(readJson(text))
+  if (plan.success) return plan.data
+  throw nothingTold(backup.name, 'plan')
+}
+
+/** It ended well and left out what it had to say: it is of another version, or in other hands. */
+function nothingTold(name: string, what: string): BackstayError {
+  return new BackstayError('HOST_COMMAND', `Backstay on "${name}" ended without a ${what}`, {
+    hint: 'Run: backstay up. It brings the version you run there. When that changes nothing, look at who is at that machine.',
+  })
 }
 
 async function askForPlan(course: Course, more: readonly string[]): Promise<string> {
@@ -187,6 +218,7 @@ async function askForPlan(course: Course, more: readonly string[]): Promise<stri
   const config = backup.host.local ? path : serviceConfigOf(session.wanted.name)
   const asked = ['--config', config, 'restore', words.backup, '--plan', ...targetWords(words)]
   const command = [...program, ...asked, ...more]
+  if (!backup.host.local) await checkProgram(host, program)
   const result = await host.run(command, { timeoutMs: TIMEOUT_MS, signal: context.signal })
   if (result.exitCode === 0) return result.stdout
   throw readErrorJson(result.stderr) ?? commandError(host.name, command, result)

@@ -4,10 +4,11 @@
 import type { ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { tablespaceMappingOf } from '../../restore/layout.ts'
+import { spellTimeUs } from '../../util/local-time.ts'
 import { formatTimeUs, hasZone, parseTimeUs } from '../../restore/target-time.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/restore.ts'
 import type { CommandContext } from '../context.ts'
-import type { WishWords } from '../../cluster/restore-there/restore-order.ts'
+import type { WishWords } from '../../fleet/restore-order.ts'
 import { absolute } from './wal-place.ts'
 
 /** The context of the command. */
@@ -17,6 +18,10 @@ export type RestoreContext = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 export interface Destination {
   readonly directory: string
   readonly tablespaces: ReadonlyMap<string, string>
+  /** Where tablespaces may be written that are not among these. */
+  readonly tablespaceRoots: readonly string[]
+  /** Undefined: WAL goes into the data directory. */
+  readonly walDirectory: string | undefined
 }
 
 /** What is wished, in words that mean the same on every machine. @throws {BackstayError} USAGE */
@@ -45,7 +50,7 @@ export function remarksOn({ options }: RestoreContext): string[] {
   const { targetTime } = options
   const timeUs = targetTime === undefined ? undefined : parseTimeUs(targetTime)
   if (targetTime === undefined || timeUs === undefined || hasZone(targetTime)) return []
-  return [`"${targetTime}" names no time zone: taken as local time, ${formatTimeUs(timeUs)}`]
+  return [`"${targetTime}" names no time zone: taken as local time, ${spellTimeUs(timeUs)}`]
 }
 
 /** The server named with --server. @throws {BackstayError} USAGE when there is none of that name */
@@ -67,13 +72,27 @@ export async function destinationOf(context: RestoreContext): Promise<Destinatio
       absolute(context, to),
     ]),
   )
+  const wal = context.options.walDirectory
+  const common = {
+    tablespaceRoots: await rootsOf(context),
+    walDirectory: wal === undefined ? undefined : absolute(context, wal),
+  }
   if (directory !== undefined) {
-    return { directory: absolute(context, directory), tablespaces: given }
+    return { directory: absolute(context, directory), tablespaces: given, ...common }
   }
   const server = await serverNamed(context)
   if (server === undefined) return undefined
   const tablespaces = new Map([...Object.entries(server.tablespaceMapping), ...given])
-  return { directory: server.directory, tablespaces }
+  return { directory: server.directory, tablespaces, ...common }
+}
+
+/** What the command line and the cluster file allow. */
+async function rootsOf(context: RestoreContext): Promise<readonly string[]> {
+  const given = context.options.tablespaceRoot.map((root) => absolute(context, root))
+  if (context.options.repository !== undefined) return given
+  const { postgres, servers } = (await context.config()).wanted
+  const named = servers.flatMap(({ tablespaceMapping }) => Object.values(tablespaceMapping))
+  return [...given, ...(postgres.tablespaceRoots ?? []), ...named]
 }
 
 async function serverOf(context: RestoreContext, name: string): Promise<ServerWanted> {

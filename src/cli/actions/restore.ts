@@ -2,23 +2,27 @@
  * Restores: plans, says the plan, prepares, writes, and opens when that is wished.
  */
 import { availableParallelism } from 'node:os'
-import { serviceConfigOf } from '../../cluster/service/service-source.ts'
-import { isSameMachine } from '../../cluster/way/way-files.ts'
+import { serviceConfigOf } from '../../cluster/machine/service-source.ts'
+import { isSameMachine } from '../../cluster/machine/way-files.ts'
 import type { ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { findBinaries, type PostgresBinaries } from '../../host/binaries.ts'
+import { checkPort } from '../../host/check-port.ts'
 import { embeddedDirectories } from '../../host/embedded-postgres.ts'
+import type { Host } from '../../host/host.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { isSupportedMajor } from '../../postgres/version.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { useBackup } from '../../repository/use-backup.ts'
-import type { RestoreSources } from '../../restore/choose.ts'
+import type { HeldLock } from '../../repository/lock.ts'
+import { holdBackup, useBackup } from '../../repository/use-backup.ts'
+import type { RestoreSources } from '../../restore/restore-sources.ts'
 import { NO_RESTORE_COMMAND } from '../../restore/copy-wal.ts'
 import { loadSources } from '../../restore/load-sources.ts'
 import { planRestore, type RestorePlan } from '../../restore/plan.ts'
 import { type PreparedRestore, prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
+import { surveyDemands } from '../../restore/replay-demands.ts'
 import { type RestoreResult, runRestore } from '../../restore/restore.ts'
-import { type OpenedState, openRestored } from '../../restore/start.ts'
+import { hasRecovered, type OpenedState, openRestored } from '../../restore/start.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { formatSize } from '../../util/size.ts'
 import { restoreCommand } from '../../wal/restore-command.ts'
@@ -31,7 +35,7 @@ import {
   whatRecoveryCannotRead,
   type Writer,
 } from './restore-identity.ts'
-import { planJson, planText } from './restore-text.ts'
+import { type Opener, planJson, planText } from './restore-text.ts'
 import {
   type Destination,
   destinationOf,
@@ -40,8 +44,8 @@ import {
   serverNamed,
   wishWords,
 } from './restore-wish.ts'
-import { wishFrom } from '../../cluster/restore-there/restore-order.ts'
-import { selfProgram } from './self-program.ts'
+import { wishFrom } from '../../fleet/restore-order.ts'
+import { lastingProgram } from './self-program.ts'
 import { openWalPlace } from './wal-place.ts'
 
 /** The disk is the limit soon, and each thread takes some 50 MB. */
@@ -61,7 +65,7 @@ export async function run(context: RestoreContext): Promise<CommandResult> {
   const plan = await context.output.tasks.task('Plan', async () => planRestore(wish, sources))
   const course = { context, repository, sources, plan }
   if (destination === undefined) {
-    if (context.options.plan) return planResult(course, destination, [])
+    if (context.options.plan) return planResult(course, undefined, [])
     throw new BackstayError('USAGE', 'Cannot restore: no directory was named', {
       hint: 'Name a directory, or a server of the cluster file with --server.',
     })
@@ -104,35 +108,49 @@ async function restoreInto(course: Course, destination: Destination): Promise<Co
   const { context, repository, plan } = course
   const { location } = repository.store
   const host = new LocalHost('localhost')
-  const prepared = await prepare(course, destination, host)
   const osUser = await osUserOf(context, host, location)
   const unreadable = await whatRecoveryCannotRead(host, osUser, location)
   const copiesWal = context.options.copyWal || unreadable.length > 0
   if (copiesWal) refuseStandby(context, unreadable)
+  const prepared = await prepare(course, destination, { host, copiesWal })
   const warnings = [
     ...prepared.warnings,
     ...unreadable.map((problem) => `${problem}: the WAL is copied into the directory instead`),
   ]
-  if (context.options.plan) return planResult(course, destination, warnings)
+  if (context.options.start !== undefined) await checkPort(host, context.options.start)
+  const opener = { osUser, port: context.options.start }
+  const seen = { ...destination, opener }
+  if (context.options.plan) return planResult(course, seen, warnings)
   const binaries =
     context.options.start === undefined ? undefined : await binariesFor(course, osUser)
-  context.output.write(`${planText(plan, destination)}${warningText(course, warnings)}`)
+  context.output.write(`${planText(plan, destination, opener)}${warningText(course, warnings)}`)
   const writer = await becomeWriter(osUser, prepared.layout, location)
+  const hold = copiesWal ? undefined : await holdWal(course, destination)
   const result = await write(course, destination, { ...writer, copiesWal })
   const state =
     binaries === undefined
       ? undefined
-      : await open(course, destination, { binaries, osUser, host: writer.host })
-  return restoredResult(course, destination, { result, state, warnings })
+      : await open(course, destination, { binaries, osUser, host: writer.host, hold })
+  if (state !== undefined && hasRecovered(state)) await hold?.[Symbol.asyncDispose]()
+  return restoredResult(course, seen, { result, state, warnings })
+}
+
+/** Whoever starts the server, its recovery outlives this process. */
+async function holdWal(
+  { context, repository, plan }: Course,
+  { directory }: Destination,
+): Promise<HeldLock> {
+  const purpose = `the recovery of "${directory}"`
+  return await holdBackup(repository, plan.backup.id, { purpose, forMs: context.options.holdFor })
 }
 
 async function prepare(
   { context, repository, sources, plan }: Course,
   destination: Destination,
-  host: LocalHost | Writer['host'],
+  { host, copiesWal }: { readonly host: Host; readonly copiesWal: boolean },
 ): Promise<PreparedRestore> {
   const { delta, allowDataLoss } = context.options
-  const order: RestoreOrder = { plan, ...destination, isDelta: delta, allowDataLoss }
+  const order: RestoreOrder = { plan, ...destination, isDelta: delta, allowDataLoss, copiesWal }
   return await prepareRestore(order, { repository, host, map: sources.map })
 }
 
@@ -146,8 +164,9 @@ async function write(
   const { id } = plan.backup
   const purpose = `restoring backup ${id} into "${destination.directory}"`
   await using _lock = await useBackup(repository, id, purpose)
-  const prepared = await prepare(course, destination, writer.host)
+  const prepared = await prepare(course, destination, writer)
   const { jobs, keepArchiving, start, standbyMode } = context.options
+  const demands = await surveyDemands(repository, plan, context.signal)
   return await context.output.tasks.task(`Restore backup ${id}`, async (task) =>
     runRestore(prepared, {
       repository,
@@ -156,7 +175,7 @@ async function write(
         restoreCommand: writer.copiesWal
           ? NO_RESTORE_COMMAND
           : restoreCommand({
-              program: selfProgram(),
+              program: lastingProgram(),
               place: { repository: repository.store.location },
               cluster: repository.identity.cluster,
               standby: standbyMode,
@@ -164,6 +183,7 @@ async function write(
         keepArchiving,
         port: start,
       },
+      demands,
       copiesWal: writer.copiesWal,
       standIns: start !== undefined,
       owner: writer.owner,
@@ -188,42 +208,57 @@ async function binariesFor({ context, plan }: Course, osUser: string): Promise<P
     major,
     user: osUser,
     directory,
-    embedded: embeddedDirectories([packageFile('.'), context.workingDirectory]),
+    embedded: embeddedDirectories([packageFile('.'), context.workingDirectory], context.trusted),
   })
 }
 
 async function open(
-  { context, plan }: Course,
+  { context, repository, plan }: Course,
   { directory }: Destination,
-  server: { binaries: PostgresBinaries; osUser: string; host: Writer['host'] },
+  server: {
+    binaries: PostgresBinaries
+    osUser: string
+    host: Writer['host']
+    hold: HeldLock | undefined
+  },
 ): Promise<OpenedState> {
-  const { binaries, osUser, host } = server
+  const { binaries, osUser, host, hold } = server
   const instance = { name: 'the restored server', host, binaries, directory, user: osUser }
   return await context.output.tasks.task('Open it and recover', async () =>
     openRestored(instance, plan, {
       clock: context.clock,
       timeoutMs: context.options.startTimeout,
       logFile: `${directory}/log/backstay-start.log`,
+      hold: hold && `${repository.store.location}/${hold.object}`,
       signal: context.signal,
     }),
   )
 }
 
+/** Where to, and who opens it there. */
+interface Seen extends Destination {
+  readonly opener: Opener
+}
+
 function planResult(
   course: Course,
-  destination: Destination | undefined,
+  seen: Seen | undefined,
   warnings: readonly string[],
 ): CommandResult {
   const { plan } = course
   return {
-    data: { ...planJson(plan, destination), warnings: allWarnings(course, warnings), done: false },
-    text: () => `${planText(plan, destination)}${warningText(course, warnings)}`,
+    data: {
+      ...planJson(plan, seen, seen?.opener),
+      warnings: allWarnings(course, warnings),
+      done: false,
+    },
+    text: () => `${planText(plan, seen, seen?.opener)}${warningText(course, warnings)}`,
   }
 }
 
 function restoredResult(
   course: Course,
-  destination: Destination,
+  seen: Seen,
   done: {
     result: RestoreResult
     state: OpenedState | undefined
@@ -234,15 +269,19 @@ function restoredResult(
   const { files, bytes, writtenBytes, elapsedMs } = result
   return {
     data: {
-      ...planJson(course.plan, destination),
+      ...planJson(course.plan, seen, seen.opener),
       warnings: allWarnings(course, warnings),
       done: true,
       restored: { files, bytes, writtenBytes, elapsedMs },
       opened: state ?? null,
     },
     text: () =>
-      `Restored ${formatSize(bytes)} in ${formatDuration(elapsedMs)}. ${nextStep(course.context, destination, state)}\n`,
+      `Restored ${formatSize(bytes)} in ${formatDuration(elapsedMs)}. ${nextStep(course.context, seen, state)}${openedAs(seen, state)}\n`,
   }
+}
+
+function openedAs({ opener }: Seen, state: OpenedState | undefined): string {
+  return state === undefined || state === 'shut-down' ? '' : ` It runs as "${opener.osUser}".`
 }
 
 /** What to do with a restored directory. */

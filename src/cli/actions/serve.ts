@@ -3,7 +3,7 @@
  */
 import { userInfo } from 'node:os'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
-import { BackstayError } from '../../errors/backstay-error.ts'
+import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { type ChildProgram, runChild } from '../../service/child-task.ts'
 import { controlSocketOf } from '../../service/control-protocol.ts'
 import { openServiceLog } from '../../service/log.ts'
@@ -13,13 +13,15 @@ import { WalServer } from '../../service/serve-wal.ts'
 import type { LongTask } from '../../service/supervise.ts'
 import { systemdUnit } from '../../service/systemd-unit.ts'
 import { createRepository } from '../../repository/cluster-repository.ts'
+import { type JobKind, noteFailedJob } from '../../repository/failed-jobs.ts'
 import { clusterNames } from '../../repository/format.ts'
-import { DiskStore } from '../../store/disk-store.ts'
+import { storeAt } from '../../store/address.ts'
 import { readReceiverStatus } from '../../wal/receiver-status.ts'
 import type { OPTIONS } from '../commands/serve.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
+import { requireMadePlace } from '../session/made-place.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
-import { selfProgram } from './self-program.ts'
+import { lastingProgram, selfProgram } from './self-program.ts'
 import { backupOf } from './wal-place.ts'
 
 type Context = CommandContext<typeof OPTIONS>
@@ -33,7 +35,8 @@ export async function run(context: Context): Promise<CommandResult | void> {
   if (context.options.unit) return unitText(wanted, path)
   const { repository } = backupOf(wanted)
   await becomeRepositoryOwner(repository)
-  const store = new DiskStore(repository)
+  await requireMadePlace(repository)
+  const store = storeAt(repository)
   await createRepository(store, context.clock)
   await using walServer = new WalServer(store, context.clock)
   const { environment, clock, signal } = context
@@ -70,23 +73,54 @@ function receiverTask(context: Context, wanted: ClusterWanted, configFile: strin
 /** Work on the schedule, each in a process of its own: what it uses is given back when it ends. */
 function jobsOf(context: Context, wanted: ClusterWanted, configFile: string): Job[] {
   const { schedule } = backupOf(wanted)
-  const runWords = async (words: readonly string[], signal: AbortSignal): Promise<void> =>
-    runChild(program(context, configFile, words), signal)
+  const runWords = async (kind: JobKind, word: string, signal: AbortSignal): Promise<void> =>
+    noting(context, { wanted, kind }, async () =>
+      runChild(program(context, configFile, [word]), signal),
+    )
   return [
     {
       name: `${wanted.name}: backup`,
       cron: schedule.backup,
       run: async (signal) => {
-        await runWords(['backup'], signal)
-        await runWords(['expire'], signal)
+        await runWords('backup', 'backup', signal)
+        await runWords('expire', 'expire', signal)
       },
     },
     {
       name: `${wanted.name}: verify`,
       cron: schedule.verify,
-      run: async (signal) => runWords(['verify-backup'], signal),
+      run: async (signal) => runWords('verify', 'verify-backup', signal),
     },
   ]
+}
+
+/** Exit code of what was done and has something to tell, which `status` finds by itself: damaged pages, two primaries. */
+const DONE_WITH_REMARKS = 3
+
+/** Runs the work and notes when it failed. The command itself takes the note away when it succeeds, by hand too. */
+async function noting(
+  { clock }: Context,
+  { wanted, kind }: { readonly wanted: ClusterWanted; readonly kind: JobKind },
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!isBackstayError(error)) throw error
+    const { exitCode } = error.details
+    if (exitCode === DONE_WITH_REMARKS) return
+    const place = {
+      store: storeAt(backupOf(wanted).repository),
+      names: clusterNames(wanted.name),
+    }
+    const at = new Date(clock.now()).toISOString()
+    await noteFailedJob(place, {
+      kind,
+      at,
+      exitCode: typeof exitCode === 'number' ? exitCode : null,
+    })
+    throw error
+  }
 }
 
 function program(
@@ -106,7 +140,7 @@ function program(
 function unitText(wanted: ClusterWanted, configFile: string): CommandResult {
   const { repository } = backupOf(wanted)
   const text = systemdUnit({
-    command: selfProgram(),
+    command: lastingProgram(),
     configFile,
     user: userInfo().username,
     writablePaths: [repository, wanted.stateDirectory],

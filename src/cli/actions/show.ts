@@ -1,17 +1,22 @@
 /**
  * Shows one backup.
  */
+import type { BackupDamage } from '../../backup/known-damage.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo, CataloguedBackup } from '../../repository/backup-info.ts'
 import { findBackup } from '../../repository/catalogue.ts'
+import { printableWord } from '../../errors/printable.ts'
+import { loadSources } from '../../restore/load-sources.ts'
+import { timeOfEnd } from '../../restore/window-time.ts'
 import { formatDuration } from '../../util/duration.ts'
+import { spellIsoTime } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
-import { type RecoverableWindow, recoverableWindows } from '../../wal/continuity.ts'
-import { loadContinuity } from '../../wal/load-continuity.ts'
+import { recoverableWindows } from '../../wal/continuity.ts'
 import type { ARGUMENTS } from '../commands/show.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
-import { backupJson, describeTime } from './backup-json.ts'
+import { backupJson, damageJson } from './backup-json.ts'
+import { spellWindow, type TimedWindow, windowJson } from '../text/recoverable.ts'
 import { renderFacts } from './facts.ts'
 import { openWalPlace } from './wal-place.ts'
 
@@ -21,24 +26,38 @@ export async function run(
 ): Promise<CommandResult> {
   const repository = await openWalPlace(context)
   const backup = await findBackup(repository, context.arguments.backup)
-  const [window] = recoverableWindows([backup.info], await loadContinuity(repository))
+  const sources = await loadSources(repository, context.signal)
+  const { map, lines } = sources
+  const damage = sources.damage?.get(backup.info.id)
+  const [found] = recoverableWindows([backup.info], map, lines?.current)
+  const toTimeUs = found && (await timeOfEnd(backup.info, found.to, sources))
+  const window = found && { ...found, fromTime: backup.info.finishedAt, toTimeUs }
   return {
-    data: backupJson(backup, window),
-    text: () => renderFacts(factsOf(backup, window)),
+    data: {
+      ...backupJson(backup, window),
+      ...damageJson(damage),
+      recoverable: window === undefined ? null : windowJson(window),
+    },
+    text: () => renderFacts([...factsOf(backup, window), ...damageFacts(damage)]),
   }
 }
 
-function factsOf(
-  backup: CataloguedBackup,
-  window: RecoverableWindow | undefined,
-): [string, string][] {
+function damageFacts(damage: BackupDamage | undefined): [string, string][] {
+  if (damage === undefined) return []
+  return [[damage.isProved ? 'Damaged' : 'In doubt', damage.because]]
+}
+
+function factsOf(backup: CataloguedBackup, window: TimedWindow | undefined): [string, string][] {
   const { info, keep } = backup
   const { bytes, source, postgres } = info
   const tookMs = Date.parse(info.finishedAt) - Date.parse(info.startedAt)
   return [
-    ['Backup', `${info.id} of "${info.cluster}"${info.label === null ? '' : `, "${info.label}"`}`],
+    [
+      'Backup',
+      `${info.id} of "${info.cluster}"${info.label === null ? '' : `, "${printableWord(info.label)}"`}`,
+    ],
     ['Type', describeType(info)],
-    ['Taken', `${describeTime(info.startedAt)}, in ${formatDuration(tookMs)}`],
+    ['Taken', `${spellIsoTime(info.startedAt)}, in ${formatDuration(tookMs)}`],
     [
       'From',
       `${source.role} ${source.server ?? source.host}:${source.port}, PostgreSQL ${postgres.major}`,
@@ -61,7 +80,7 @@ function factsOf(
       'Kept',
       keep === undefined
         ? 'no'
-        : `since ${describeTime(keep.keptAt)}${keep.reason === null ? '' : `: ${keep.reason}`}`,
+        : `since ${spellIsoTime(keep.keptAt)}${keep.reason === null ? '' : `: ${printableWord(keep.reason)}`}`,
     ],
   ]
 }
@@ -71,10 +90,9 @@ function describeType(info: BackupInfo): string {
   return info.fullBecause === null ? 'full' : `full, because ${info.fullBecause}`
 }
 
-function describeWindow(window: RecoverableWindow | undefined): string {
+function describeWindow(window: TimedWindow | undefined): string {
   if (window === undefined) return 'no: its WAL has a gap'
-  const { from, to } = window
-  return `from ${formatLsn(from.lsn)} to ${formatLsn(to.lsn)} on timeline ${to.timeline}`
+  return `from ${spellWindow(window)}`
 }
 
 function describeState(info: BackupInfo): string {

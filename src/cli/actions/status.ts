@@ -1,9 +1,10 @@
 /**
  * Shows the state of everything, once or again and again.
  */
-import { clusterStatus, type ClusterStatus } from '../../cluster/status.ts'
+import { clusterStatus, type ClusterStatus } from '../../report/status.ts'
 import type { OPTIONS } from '../commands/status.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
+import { renderJson } from '../output/json.ts'
 import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
 import { sessionBackupStatus } from '../session/remote-backup-status.ts'
 import { renderStatus } from '../text/cluster-status.ts'
@@ -28,8 +29,10 @@ async function look(context: Context, session: ClusterSession): Promise<ClusterS
 async function watch(context: Context, session: ClusterSession): Promise<never> {
   const { output, clock, signal, options } = context
   for (;;) {
-    const text = resultOf(context, await look(context, session)).text()
-    output.write(output.isTerminal ? `${REDRAW}${text}` : `${text}\n`)
+    const result = resultOf(context, await look(context, session))
+    // A line for each look, so that a reader can take them one by one.
+    if (output.isJson) context.stdout.write(renderJson(result.data, false))
+    else output.write(output.isTerminal ? `${REDRAW}${result.text()}` : `${result.text()}\n`)
     await clock.sleep(options.interval, signal)
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Switches over.
  */
-import { switchOver, type SwitchoverResult } from '../../cluster/roles/switchover.ts'
+import { switchOver, type SwitchoverResult } from '../../failover/switchover.ts'
 import { formatDuration } from '../../util/duration.ts'
 import type { OPTIONS } from '../commands/switchover.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
@@ -14,9 +14,10 @@ type Context = CommandContext<typeof OPTIONS>
 /** @throws NOT_READY, UNFINISHED, PRIMARY_MISSING, SPLIT_BRAIN, what a step throws */
 export async function run(context: Context): Promise<CommandResult> {
   const { tasks, colour } = context.output
-  const { to } = context.options
+  const { to, targetIsDead, allowDataLoss } = context.options
+  const wish = { givingUp: { targetIsDead, allowDataLoss } }
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
-  const result = await switchOver(session.cluster, to === undefined ? {} : { to })
+  const result = await switchOver(session.cluster, to === undefined ? wish : { to, ...wish })
   const { proof, ...facts } = result
   const isProved = proof?.isProved ?? true
   return {

@@ -1,9 +1,10 @@
 /**
  * Makes the cluster as the file says.
  */
-import { bringUp } from '../../cluster/up.ts'
+import { bringUp } from '../../build/up.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
+import { serviceToRun } from '../session/local-service.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { planJson, problemLines } from '../text/cluster-plan.ts'
 
@@ -11,16 +12,18 @@ import { planJson, problemLines } from '../text/cluster-plan.ts'
 export async function run(context: CommandContext): Promise<CommandResult> {
   const { tasks, colour } = context.output
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
-  const { done, problems, primary } = await bringUp(session.cluster)
+  const { done, problems, primary, found } = await bringUp(session.cluster)
+  const service = await serviceToRun(session.wanted, found.ownService, context.clock)
   const { steps } = planJson({ steps: done, problems })
   return {
-    data: { cluster: session.wanted.name, primary, done: steps, problems },
+    data: { cluster: session.wanted.name, primary, done: steps, problems, service },
     text: () =>
       [
         ...problemLines(problems, colour),
         done.length === 0
           ? 'nothing to do'
           : `Cluster "${session.wanted.name}" is as the file says: ${done.length} steps done`,
+        ...service,
       ].join('\n'),
     exitCode: problems.length === 0 ? 0 : 3,
   }

@@ -5,6 +5,7 @@ import type { VerifyReport } from '../../backup/verify/report.ts'
 import { verifyBackup } from '../../backup/verify/verify-backup.ts'
 import type { BackupId } from '../../repository/backup-info.ts'
 import { findBackup, readCatalogue } from '../../repository/catalogue.ts'
+import { clearFailedJob } from '../../repository/failed-jobs.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { formatSize } from '../../util/size.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/verify-backup.ts'
@@ -27,6 +28,7 @@ export async function run(context: Context): Promise<CommandResult> {
   const startedAtMs = context.clock.now()
   for (const id of ids) reports.push(await verifyOne(context, { repository, id, startedAtMs }))
   const isGood = reports.every((report) => report.isGood)
+  if (isGood && context.arguments.backup === undefined) await clearFailedJob(repository, 'verify')
   return {
     data: { cluster: repository.identity.cluster, isGood, backups: reports },
     text: () => reports.map(describeReport).join('') || 'There is no backup.\n',
@@ -54,6 +56,7 @@ async function verifyOne(
       samplePercent: sample,
       seed: Math.floor(startedAtMs / 1000),
       sinceMs: startedAtMs - (since ?? 0),
+      beganMs: startedAtMs,
       signal: context.signal,
       onProgress: ({ bytesRead }) => task.progress(bytesRead),
     }),

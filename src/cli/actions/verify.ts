@@ -1,7 +1,7 @@
 /**
  * Proves replication with a row.
  */
-import { verifyCluster } from '../../cluster/verify.ts'
+import { verifyCluster } from '../../build/verify.ts'
 import type { OPTIONS } from '../commands/verify.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { openClusterSession } from '../session/cluster-session.ts'

@@ -1,11 +1,15 @@
 /**
- * Shows which WAL is missing between what is held.
+ * Shows which WAL is missing that a backup could be rolled forward through.
  */
 import { formatLsn } from '../../postgres/lsn.ts'
+import { listBackups } from '../../repository/catalogue.ts'
+import { spellIsoTime } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
-import { findGaps } from '../../wal/continuity.ts'
+import { describeContested, listContested } from '../../wal/contested.ts'
 import { listGaps, type WalGap } from '../../wal/gaps.ts'
 import { loadContinuity } from '../../wal/load-continuity.ts'
+import { loadLosses } from '../../wal/losses.ts'
+import { examineHeld, hasUnexamined } from '../../wal/unexamined.ts'
 import type { WalRange } from '../../wal/wal-position.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
@@ -26,14 +30,27 @@ const COLUMNS: readonly Column<Gap>[] = [
     value: ({ startLsn, endLsn }) => formatSize(Number(endLsn - startLsn)),
     align: 'right',
   },
-  { title: 'recorded', value: ({ recordedAt }) => recordedAt ?? '-' },
+  {
+    title: 'recorded',
+    value: ({ recordedAt }) => (recordedAt === null ? '-' : spellIsoTime(recordedAt)),
+  },
   { title: 'why', value: ({ reason }) => reason ?? 'not there', shrinks: true },
 ]
 
-/** Ends with 3 when there are gaps. @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING */
+/** Ends with 3 when there are gaps, or anything else that somebody has to look at. @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING */
 export async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandResult> {
   const repository = await openWalPlace(context)
-  const gaps = explain(findGaps(await loadContinuity(repository)), await listGaps(repository))
+  if (await hasUnexamined(repository)) {
+    await context.output.tasks.task('Examine WAL that an earlier version stored', async () =>
+      examineHeld(repository, context.signal),
+    )
+  }
+  const map = await loadContinuity(repository)
+  const backups = (await listBackups(repository)).map(({ info }) => info)
+  const losses = await loadLosses(repository, map, backups)
+  const gaps = explain(losses, await listGaps(repository))
+  const { damaged = [] } = map
+  const contested = await listContested(repository)
   return {
     data: {
       cluster: repository.identity.cluster,
@@ -42,10 +59,16 @@ export async function run(context: CommandContext<WalPlaceOptions>): Promise<Com
         startLsn: formatLsn(gap.startLsn),
         endLsn: formatLsn(gap.endLsn),
       })),
+      damaged,
+      contested,
     },
     text: () =>
-      gaps.length === 0 ? 'No gaps.' : renderTable(COLUMNS, gaps, context.output.columns),
-    exitCode: gaps.length === 0 ? 0 : 3,
+      [
+        gaps.length === 0 ? 'No gaps.' : renderTable(COLUMNS, gaps, context.output.columns),
+        ...damaged.map((object) => `Damaged, and counted as not held: ${object}`),
+        ...contested.map((one) => `Contested: ${describeContested(one)}.`),
+      ].join('\n'),
+    exitCode: gaps.length + damaged.length + contested.length === 0 ? 0 : 3,
   }
 }
 

@@ -69,12 +69,12 @@ function startPrefetch(
 
 async function print(context: Context, place: WalPlace): Promise<void> {
   // A recovery that the service answers needs none of them.
-  const [{ DiskStore }, { openCluster }, { readWalFile }] = await Promise.all([
-    import('../../store/disk-store.ts'),
+  const [{ storeAt }, { openCluster }, { readWalFile }] = await Promise.all([
+    import('../../store/address.ts'),
     import('../../repository/cluster-repository.ts'),
     import('../../wal/read-wal-file.ts'),
   ])
-  const store = new DiskStore(place.repositoryDirectory)
+  const store = storeAt(place.repositoryDirectory)
   const repository = await openCluster(store, place.cluster, context.clock)
   const { file } = context.arguments
   const found = await readWalFile(repository, file)

@@ -3,6 +3,7 @@
  */
 import { isAbsolute, join } from 'node:path'
 import { repositoryPassfileOf } from '../../cluster/names.ts'
+import { protectionOf } from '../../cluster/protection.ts'
 import type { BackupWanted, ClusterWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
@@ -37,11 +38,11 @@ export async function walPlace(context: PlaceContext): Promise<WalPlace> {
 /** Opens the cluster's part of the repository. @throws {BackstayError} REPOSITORY_MISSING, … */
 export async function openWalPlace(context: PlaceContext): Promise<ClusterRepository> {
   const { repositoryDirectory, cluster } = await walPlace(context)
-  const [{ DiskStore }, { openCluster }] = await Promise.all([
-    import('../../store/disk-store.ts'),
+  const [{ storeAt }, { openCluster }] = await Promise.all([
+    import('../../store/address.ts'),
     import('../../repository/cluster-repository.ts'),
   ])
-  const store = new DiskStore(repositoryDirectory)
+  const store = storeAt(repositoryDirectory)
   return await openCluster(store, cluster, context.clock)
 }
 
@@ -69,6 +70,7 @@ export function roleConnections(wanted: ClusterWanted, role: string): Connection
     user: role,
     passfile,
     applicationName: backupOf(wanted).name,
+    ...protectionOf(wanted, server.address),
   }))
 }
 

@@ -1,7 +1,7 @@
 /**
  * Keeps a recovery's prefetch folder filled.
  */
-import { WAY_HOST, wayPaths } from '../../cluster/way/way-files.ts'
+import { WAY_HOST } from '../../cluster/machine/way-files.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { parseSegmentName } from '../../postgres/segment-name.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
@@ -9,7 +9,8 @@ import { fillerToken } from '../../wal/prefetch-folder.ts'
 import { DEFAULT_AHEAD, prefetchSegments } from '../../wal/prefetch.ts'
 import type { ARGUMENTS, OPTIONS } from '../commands/wal-prefetch.ts'
 import type { CommandContext } from '../context.ts'
-import { openStore } from '../../store/open-store.ts'
+import { ownWayConfig } from '../../service/own-way.ts'
+import { openStore } from '../../store/address.ts'
 import { openWalPlace } from './wal-place.ts'
 
 /** Runs until nobody takes segments any more. @throws {BackstayError} USAGE, REPOSITORY_MISSING */
@@ -32,7 +33,7 @@ export async function run(
 async function openRepository(context: CommandContext<typeof OPTIONS>): Promise<ClusterRepository> {
   const { way, cluster } = context.options
   if (way === undefined) return await openWalPlace(context)
-  const command = ['ssh', '-F', wayPaths(way).config, WAY_HOST, 'read']
+  const command = ['ssh', '-F', ownWayConfig(way), WAY_HOST, 'read']
   const store = await openStore({ kind: 'pipe', command })
   return await openCluster(store, cluster ?? '', context.clock)
 }

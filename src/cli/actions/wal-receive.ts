@@ -9,12 +9,13 @@ import {
   openCluster,
 } from '../../repository/cluster-repository.ts'
 import { errorFacts, openServiceLog } from '../../service/log.ts'
-import { DiskStore } from '../../store/disk-store.ts'
+import { storeAt } from '../../store/address.ts'
 import { parseSize } from '../../util/size.ts'
 import { chooseServer } from '../../wal/choose-server.ts'
 import { receiveWal } from '../../wal/receiver.ts'
 import type { OPTIONS } from '../commands/wal-receive.ts'
 import type { CommandContext } from '../context.ts'
+import { requireMadePlace } from '../session/made-place.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
 import { backupOf, roleConnections } from './wal-place.ts'
 
@@ -25,6 +26,7 @@ export async function run(context: Context): Promise<void> {
   const { wanted } = await context.config()
   const backup = backupOf(wanted)
   await becomeRepositoryOwner(backup.repository)
+  await requireMadePlace(backup.repository)
   const log = openServiceLog(context.options.logLevel)
   await receiveWal(
     {
@@ -53,7 +55,7 @@ function untilInputEnds({ stdin, signal }: Context): AbortSignal {
 /** A cluster that is in the repository is opened without asking a server: there may be none, and the spool waits to be stored. */
 async function openOrClaim(context: Context, wanted: ClusterWanted): Promise<ClusterRepository> {
   const backup = backupOf(wanted)
-  const store = new DiskStore(backup.repository)
+  const store = storeAt(backup.repository)
   const { clock, signal } = context
   try {
     return await openCluster(store, wanted.name, clock)

@@ -20,6 +20,11 @@ export const OPTIONS = {
     value: 'FILE',
     help: 'Where its password is, in .pgpass format (default: ~/.pgpass)',
   },
+  dataDirectory: {
+    type: 'list',
+    value: 'DIR',
+    help: 'A data directory outside /var/lib/postgresql and /var/lib/pgsql to believe a server',
+  },
   cluster: { type: 'string', value: 'NAME', default: 'main', help: 'Name of the cluster' },
   backupHost: { type: 'string', value: 'HOST', help: 'Machine of a backup server to add' },
   repository: { type: 'string', value: 'DIR', help: 'Directory of its repository' },
@@ -41,7 +46,9 @@ export default defineCommand({
     'POSTGRES_UNREACHABLE',
     'POSTGRES_AUTH',
     'POSTGRES_IDENTITY',
+    'DIRECTORY_FOREIGN',
     'CONFIG_INVALID',
+    'PARTIAL',
   ],
   examples: [
     'backstay adopt 192.168.100.10',

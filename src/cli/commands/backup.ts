@@ -20,10 +20,17 @@ export const OPTIONS = {
 export default defineCommand({
   summary: 'Take a backup: changed pages where that is possible, else a full',
   description:
-    'Ends when everything the backup needs, its WAL included, is durable in the repository. Every backup restores as a full.',
+    'Ends when everything the backup needs, its WAL included, is durable in the repository. Every backup restores as a full. Exit code 3 when it holds pages that are damaged on the server. A full that was interrupted is gone on with by the next one: what it had stored is compared with what the server sends, and not stored again.',
   needs: { config: true },
   options: OPTIONS,
-  exits: ['REPOSITORY_LOCKED', 'WAL_UNAVAILABLE', 'POSTGRES_UNREACHABLE', 'DISK_SPACE'],
+  exits: [
+    'CHECK_FAILED',
+    'REPOSITORY_LOCKED',
+    'WAL_UNAVAILABLE',
+    'POSTGRES_UNREACHABLE',
+    'PARTIAL',
+    'DISK_SPACE',
+  ],
   examples: [
     'backstay backup',
     'backstay backup --full --label weekly',

@@ -6,7 +6,11 @@ import type { OptionSpecs } from '../option-spec.ts'
 
 export const OPTIONS = {
   once: { type: 'flag', help: 'Show everything, stop the servers and end' },
-  directory: { type: 'string', value: 'DIR', help: 'Where it lives (default: ./backstay-demo)' },
+  directory: {
+    type: 'string',
+    value: 'DIR',
+    help: 'Where it lives (default: ./backstay-demo; where others could write there, a place of your own)',
+  },
   postgres: {
     type: 'int',
     value: 'MAJOR',

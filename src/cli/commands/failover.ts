@@ -30,6 +30,7 @@ export default defineCommand({
     'PRIMARY_MISSING',
     'SPLIT_BRAIN',
     'REPOSITORY_LOCKED',
+    'PARTIAL',
   ],
   examples: ['backstay failover --plan', 'backstay failover --to db2 --primary-is-dead'],
   load: () => import('../actions/failover.ts'),

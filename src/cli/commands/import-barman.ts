@@ -46,7 +46,14 @@ export default defineCommand({
     "each server under its own name; with --from it is the cluster file's repository.",
   options: OPTIONS,
   arguments: ARGUMENTS,
-  exits: ['PARTIAL', 'REPOSITORY_LOCKED', 'POSTGRES_IDENTITY', 'DISK_SPACE', 'HOST_PRIVILEGE'],
+  exits: [
+    'PARTIAL',
+    'REPOSITORY_LOCKED',
+    'POSTGRES_IDENTITY',
+    'DISK_SPACE',
+    'HOST_PRIVILEGE',
+    'DIRECTORY_OWNER',
+  ],
   examples: [
     'backstay import barman --dry-run',
     'backstay import barman main',

@@ -22,7 +22,15 @@ export default defineCommand({
   options: OPTIONS,
   arguments: ARGUMENTS,
   needs: { config: true },
-  exits: ['SPLIT_BRAIN', 'DIRECTORY_FOREIGN', 'NEEDS_CONFIRMATION'],
+  exits: [
+    'SPLIT_BRAIN',
+    'PRIMARY_MISSING',
+    'NOT_READY',
+    'DISK_SPACE',
+    'DIRECTORY_FOREIGN',
+    'DATA_LOSS',
+    'NEEDS_CONFIRMATION',
+  ],
   examples: ['backstay reclone db2'],
   load: () => import('../actions/reclone.ts'),
 })

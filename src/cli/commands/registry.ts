@@ -26,7 +26,10 @@ export interface Registry {
 export const REGISTRY: Registry = {
   groups: {
     config: 'Look at the cluster file',
+    copy: 'Stop and remove restored copies',
     import: 'Bring in what another program has kept',
+    repository: 'Look after the repository',
+    timeline: 'Tell the branches of history apart',
     wal: 'Receive, store and fetch WAL',
   },
   sections: [
@@ -35,6 +38,7 @@ export const REGISTRY: Registry = {
       commands: {
         demo: () => import('./demo.ts'),
         init: () => import('./init.ts'),
+        join: () => import('./join.ts'),
         adopt: () => import('./adopt.ts'),
       },
     },
@@ -50,6 +54,9 @@ export const REGISTRY: Registry = {
         failover: () => import('./failover.ts'),
         rejoin: () => import('./rejoin.ts'),
         reclone: () => import('./reclone.ts'),
+        restart: () => import('./restart.ts'),
+        forget: () => import('./forget.ts'),
+        rename: () => import('./rename.ts'),
         down: () => import('./down.ts'),
         'clone-here': () => import('./clone-here.ts'),
       },
@@ -69,6 +76,8 @@ export const REGISTRY: Registry = {
         backups: () => import('./backups.ts'),
         show: () => import('./show.ts'),
         restore: () => import('./restore.ts'),
+        'copy stop': () => import('./copy-stop.ts'),
+        'copy remove': () => import('./copy-remove.ts'),
         keep: () => import('./keep.ts'),
         delete: () => import('./delete.ts'),
         expire: () => import('./expire.ts'),
@@ -90,6 +99,9 @@ export const REGISTRY: Registry = {
         'restore-here': () => import('./restore-here.ts'),
         'wal list': () => import('./wal-list.ts'),
         'wal gaps': () => import('./wal-gaps.ts'),
+        'repository forget': () => import('./repository-forget.ts'),
+        'timeline list': () => import('./timeline-list.ts'),
+        'timeline abandon': () => import('./timeline-abandon.ts'),
       },
     },
     {

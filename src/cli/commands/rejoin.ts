@@ -8,7 +8,9 @@ export const ARGUMENTS = [
   { name: 'server', help: 'Name of the server in the cluster file' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {} as const satisfies OptionSpecs
+export const OPTIONS = {
+  yes: { type: 'flag', help: 'Stop it without asking when it runs as a second primary' },
+} as const satisfies OptionSpecs
 
 export default defineCommand({
   summary: 'Make a former primary or a lost standby follow again',
@@ -21,8 +23,10 @@ export default defineCommand({
     'SPLIT_BRAIN',
     'DIRECTORY_FOREIGN',
     'UNFINISHED',
+    'NEEDS_CONFIRMATION',
     'DISK_SPACE',
     'REPOSITORY_LOCKED',
+    'PARTIAL',
   ],
   examples: ['backstay rejoin db1'],
   load: () => import('../actions/rejoin.ts'),

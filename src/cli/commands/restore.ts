@@ -46,7 +46,17 @@ export const OPTIONS = {
   tablespace: {
     type: 'list',
     value: 'OID:DIR',
-    help: 'Put a tablespace (its oid, or its old directory) elsewhere',
+    help: 'Put a tablespace (its oid, its old directory, or * for all) elsewhere',
+  },
+  tablespaceRoot: {
+    type: 'list',
+    value: 'DIR',
+    help: 'Put tablespaces where they were, if that is DIR or below it',
+  },
+  walDirectory: {
+    type: 'string',
+    value: 'DIR',
+    help: 'Put the WAL there, with a link in its place; DIR is empty or not there',
   },
   standbyMode: { type: 'flag', help: 'Make a standby that follows the archive' },
   delta: { type: 'flag', help: 'Keep what is right already in a directory of this cluster' },
@@ -68,6 +78,13 @@ export const OPTIONS = {
     default: 3_600_000,
     min: 1000,
     help: 'Longest wait of --start',
+  },
+  holdFor: {
+    type: 'duration',
+    value: 'TIME',
+    default: 86_400_000,
+    min: 1000,
+    help: 'Longest time for which nothing of the backup and its WAL expires under the recovery',
   },
   copyWal: {
     type: 'flag',
@@ -91,9 +108,11 @@ On the machine of a server the Backstay there restores, as PostgreSQL's OS user;
   arguments: ARGUMENTS,
   exits: [
     'TARGET_UNREACHABLE',
+    'RECOVERY_END',
     'BACKUP_MISSING',
     'DIRECTORY_FOREIGN',
     'SERVER_RUNNING',
+    'PORT_IN_USE',
     'DISK_SPACE',
     'DATA_LOSS',
     'REPOSITORY_DAMAGED',

@@ -5,7 +5,10 @@ import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 
 export const OPTIONS = {
-  watch: { type: 'flag', help: 'Show it again and again until Ctrl-C' },
+  watch: {
+    type: 'flag',
+    help: 'Show it again and again until Ctrl-C; with --json one line each time',
+  },
   interval: {
     type: 'duration',
     value: 'TIME',

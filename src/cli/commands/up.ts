@@ -8,7 +8,7 @@ export const OPTIONS = {} as const satisfies OptionSpecs
 
 export default defineCommand({
   summary: 'Make the cluster as the cluster file says',
-  description: `Builds what is missing and repairs what differs: settings, access lines, roles, slots, standbys. What is yours stays. Run again after an interruption, it goes on; run again after success, it finds nothing to do.`,
+  description: `Builds what is missing and repairs what differs: settings, access lines, roles, slots, standbys. What is yours stays. Where the backup server is this machine, and systemd runs there, root’s up makes a service of backstay serve. Run again after an interruption, it goes on; run again after success, it finds nothing to do.`,
   options: OPTIONS,
   needs: { config: true },
   exits: [

@@ -5,9 +5,11 @@ import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
+import { findDistrust } from '../../util/trusted-path.ts'
 
-/** Where a root user's demo goes when its own directory is closed to the user PostgreSQL runs as. */
-const OPEN_DIRECTORY = '/var/tmp/backstay-demo'
+/** Where root's demo goes when the working directory is closed to the user PostgreSQL runs as, or is not root's alone. */
+const ROOTS_DIRECTORY = '/var/lib/backstay-demo'
+const NAME = 'backstay-demo'
 
 const FIRST_PORT = 25432
 const LAST_PORT = 25992
@@ -22,24 +24,40 @@ export interface DirectoryWish {
   /** What --directory says. */
   readonly given: string | undefined
   readonly workingDirectory: string
+  /** Where the user keeps data of programs ($XDG_DATA_HOME, ~/.local/share); undefined without a home. */
+  readonly dataHome: string | undefined
+  /** Whose files are obeyed. */
+  readonly trusted: ReadonlySet<number>
   /** OS user that runs PostgreSQL. */
   readonly osUser: string
 }
 
 /**
- * The demo's directory: the one given, else `backstay-demo` here, else (when the OS user cannot get there) one in /var/tmp.
+ * The demo's directory: the one given, else `backstay-demo` here, else (when the OS user cannot get there, or others could write
+ * there what the demo would then do) one of the user's own.
  * @throws HOST_PRIVILEGE when the one given is closed to the OS user.
  */
 export async function demoDirectory(host: Host, wish: DirectoryWish): Promise<string> {
-  const { given, workingDirectory, osUser } = wish
-  const wanted = resolve(workingDirectory, given ?? 'backstay-demo')
-  if (await canReach(host, dirname(wanted), osUser)) return wanted
-  if (given === undefined) return OPEN_DIRECTORY
+  const { given, workingDirectory, osUser, trusted } = wish
+  const wanted = resolve(workingDirectory, given ?? NAME)
+  const isOpen = await canReach(host, dirname(wanted), osUser)
+  if (given === undefined) {
+    const found = findDistrust(wanted, trusted)
+    // What is missing is claimed when it is made.
+    const isOwn = found === undefined || found.isMissing === true
+    return isOpen && isOwn ? wanted : ownDirectory(host, wish)
+  }
+  if (isOpen) return wanted
   throw new BackstayError(
     'HOST_PRIVILEGE',
     `Cannot use "${wanted}" for the demo: OS user "${osUser}", who runs PostgreSQL, cannot get there`,
-    { hint: `Choose another --directory, such as ${OPEN_DIRECTORY}.` },
+    { hint: `Choose another --directory, such as ${ownDirectory(host, wish)}.` },
   )
+}
+
+function ownDirectory(host: Host, { dataHome, workingDirectory }: DirectoryWish): string {
+  if (host.user === 'root') return ROOTS_DIRECTORY
+  return join(dataHome ?? workingDirectory, NAME)
 }
 
 async function canReach(host: Host, directory: string, user: string): Promise<boolean> {

@@ -3,17 +3,21 @@
  */
 import { join } from 'node:path'
 import { loadCluster, type LoadedCluster } from '../../config/load.ts'
+import { checkTrusted, claimTrusted, type DirectoryUse } from '../../config/trusted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { findBinaries } from '../../host/binaries.ts'
 import { embeddedDirectories } from '../../host/embedded-postgres.ts'
 import type { Host } from '../../host/host.ts'
 import { decideOsUser } from '../../host/os-user.ts'
 import { isSupportedMajor, type PostgresMajor } from '../../postgres/version.ts'
+import { findDistrust } from '../../util/trusted-path.ts'
 import { packageFile } from '../version.ts'
 import { DEMO_FILE, renderDemoFile } from './cluster-file.ts'
 import { demoDirectory, demoPort, demoSocketDirectory } from './place.ts'
 
 const DEFAULT_MAJOR: PostgresMajor = 18
+/** Open to the user PostgreSQL runs as. */
+const DEMO: DirectoryUse = { what: 'the demo', mode: 0o755 }
 
 /** What the command line says. */
 export interface DemoWish {
@@ -21,6 +25,10 @@ export interface DemoWish {
   readonly major: number | undefined
   readonly port: number | undefined
   readonly workingDirectory: string
+  /** Where the user keeps data of programs; undefined without a home. */
+  readonly dataHome: string | undefined
+  /** Whose files are obeyed. */
+  readonly trusted: ReadonlySet<number>
 }
 
 /** Where the demo is. */
@@ -36,12 +44,13 @@ export interface DemoPlace {
 /** Settles. @throws BINARIES_MISSING, PORT_IN_USE, HOST_PRIVILEGE, USAGE, CONFIG_INVALID */
 export async function settleDemo(host: Host, wish: DemoWish): Promise<DemoPlace> {
   const osUser = await decideOsUser(host, { configured: 'postgres', fallback: 'nobody' })
-  const { workingDirectory } = wish
-  const directory = await demoDirectory(host, { given: wish.directory, workingDirectory, osUser })
+  const directory = await demoDirectory(host, { ...wish, given: wish.directory, osUser })
+  const isMissing = findDistrust(directory, wish.trusted)?.isMissing === true
+  if (!isMissing) checkTrusted(directory, DEMO.what, wish.trusted)
   const file = join(directory, DEMO_FILE)
-  const isKnown = (await host.inspect(file)) !== undefined
+  const isKnown = !isMissing && (await host.inspect(file)) !== undefined
   if (!isKnown) await settleNew(host, wish, { directory, file, osUser })
-  const loaded = await loadCluster({ file, workingDirectory: directory })
+  const loaded = await loadCluster({ file, workingDirectory: directory, trusted: wish.trusted })
   if (isKnown) checkSame(loaded, wish)
   return { directory, loaded, osUser, isKnown }
 }
@@ -52,6 +61,9 @@ async function settleNew(
   place: { readonly directory: string; readonly file: string; readonly osUser: string },
 ): Promise<void> {
   const { directory, file, osUser } = place
+  const major = majorOf(wish.major)
+  const port = await demoPort(wish.port)
+  claimTrusted(directory, DEMO, wish.trusted)
   const content = await host.list(directory)
   if (content !== undefined && content.length > 0) {
     throw new BackstayError(
@@ -60,13 +72,11 @@ async function settleNew(
       { hint: 'Name an empty or new directory with --directory.' },
     )
   }
-  const major = majorOf(wish.major)
-  const port = await demoPort(wish.port)
   await host.makeDirectory(directory, { mode: 0o755 })
   const binaries = await findBinaries(host, {
     major,
     user: osUser,
-    embedded: embeddedDirectories([packageFile('.'), wish.workingDirectory]),
+    embedded: embeddedDirectories([packageFile('.'), wish.workingDirectory], wish.trusted),
     copyEmbeddedTo: directory,
   })
   const socketDirectory = demoSocketDirectory(directory)

@@ -4,10 +4,10 @@
 import { randomUUID } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { adminConnection } from '../../cluster/look/connect.ts'
+import { openSuperuserSql } from '../../cluster/look/connect.ts'
 import type { ClusterContext } from '../../cluster/context.ts'
-import { bringUp } from '../../cluster/up.ts'
-import { verifyCluster } from '../../cluster/verify.ts'
+import { bringUp } from '../../build/up.ts'
+import { verifyCluster } from '../../build/verify.ts'
 import type { ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { findBinaries } from '../../host/binaries.ts'
@@ -15,7 +15,6 @@ import { stopServer } from '../../host/postgres-control.ts'
 import { formatLsn, INVALID_LSN, type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import { until } from '../../util/until.ts'
 import { readReceiverStatus } from '../../wal/receiver-status.ts'
-import { SqlClient } from '../../wire/sql-client.ts'
 import type { TaskReporter } from '../output/tasks.ts'
 import type { Environment } from '../environment.ts'
 import type { DemoPlace } from './settle.ts'
@@ -85,9 +84,11 @@ export async function takeFirstBackup(stage: DemoStage, signal: AbortSignal): Pr
 export async function writeRow({ cluster }: DemoStage): Promise<DemoRow> {
   const token = randomUUID()
   const primary = await primaryServer(cluster)
-  await using sql = await SqlClient.connect(adminConnection(cluster, primary))
-  await sql.query('CREATE TABLE IF NOT EXISTS demo (token uuid PRIMARY KEY, said text NOT NULL)')
-  await sql.query('INSERT INTO demo VALUES ($1, $2)', [token, 'written after the backup'])
+  await using sql = await openSuperuserSql(cluster, primary)
+  await sql.query(
+    'CREATE TABLE IF NOT EXISTS public.demo (token uuid PRIMARY KEY, said text NOT NULL)',
+  )
+  await sql.query('INSERT INTO public.demo VALUES ($1, $2)', [token, 'written after the backup'])
   const { lsn } = await sql.one<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn')
   return { token, lsn: parseLsn(lsn) ?? INVALID_LSN }
 }
@@ -126,8 +127,8 @@ function scratchPort({ wanted }: ClusterContext): number {
 }
 
 async function findRow(cluster: ClusterContext, server: ServerWanted, row: DemoRow): Promise<void> {
-  await using sql = await SqlClient.connect(adminConnection(cluster, server))
-  const found = await sql.query('SELECT 1 FROM demo WHERE token = $1', [row.token])
+  await using sql = await openSuperuserSql(cluster, server)
+  const found = await sql.query('SELECT 1 FROM public.demo WHERE token = $1', [row.token])
   if (found.length === 1) return
   throw new BackstayError('CHECK_FAILED', `The restored copy lacks row ${row.token}`)
 }

@@ -1,6 +1,7 @@
 /**
  * What a command may say while it works, and how wide and how colourful. Its result goes through CommandResult.
  */
+import { printable } from '../../errors/printable.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { Environment } from '../environment.ts'
 import type { GlobalValues } from '../global-options.ts'
@@ -34,15 +35,16 @@ export async function makeOutput(around: OutputSurroundings): Promise<Output> {
   const { stdout, environment, clock, globals } = around
   const isTerminal = stdout.isTTY === true
   const colour = makeColour(wantsColour(stdout, environment, globals.noColor))
-  const write = (text: string) => {
+  const draw = (text: string): void => {
     if (!globals.json) stdout.write(text)
   }
+  const write = (text: string): void => draw(printable(text))
   return {
     isJson: globals.json,
     isTerminal,
     columns: isTerminal ? stdout.columns : undefined,
     colour,
-    tasks: await makeTasks({ write, clock, colour }, around),
+    tasks: await makeTasks({ write, clock, colour }, { ...around, draw }),
     write,
   }
 }
@@ -50,10 +52,15 @@ export async function makeOutput(around: OutputSurroundings): Promise<Output> {
 /** The live task list is loaded only for a terminal. */
 async function makeTasks(
   tasks: TaskSurroundings,
-  { stdout, environment, globals }: OutputSurroundings,
+  {
+    stdout,
+    environment,
+    globals,
+    draw,
+  }: OutputSurroundings & { readonly draw: (text: string) => void },
 ): Promise<TaskReporter> {
   if (globals.json || globals.quiet) return silentTasks
   if (stdout.isTTY !== true || environment['TERM'] === 'dumb') return plainTasks(tasks)
   const { TerminalTasks } = await import('./terminal-tasks.ts')
-  return new TerminalTasks({ ...tasks, columns: () => stdout.columns })
+  return new TerminalTasks({ ...tasks, write: draw, columns: () => stdout.columns })
 }

@@ -2,6 +2,7 @@
  * Tables without borders: aligned columns, capital headings, cut to the width of the terminal.
  */
 import { displayWidth } from './display-width.ts'
+import { greatest } from '../../util/greatest.ts'
 
 /** A column of a table of `Row`. */
 export interface Column<Row> {
@@ -29,7 +30,10 @@ export function renderTable<Row>(
     ...rows.map((row) => columns.map((column) => column.value(row))),
   ]
   const widths = columns.map((_, index) =>
-    Math.max(...lines.map((cells) => displayWidth(cells[index] ?? ''))),
+    greatest(
+      lines.map((cells) => displayWidth(cells[index] ?? '')),
+      0,
+    ),
   )
   const fitted = width === undefined ? widths : fit(columns, widths, width)
   return lines.map((cells) => `${renderLine(cells, fitted, columns)}\n`).join('')

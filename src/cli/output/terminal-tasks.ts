@@ -2,6 +2,7 @@
  * Tasks on a terminal: what runs is redrawn in place below what has ended. Nothing is left to undo when the process is
  * killed: the cursor stays visible and no terminal mode is changed.
  */
+import { printable } from '../../errors/printable.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { type Progress, renderProgress } from './progress.ts'
 import { truncate } from './table.ts'
@@ -78,9 +79,11 @@ export class TerminalTasks implements TaskReporter {
     const erase = this.#drawnLines === 0 ? '' : `\x1b[${this.#drawnLines}A\r\x1b[0J`
     const columns = this.#around.columns()
     this.#frame = (this.#frame + 1) % FRAMES.length
-    const lines = [...this.#running].map((task) => `${truncate(this.#line(task), columns - 1)}\n`)
+    const lines = [...this.#running].map(
+      (task) => `${truncate(printable(this.#line(task)), columns - 1)}\n`,
+    )
     this.#drawnLines = lines.length
-    this.#around.write(erase + above + lines.join(''))
+    this.#around.write(erase + printable(above) + lines.join(''))
   }
 
   #line(task: RunningTask): string {

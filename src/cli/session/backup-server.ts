@@ -2,8 +2,9 @@
  * Commands that work in the repository run on the machine it is on: when that is another one, the Backstay installed there is
  * started with the same words, and what it says is said here.
  */
-import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/service/service-source.ts'
+import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/machine/service-source.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { checkProgram } from '../../host/whose-program.ts'
 import type { CommandContext } from '../context.ts'
 
 /** Backups of large clusters take hours; a dead connection is noticed by ssh itself. */
@@ -46,6 +47,7 @@ export async function runOnBackupServer(
       { hint: 'Run: backstay up' },
     )
   }
+  await checkProgram(host, SERVICE_COMMAND)
   const config = ['--config', serviceConfigOf(wanted.name)]
   const command = [...SERVICE_COMMAND, ...config, ...wordsForThere(words)]
   return await context.output.tasks.task(`On backup server "${backup.name}"`, async () =>

@@ -3,7 +3,7 @@
  * for any more would change a server behind the back of the next operator, so it ends, in good order or at once.
  */
 import type { Readable } from 'node:stream'
-import { SIGN_OF_LIFE_MS } from '../../cluster/service/order-line.ts'
+import { SIGN_OF_LIFE_MS } from '../../fleet/order-line.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { exitNow } from '../../util/end-process.ts'
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { arch } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
-import type { PackageFile } from '../../cluster/service/service-source.ts'
+import type { PackageFile } from '../../cluster/machine/service-source.ts'
 import { packageFile, readVersion } from '../version.ts'
 
 /** The files and what names them all. */

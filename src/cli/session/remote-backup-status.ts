@@ -1,15 +1,19 @@
 /**
- * The backup server's part of `status` and `check` when its repository is on another machine: the Backstay there is asked.
+ * The backup server's part of `status` and `check`: read here, or the Backstay on the machine of the repository is asked.
  */
+import { z } from 'zod'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { lastLines } from '../../host/run-checked.ts'
 import { type ClusterContext, factOf } from '../../cluster/context.ts'
-import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/service/service-source.ts'
-import type { BackupStatus, BackupStatusProvider } from '../../cluster/status.ts'
+import { lookOwnUnit } from '../../cluster/look/own-unit.ts'
+import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/machine/service-source.ts'
+import type { BackupStatus, BackupStatusProvider } from '../../report/status.ts'
 import type { BackupWanted } from '../../cluster/wanted.ts'
 import type { Clock } from '../../util/clock.ts'
-import { backupStatusProvider } from './backup-status.ts'
+import { readJson } from '../../util/read-json.ts'
+import { readBackupStatus } from './backup-status.ts'
 import type { ClusterSession } from './cluster-session.ts'
+import { judgeService } from './local-service.ts'
 
 const TIMEOUT_MS = 30_000
 
@@ -19,7 +23,8 @@ export function sessionBackupStatus(
   clock: Clock,
 ): BackupStatusProvider | undefined {
   const { backup } = wanted
-  if (backup === undefined || backup.host.local) return backupStatusProvider(wanted, clock)
+  if (backup === undefined) return undefined
+  if (backup.host.local) return { backupStatus: async () => readHere(cluster, backup, clock) }
   return {
     backupStatus: async () => {
       try {
@@ -32,6 +37,54 @@ export function sessionBackupStatus(
   }
 }
 
+async function readHere(
+  cluster: ClusterContext,
+  backup: BackupWanted,
+  clock: Clock,
+): Promise<BackupStatus> {
+  const { wanted } = cluster
+  const status = await readBackupStatus(wanted, backup, clock)
+  const { receiver, problems } = status
+  const isReceiving = receiver !== undefined && receiver.state !== 'stopped'
+  const service = judgeService(wanted.name, await lookOwnUnit(cluster), isReceiving)
+  if (service === undefined) return status
+  const { problem } = service
+  return { ...status, service, problems: problem === undefined ? problems : [problem, ...problems] }
+}
+
+/** What is read of it; the rest, which other versions may tell, is left out. */
+const BackupStatusTold = z.object({
+  server: z.string(),
+  lastBackup: z.object({ id: z.string(), endedAt: z.string(), status: z.string() }).optional(),
+  receiver: z
+    .object({
+      state: z.string(),
+      flushedLsn: z.string().optional(),
+      lagBytes: z.number().optional(),
+    })
+    .optional(),
+  window: z
+    .object({
+      from: z.string(),
+      fromTime: z.string(),
+      to: z.string(),
+      toTime: z.string().optional(),
+      ageMs: z.number().optional(),
+    })
+    .optional(),
+  nextBackupAt: z.string().optional(),
+  problems: z.array(z.string()),
+  failedJobs: z.array(z.string()).optional(),
+  badPages: z.object({ count: z.number(), problem: z.string().optional() }).optional(),
+  damage: z.array(z.string()).optional(),
+})
+
+/** Reads what a Backstay elsewhere told; undefined when it is no status. */
+export function parseBackupStatus(text: string): BackupStatus | undefined {
+  const read = BackupStatusTold.safeParse(readJson(text))
+  return read.success ? (read.data as BackupStatus) : undefined
+}
+
 const NOTHING = { lastBackup: undefined, receiver: undefined, window: undefined } as const
 
 async function ask(cluster: ClusterContext, backup: BackupWanted): Promise<BackupStatus> {
@@ -42,9 +95,11 @@ async function ask(cluster: ClusterContext, backup: BackupWanted): Promise<Backu
   }
   const words = ['--config', serviceConfigOf(cluster.wanted.name), 'backup-status', '--json']
   const result = await host.run([...SERVICE_COMMAND, ...words], { user, timeoutMs: TIMEOUT_MS })
-  if (result.exitCode === 0) return JSON.parse(result.stdout) as BackupStatus
+  const status = result.exitCode === 0 ? parseBackupStatus(result.stdout) : undefined
+  if (status !== undefined) return status
+  const why = lastLines(result.stderr, 3) || 'what it says is none'
   throw new BackstayError(
     'HOST_COMMAND',
-    `Backstay on "${host.name}" cannot tell its status: ${lastLines(result.stderr, 3)}`,
+    `Backstay on "${host.name}" cannot tell its status: ${why}`,
   )
 }

@@ -5,7 +5,8 @@ import { readFile, stat } from 'node:fs/promises'
 import type { HostWanted } from '../../cluster/wanted.ts'
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
-import type { SshOptions } from '../../host/ssh-connection.ts'
+import { rememberHostKey } from '../../host/host-key.ts'
+import { SshConnection, type SshOptions } from '../../host/ssh-connection.ts'
 import { SshHost } from '../../host/ssh-host.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { Environment } from '../environment.ts'
@@ -81,8 +82,10 @@ export class RemoteHosts implements AsyncDisposable {
     try {
       return await SshHost.connect(options)
     } catch (error) {
-      if (!(await this.#isAccepted(error))) throw error
-      return await SshHost.connect({ ...options, acceptsNewHostKey: true })
+      const accepted = await this.#acceptedKey(error)
+      if (accepted === undefined) throw error
+      await remember(options, accepted)
+      return await SshHost.connect(options)
     }
   }
 
@@ -109,12 +112,15 @@ export class RemoteHosts implements AsyncDisposable {
     }
   }
 
-  async #isAccepted(error: unknown): Promise<boolean> {
-    if (!isBackstayError(error, 'HOST_UNREACHABLE')) return false
-    const { cause, shownHostKey, host } = error.details
-    if (cause !== 'host-key-unknown' || typeof shownHostKey !== 'string') return false
+  /** The lines for known_hosts of the very key that was asked about, when the answer is yes. */
+  async #acceptedKey(error: unknown): Promise<string | undefined> {
+    if (!isBackstayError(error, 'HOST_UNREACHABLE')) return undefined
+    const { cause, shownHostKey, knownHostsLines, host } = error.details
+    if (cause !== 'host-key-unknown') return undefined
+    if (typeof shownHostKey !== 'string' || typeof knownHostsLines !== 'string') return undefined
     const question = `Host "${String(host)}" is not known yet. It shows the key ${shownHostKey}. Is it the right one?`
-    return await this.#ask(async () => this.#options.asking.isTrusted(question))
+    const isTrusted = await this.#ask(async () => this.#options.asking.isTrusted(question))
+    return isTrusted ? knownHostsLines : undefined
   }
 
   async #sudoPassword(address: string, source: string | undefined): Promise<string | undefined> {
@@ -141,6 +147,12 @@ export class RemoteHosts implements AsyncDisposable {
     this.#asked = asked.catch(() => undefined)
     return await asked
   }
+}
+
+/** The next connection may lead to somebody else: it finds this key known, and takes no other. */
+async function remember(options: SshOptions, lines: string): Promise<void> {
+  await using connection = await SshConnection.open(options)
+  await rememberHostKey(connection, lines)
 }
 
 async function passwordInFile(path: string): Promise<string> {

@@ -3,6 +3,7 @@
  */
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import { printableWord } from '../../errors/printable.ts'
 import { askYes } from '../actions/ask-yes.ts'
 import type { CommandContext } from '../context.ts'
 import type { Asking } from './remote-hosts.ts'
@@ -27,7 +28,7 @@ export const NO_QUESTIONS: Asking = {
 async function askPassword(terminal: Terminal, question: string): Promise<string | undefined> {
   const { stdin, stdout, signal } = terminal
   if (!stdin.isTTY || !stdout.isTTY) return undefined
-  stdout.write(question)
+  stdout.write(printableWord(question))
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true, signal })
   // The terminal is in raw mode while it asks: Ctrl-C comes as a key and is made a signal again.

@@ -1,8 +1,8 @@
 /**
  * A plan as text: for each server what would change and why, as a diff.
  */
-import type { Problem } from '../../cluster/plan/problem.ts'
-import type { Step } from '../../cluster/plan/step.ts'
+import type { Problem } from '../../cluster/problem.ts'
+import type { Step } from '../../build/plan/step.ts'
 import type { Colour } from '../output/colour.ts'
 
 /** Renders the steps below the server they belong to, then the problems. */

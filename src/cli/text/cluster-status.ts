@@ -1,12 +1,15 @@
 /**
  * The status screen: one verdict, the servers, the slots, the backup server.
  */
-import type { BackupStatus, ClusterStatus, RecoverableWindow } from '../../cluster/status.ts'
-import type { ServerStatus, SlotStatus } from '../../cluster/server-status.ts'
+import type { BackupStatus, ClusterStatus, RecoverableWindow } from '../../report/status.ts'
+import type { ServerStatus, SlotStatus } from '../../report/server-status.ts'
 import { formatDuration } from '../../util/duration.ts'
+import { spellIsoTime } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
 import type { Colour } from '../output/colour.ts'
+import { displayWidth } from '../output/display-width.ts'
 import { type Column, renderTable } from '../output/table.ts'
+import { greatest } from '../../util/greatest.ts'
 
 /** How it is shown. */
 export interface StatusLook {
@@ -29,12 +32,13 @@ export function renderStatus(status: ClusterStatus, look: StatusLook): string {
     `${status.takeover}\n`,
     ...(status.wayBack === undefined ? [] : [`${status.wayBack}\n`]),
     '\n',
-    renderTable(SERVER_COLUMNS, status.servers, columns),
+    serverTable(status, columns),
     ...status.servers.flatMap(({ name, reason }) =>
       reason === undefined ? [] : [`  ${name}: ${reason}\n`],
     ),
     ...roleLines(status),
     ...slotLines(status.otherSlots),
+    ...status.slotsAtRisk.map((text) => `  ! ${text}\n`),
     ...backupLines(status.backup),
   ].join('')
 }
@@ -49,9 +53,10 @@ function roleLines({ primary, servers }: ClusterStatus): string[] {
       ]
 }
 
-const SERVER_COLUMNS: readonly Column<ServerStatus>[] = [
+/** Of a server that does not say what it is, only what it last was is known: the file says what was built first. */
+const serverColumns = ({ lastPrimary }: ClusterStatus): readonly Column<ServerStatus>[] => [
   { title: 'server', value: (row) => row.name },
-  { title: 'role', value: (row) => row.role ?? `${row.wantedRole}?` },
+  { title: 'role', value: (row) => row.role ?? (row.name === lastPrimary ? 'primary?' : '?') },
   { title: 'state', value: (row) => row.state },
   { title: 'address', value: (row) => `${row.address}:${row.port}` },
   { title: 'version', value: (row) => row.version?.split(' ')[0] ?? NOTHING },
@@ -70,6 +75,27 @@ const SERVER_COLUMNS: readonly Column<ServerStatus>[] = [
   { title: 'sync', value: (row) => row.syncState ?? NOTHING },
   { title: 'slot', value: (row) => (row.slot === undefined ? NOTHING : slotText(row.slot)) },
 ]
+
+/** What does not fit into the terminal beside the rest stands below it, whole: a row that wraps reads badly, half a slot not at all. */
+const BELOW: ReadonlySet<string> = new Set(['address', 'version', 'slot'])
+
+function serverTable(status: ClusterStatus, columns: number | undefined): string {
+  const { servers } = status
+  const all = serverColumns(status)
+  const whole = renderTable(all, servers)
+  const widest = greatest(whole.split('\n').map(displayWidth), 0)
+  if (columns === undefined || widest <= columns) return whole
+  const beside = all.filter(({ title }) => !BELOW.has(title))
+  return `${renderTable(beside, servers, columns)}\n${servers.flatMap(placeLines).join('')}`
+}
+
+function placeLines({ name, address, port, version, slot }: ServerStatus): string[] {
+  const about = version === undefined ? '' : `, PostgreSQL ${version.split(' ')[0] ?? ''}`
+  return [
+    `  ${name}: ${address}:${port}${about}\n`,
+    ...(slot === undefined ? [] : [`    slot ${slotText(slot)}\n`]),
+  ]
+}
 
 function slotLines(slots: readonly SlotStatus[]): string[] {
   return slots.length === 0
@@ -93,18 +119,25 @@ function backupLines(backup: BackupStatus | undefined): string[] {
   const last =
     lastBackup === undefined
       ? 'no backup yet'
-      : `last backup ${lastBackup.id} (${lastBackup.status}), ended ${lastBackup.endedAt}`
+      : `last backup ${lastBackup.id} (${lastBackup.status}), ended ${spellIsoTime(lastBackup.endedAt)}`
   return [
     `\nBackup server ${backup.server}: ${received}\n`,
+    ...(backup.service?.unit === undefined || backup.service.problem !== undefined
+      ? []
+      : [`  run by ${backup.service.unit}, also after a reboot\n`]),
     `  ${last}\n`,
+    ...(backup.nextBackupAt === undefined
+      ? []
+      : [`  next scheduled backup ${spellIsoTime(backup.nextBackupAt)}\n`]),
     ...(window === undefined ? [] : [windowLine(window)]),
     ...backup.problems.map((problem) => `  ! ${problem}\n`),
   ]
 }
 
-function windowLine({ from, fromTime, to, ageMs }: RecoverableWindow): string {
+function windowLine({ from, fromTime, to, toTime, ageMs }: RecoverableWindow): string {
   const age = ageMs === undefined ? '' : ` (${formatDuration(ageMs)} ago)`
-  return `  recoverable from ${from}, ${fromTime}, to ${to}${age}\n`
+  const about = toTime === undefined ? '' : `, about ${spellIsoTime(toTime)}`
+  return `  recoverable from ${spellIsoTime(fromTime)}, ${from}, to the last record${about}, ${to}${age}\n`
 }
 
 function bytes(value: number | undefined): string {

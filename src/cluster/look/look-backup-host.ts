@@ -13,9 +13,11 @@ import {
   CURRENT_LINK,
   packageDirectoryOf,
   SERVICE_COMMAND,
+  SERVICE_FILE_MODE,
   serviceConfigOf,
   serviceUnitOf,
-} from '../service/service-source.ts'
+} from '../machine/service-source.ts'
+import { lookSeat } from './look-seat.ts'
 import type { BackupWanted } from '../wanted.ts'
 
 /** Looks. Undefined without backup part, and when the backup server is this machine: there the operator runs the service. */
@@ -45,13 +47,15 @@ async function look(
   const directory = packageDirectoryOf(source)
   const configFile = serviceConfigOf(name)
   const place = { command: SERVICE_COMMAND, configFile, user: osUser }
-  const [uname, link, complete, file, isKnown, usesSystemd] = await Promise.all([
+  const [uname, link, complete, file, info, isKnown, usesSystemd, seat] = await Promise.all([
     runChecked(host, ['uname', '-m']),
     host.inspect(CURRENT_LINK),
     host.inspect(posix.join(directory, COMPLETE_NAME)),
     host.readFile(configFile),
+    host.inspect(configFile),
     userExists(host, osUser),
     hasSystemd(host),
+    backup.barman === true ? lookSeat(host, context.wanted) : undefined,
   ])
   return {
     osUser,
@@ -61,7 +65,9 @@ async function look(
     version: link?.target === undefined ? undefined : posix.basename(link.target),
     hasPackage: complete !== undefined,
     clusterFile: file?.toString(),
+    isClusterFileOpen: info !== undefined && (info.mode & ~SERVICE_FILE_MODE & 0o777) !== 0,
     unit: usesSystemd ? await lookUnit(host, serviceUnitOf(name)) : undefined,
+    seat,
     wanted: {
       version,
       directory,

@@ -1,8 +1,11 @@
 /**
  * What lies in a data directory's place. Reads only, and says nothing about whether it may be used.
  */
+import { historyTimelines } from '../../host/history-names.ts'
+import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'
 import { posix } from 'node:path'
 import { isBackstayError } from '../../errors/backstay-error.ts'
+import { readFence } from '../../host/boot-guard.ts'
 import type { Host } from '../../host/host.ts'
 import {
   CONTROL_FILE_PATH,
@@ -10,13 +13,13 @@ import {
   parseControlFile,
 } from '../../postgres/control-file.ts'
 import { parseRecoveryConf } from '../../postgres/recovery-conf.ts'
-import { parseWalFileName } from '../../postgres/segment-name.ts'
 import { parseSettingBoolean } from '../../postgres/setting-value.ts'
 import { MARKER_NAME } from '../../restore/marker.ts'
+import { MOST_LINKS } from '../../util/trusted-path.ts'
 import { until } from '../../util/until.ts'
-import { readMarkedTablespaces } from '../clone/clone-mark.ts'
+import { readMarkedTablespaces } from '../clone-mark.ts'
 import type { ClusterContext } from '../context.ts'
-import type { DirectoryFound } from '../found.ts'
+import type { DataDirectoryFound, DirectoryFound } from '../found.ts'
 import { CLONE_MARK_NAME } from '../names.ts'
 import type { ServerWanted } from '../wanted.ts'
 
@@ -39,7 +42,8 @@ export async function lookDirectory(
   // The postmaster leaves postmaster.opts on its first start: from then on somebody may have stored something.
   const isNoted = note?.directory === path
   if (isNoted && !names.includes('postmaster.opts')) {
-    return { state: 'initdb-unfinished', workerPid: await findInitdb(host, path) }
+    const { osUser: user } = await context.machineOf(server)
+    return { state: 'initdb-unfinished', workerPid: await findInitdb(host, { path, user }) }
   }
   if (names.length === 0) return { state: 'empty', owner: place.owner, mode: place.mode }
   const hasMark = names.includes(CLONE_MARK_NAME)
@@ -60,11 +64,14 @@ interface Place {
   readonly mode: number
 }
 
-/** A data directory may be a link to the real one. */
+/** A data directory may be a link to the real one, or to another link. */
 async function lookPlace(host: Host, path: string): Promise<Place | undefined> {
-  const info = await host.inspect(path)
-  if (info?.kind !== 'link' || info.target === undefined) return info
-  return await host.inspect(posix.resolve(posix.dirname(path), info.target))
+  let at = path
+  for (let links = 0; ; links += 1) {
+    const info = await host.inspect(at)
+    if (info?.kind !== 'link' || info.target === undefined || links >= MOST_LINKS) return info
+    at = posix.resolve(posix.dirname(at), info.target)
+  }
 }
 
 interface DataPlace extends Place {
@@ -80,10 +87,13 @@ async function lookData(
   place: DataPlace,
 ): Promise<DirectoryFound> {
   const { path, names, owner, mode } = place
-  const version = (await host.readFile(posix.join(path, 'PG_VERSION')))?.toString().trim()
+  const version = (await host.readFile(posix.join(path, 'PG_VERSION'), SMALL_FILE_BYTES))
+    ?.toString()
+    .trim()
   if (version === undefined) return { state: 'foreign', content: describe(names) }
   const control = await readControl(context, host, path)
   if (typeof control === 'string') return { state: 'foreign', content: control }
+  const isFollowing = await isStandby(host, place)
   return {
     state: 'data',
     owner,
@@ -91,10 +101,21 @@ async function lookData(
     major: Number.parseInt(version, 10),
     control,
     timeline: await newestTimeline(host, path, control),
-    isStandby: await isStandby(host, place),
+    isStandby: isFollowing,
+    isRecovering: !isFollowing && isRecovering(names),
+    isCrashedPrimary: isFollowing && hasCrashed(control) && !names.includes('backup_label'),
+    ...(isFollowing ? await lookFence(host, path) : {}),
     hasStaleMark: place.hasMark,
     hasStaleNote: place.isNoted,
   }
+}
+
+async function lookFence(
+  host: Host,
+  directory: string,
+): Promise<Pick<DataDirectoryFound, 'fence'>> {
+  const fence = await readFence({ host, directory })
+  return fence?.by === 'failover' ? { fence: fence.reason } : {}
 }
 
 function describe(names: readonly string[]): string {
@@ -111,7 +132,7 @@ async function readControl(
   let reason = 'it has PG_VERSION but no pg_control: something removed it, or a copy did not finish'
   const control = await until(
     async () => {
-      const bytes = await host.readFile(posix.join(path, CONTROL_FILE_PATH))
+      const bytes = await host.readFile(posix.join(path, CONTROL_FILE_PATH), SMALL_FILE_BYTES)
       if (bytes === undefined) return undefined
       try {
         return parseControlFile(bytes)
@@ -128,12 +149,9 @@ async function readControl(
 
 /** pg_control learns of a new timeline at the first checkpoint; the history file is written at the promotion. */
 async function newestTimeline(host: Host, path: string, control: ControlFile): Promise<number> {
-  const names = (await host.list(posix.join(path, 'pg_wal'))) ?? []
-  const histories = names.flatMap((name) => {
-    const file = parseWalFileName(name)
-    return file?.kind === 'history' ? [file.timeline] : []
-  })
-  return Math.max(control.checkpoint.timeline, control.minRecoveryTimeline, ...histories)
+  const folder = posix.join(path, 'pg_wal')
+  const newest = historyTimelines(folder, (await host.list(folder)) ?? []).at(-1) ?? 0
+  return Math.max(control.checkpoint.timeline, control.minRecoveryTimeline, newest)
 }
 
 async function isStandby(host: Host, place: DataPlace): Promise<boolean> {
@@ -147,13 +165,27 @@ async function isStandby(host: Host, place: DataPlace): Promise<boolean> {
   }
 }
 
-/** Pid of an initdb that still works in `path`: its parent was killed, it was not. */
-async function findInitdb(host: Host, path: string): Promise<number | undefined> {
+/** A standby is in archive recovery from its first checkpoint on; a clone of a primary that runs has a label until then. */
+function hasCrashed({ state }: ControlFile): boolean {
+  return state === 'in production' || state === 'in crash recovery'
+}
+
+function isRecovering(names: readonly string[]): boolean {
+  return names.includes('recovery.signal') || names.includes('recovery.conf')
+}
+
+/** Pid of an initdb of `user` that still works in `path`: its parent was killed, it was not. Anybody may call a process so. */
+async function findInitdb(
+  host: Host,
+  { path, user }: { readonly path: string; readonly user: string },
+): Promise<number | undefined> {
   const { stdout } = await host.run(['sh', '-c', 'grep -la initdb /proc/[0-9]*/cmdline'])
   for (const file of stdout.split('\n').filter((line) => line !== '')) {
     const words = (await host.readFile(file))?.toString().split('\0') ?? []
     const isInitdb = posix.basename(words[0] ?? '') === 'initdb'
-    if (isInitdb && words.includes(`--pgdata=${path}`)) return Number(file.split('/')[2])
+    if (!isInitdb || !words.includes(`--pgdata=${path}`)) continue
+    const process = await host.inspect(posix.dirname(file))
+    if (process?.owner === user) return Number(posix.basename(posix.dirname(file)))
   }
   return undefined
 }

@@ -5,12 +5,11 @@ import { posix } from 'node:path'
 import type { Host } from '../../host/host.ts'
 import { formatPassfileLine } from '../../postgres/passfile.ts'
 import type { ClusterContext, Machine } from '../context.ts'
-import type { FilesFound } from '../found.ts'
+import type { FilesFound, StrayFile } from '../found.ts'
 import type { SqlFound } from '../found-sql.ts'
 import { passfilePathOf } from '../names.ts'
-import { managedConfPath } from '../plan/configuration.ts'
-import { standbyFilePath } from '../plan/standby-settings.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
+import { managedConfPath, standbyFilePath } from '../file-paths.ts'
 
 /** Where a file is and what it says. */
 interface FileFound {
@@ -18,7 +17,7 @@ interface FileFound {
   readonly modifiedAtMs: number
 }
 
-/** Looks at the files of `server`. A running server says where its files are. */
+/** Looks at the files of `server`. */
 export async function lookFiles(
   context: ClusterContext,
   machine: Machine,
@@ -27,8 +26,7 @@ export async function lookFiles(
   const { host } = machine
   const { server, sql } = place
   const { wanted } = context
-  const mainPath = pathOf(sql, 'config_file') ?? posix.join(server.directory, 'postgresql.conf')
-  const hbaPath = pathOf(sql, 'hba_file') ?? posix.join(server.directory, 'pg_hba.conf')
+  const { mainPath, hbaPath, strays } = configurationPlaces(server, sql)
   const [main, settings, hba, standby, autoConf, passfile, missing] = await Promise.all([
     readIfAny(host, mainPath),
     readIfAny(host, managedConfPath(mainPath)),
@@ -43,6 +41,7 @@ export async function lookFiles(
     main: main.text,
     settings: settings.text,
     hbaPath,
+    ...(strays.length === 0 ? {} : { strays }),
     hba: hba.text,
     autoConf: autoConf.text,
     standby: standby.text,
@@ -58,7 +57,29 @@ export function passfileText(wanted: ClusterWanted, password: string): string {
   return `${formatPassfileLine({ user: wanted.replication.role, password })}\n`
 }
 
-function pathOf(sql: SqlFound | undefined, setting: string): string | undefined {
+/**
+ * Where the configuration is: where the cluster file says, else in the data directory. A running server that names another place is not
+ * followed there: whoever may change its settings would choose which file root reads and writes. Pure.
+ */
+export function configurationPlaces(
+  server: ServerWanted,
+  sql: Pick<SqlFound, 'settings'> | undefined,
+): Pick<FilesFound, 'mainPath' | 'hbaPath'> & { readonly strays: readonly StrayFile[] } {
+  const strays: StrayFile[] = []
+  const place = (key: StrayFile['key'], setting: string, usual: string): string => {
+    const wanted = server[key] ?? posix.join(server.directory, usual)
+    const said = pathOf(sql, setting) ?? wanted
+    const plain = posix.resolve(said)
+    if (plain === wanted || plain.startsWith(`${server.directory}/`)) return plain
+    strays.push({ key, path: said })
+    return wanted
+  }
+  const mainPath = place('configFile', 'config_file', 'postgresql.conf')
+  const hbaPath = place('hbaFile', 'hba_file', 'pg_hba.conf')
+  return { mainPath, hbaPath, strays }
+}
+
+function pathOf(sql: Pick<SqlFound, 'settings'> | undefined, setting: string): string | undefined {
   const value = sql?.settings.get(setting)?.value
   return value === undefined || value === '' ? undefined : value
 }

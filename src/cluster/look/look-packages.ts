@@ -3,9 +3,9 @@
  */
 import { type ClusterContext, factOf } from '../context.ts'
 import type { ClusterFound, ServerFound } from '../found.ts'
-import { wantedServer } from '../plan/plan.ts'
-import { lookPackage } from '../service/look-package.ts'
+import { lookPackage } from './look-package.ts'
 import { needsClone } from './look-room.ts'
+import { wantedServer } from '../wanted-server.ts'
 
 /** The found cluster with the package of each server that needs a clone on another machine. */
 export async function withPackages(

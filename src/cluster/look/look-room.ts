@@ -1,14 +1,13 @@
 /**
  * Whether a clone of the primary would fit where a standby is to be.
  */
-import { SqlClient } from '../../wire/sql-client.ts'
-import { findShortages, tablespaceTarget } from '../clone/room.ts'
+import { directoryOfPlace, findShortages, tablespacePlaceOf } from '../clone-room.ts'
 import { type ClusterContext, factOf } from '../context.ts'
 import type { ClusterFound, RoomFound, ServerFound } from '../found.ts'
-import { findLeader, type MemberFound } from '../plan/leader.ts'
-import { wantedServer } from '../plan/plan.ts'
-import { adminConnection } from './connect.ts'
+import { findLeader, type MemberFound } from '../leader.ts'
+import { openSuperuserSql } from './connect.ts'
 import { lookSizes } from './look-sql.ts'
+import { wantedServer } from '../wanted-server.ts'
 
 /** WAL that a clone gathers while it starts. */
 const CLONE_MARGIN_BYTES = 64 * 1024 * 1024
@@ -64,11 +63,9 @@ async function lookSource(
   const primary = leader.server
   const server = wantedServer(context.wanted, primary.name)
   try {
-    await context.reach(server, primary.running)
-    await using sql = await SqlClient.connect({
-      ...adminConnection(context, server, primary.running),
-      statementTimeoutMs: SIZES_TIMEOUT_MS,
-    })
+    const { running: listening } = primary
+    const options = { listening, statementTimeoutMs: SIZES_TIMEOUT_MS }
+    await using sql = await openSuperuserSql(context, server, options)
     return { primary, sizes: await lookSizes(sql) }
   } catch (error) {
     factOf(error)
@@ -84,17 +81,27 @@ async function lookRoom(
 ): Promise<RoomFound | undefined> {
   const server = wantedServer(context.wanted, found.name)
   const ours = found.directory.state === 'clone-unfinished' ? found.directory.tablespaces : []
+  const source = wantedServer(context.wanted, primary.name)
+  const places = (primary.sql?.tablespaces ?? []).map((tablespace) => ({
+    source: tablespace.location,
+    place: tablespacePlaceOf({ wanted: context.wanted, server, primary: source }, tablespace),
+  }))
+  const directoryOf = (location: string): string => {
+    const known = places.find((each) => each.source === location)
+    return (known && directoryOfPlace(server, known.place)) ?? server.directory
+  }
   try {
     const { host } = await context.machineOf(server)
     const needs = [...sizes].map(([location, bytes]) => ({
-      path: location === '' ? server.directory : tablespaceTarget(server, location),
+      path: directoryOf(location),
       bytes: location === '' ? bytes + CLONE_MARGIN_BYTES : bytes,
     }))
-    const locations = primary.sql?.tablespaces.map(({ location }) => location) ?? []
     const tablespaces = await Promise.all(
-      locations.map(async (source) => {
-        const target = tablespaceTarget(server, source)
-        const names = (await host.list(target)) ?? []
+      places.map(async ({ source, place }) => {
+        if (place.kind === 'refused')
+          return { source, target: '', isOccupied: false, why: place.why }
+        const target = directoryOf(source)
+        const names = place.kind === 'inside' ? [] : ((await host.list(target)) ?? [])
         return { source, target, isOccupied: names.length > 0 && !ours.includes(target) }
       }),
     )

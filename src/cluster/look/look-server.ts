@@ -4,13 +4,14 @@
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { GUARD_PATH } from '../../host/boot-guard.ts'
+import { findTightDisk, type TightDisk } from '../../host/full-disk.ts'
+import type { Host } from '../../host/host.ts'
 import { describePortOwner, findPortOwners } from '../../host/port-owner.ts'
 import { postgresServiceOf, unitPathOf } from '../../host/postgres-unit.ts'
 import { findPostmaster } from '../../host/postmaster.ts'
 import { prefetch } from '../../host/prefetch.ts'
 import { CONTROL_FILE_PATH, type ControlFile } from '../../postgres/control-file.ts'
 import { until } from '../../util/until.ts'
-import { SqlClient } from '../../wire/sql-client.ts'
 import { type ClusterContext, factOf, type Machine } from '../context.ts'
 import type {
   BinariesFound,
@@ -22,10 +23,8 @@ import type {
 } from '../found.ts'
 import type { SqlFound } from '../found-sql.ts'
 import { passfilePathOf } from '../names.ts'
-import { managedConfPath } from '../plan/configuration.ts'
-import { standbyFilePath } from '../plan/standby-settings.ts'
 import type { ServerWanted } from '../wanted.ts'
-import { adminConnection } from './connect.ts'
+import { openSuperuserSql } from './connect.ts'
 import { lookDirectory } from './look-directory.ts'
 import { lookFiles } from './look-files.ts'
 import {
@@ -35,6 +34,7 @@ import {
   MACHINE_ID_PATHS,
 } from './look-services.ts'
 import { lookSql, type RolesAsked } from './look-sql.ts'
+import { managedConfPath, standbyFilePath } from '../file-paths.ts'
 
 /** A plan waits this long for a server to finish starting or stopping, and otherwise takes it as it is. */
 const TRANSITION_TIMEOUT_MS = 30_000
@@ -95,19 +95,22 @@ async function lookMachine(
   place: { readonly server: ServerWanted; readonly asked: ServerAsked },
 ): Promise<ServerFound> {
   const { server } = place
-  const { host } = given
+  const { host, osUser } = given
   // Over ssh every look is a round trip: files are read at once, and what does not need the other's answer at the same time.
   const isNear = server.host.local
-  const machine = isNear ? given : { ...given, host: await prefetch(host, pathsOf(context, place)) }
+  const machine = isNear
+    ? given
+    : { ...given, host: await prefetch(host, pathsOf(context, place), osUser) }
   const [ofMachine, ofServer, asides] = await Promise.all([
     lookAround(context, machine, place),
     lookProcess(context, machine, place),
     context.state.readAsides(server.name),
   ])
   const { sql } = ofServer
-  const [portTakenBy, files] = await Promise.all([
+  const [portTakenBy, files, tightDisk] = await Promise.all([
     lookPort(machine, server, ofServer.running),
     lookFiles(context, machine, { server, sql }),
+    isWell(ofServer) ? undefined : lookTightDisk(context, host, server),
   ])
   return {
     name: server.name,
@@ -117,9 +120,25 @@ async function lookMachine(
     ...ofServer,
     portTakenBy,
     files,
+    tightDisk,
     room: undefined,
     asides,
   }
+}
+
+/** Whether it writes what it has to, as far as it says. */
+function isWell({ directory, sql }: Pick<ServerFound, 'directory' | 'sql'>): boolean {
+  if (directory.state !== 'data') return true
+  return sql !== undefined && (!sql.inRecovery || sql.receiver?.status === 'streaming')
+}
+
+async function lookTightDisk(
+  { wanted }: ClusterContext,
+  host: Host,
+  { directory }: ServerWanted,
+): Promise<TightDisk | undefined> {
+  const disk = await findTightDisk(host, directory)
+  return disk !== undefined && disk.freeBytes < wanted.postgres.segmentBytes ? disk : undefined
 }
 
 /** What is going to be asked about, as long as the server's files are where they are wanted. */
@@ -176,7 +195,8 @@ async function lookProcess(
   return { directory, running, sql, sqlError }
 }
 
-async function lookBinaries(
+/** PostgreSQL's programs for a server, or why there are none. */
+export async function lookBinaries(
   context: ClusterContext,
   server: ServerWanted,
 ): Promise<BinariesFound | FoundError> {
@@ -236,18 +256,15 @@ async function askSql(
   },
 ): Promise<{ sql?: SqlFound; sqlError?: FoundError }> {
   try {
-    await context.reach(server, place.running)
-    const connection = adminConnection(context, server, place.running)
-    await using sql = await SqlClient.connect({
-      ...connection,
-      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    })
+    const { running: listening } = place
+    const options = { listening, statementTimeoutMs: STATEMENT_TIMEOUT_MS }
+    await using sql = await openSuperuserSql(context, server, options)
     const answer = await lookSql(sql, place.asked.roles, context.clock)
     const { systemIdentifier } = place.control
     if (answer.systemIdentifier === systemIdentifier) return { sql: answer }
     throw new BackstayError(
       'POSTGRES_IDENTITY',
-      `Another server answers for "${server.name}" at ${connection.host}:${connection.port}: its system identifier is ${answer.systemIdentifier}, that of the data directory is ${systemIdentifier}`,
+      `Another server answers for "${server.name}" at port ${listening.port}: its system identifier is ${answer.systemIdentifier}, that of the data directory is ${systemIdentifier}`,
     )
   } catch (error) {
     const { code, message, hint } = factOf(error)

@@ -5,6 +5,7 @@ import { GUARD_PATH } from '../../host/boot-guard.ts'
 import type { Host } from '../../host/host.ts'
 import { findPackageManager, type PackageManager } from '../../host/packages.ts'
 import { postgresServiceOf } from '../../host/postgres-unit.ts'
+import { findRivals } from '../../host/rival-units.ts'
 import { lookUnit } from '../../host/systemd.ts'
 import type { ClusterContext, Machine } from '../context.ts'
 import type { BinariesFound, FoundError, ServiceFound } from '../found.ts'
@@ -30,15 +31,17 @@ export async function lookPackageManager(
 /** The unit and the guard; undefined where systemd does not start servers. */
 export async function lookService(
   context: ClusterContext,
-  { host, usesSystemd }: Machine,
+  { host, osUser, usesSystemd }: Machine,
   server: ServerWanted,
 ): Promise<ServiceFound | undefined> {
   if (!usesSystemd) return undefined
-  const [unit, guard] = await Promise.all([
-    lookUnit(host, postgresServiceOf(context.wanted.name, server.name).unit),
+  const { unit: own } = postgresServiceOf(context.wanted.name, server.name)
+  const [unit, guard, rivals] = await Promise.all([
+    lookUnit(host, own),
     host.readFile(GUARD_PATH),
+    findRivals(host, { directory: server.directory, osUser, unit: own }),
   ])
-  return { ...unit, guard: guard?.toString() }
+  return { ...unit, guard: guard?.toString(), rivals }
 }
 
 /** Where a machine says which one it is, and when it booted. */

@@ -6,6 +6,7 @@ import type { SqlClient } from '../../wire/sql-client.ts'
 import type {
   ArchiverFound,
   FileErrorFound,
+  HbaErrorFound,
   PositionFound,
   ReceiverFound,
   RoleFound,
@@ -18,8 +19,9 @@ import type {
 import { judgeVerifier } from '../state/verifier.ts'
 import {
   ARCHIVER_QUERY,
+  ASYNCHRONOUS_QUERY,
   FILE_ERRORS_QUERY,
-  HBA_ERRORS_QUERY,
+  hbaErrorsQuery,
   IDENTITY_QUERY,
   RECEIVER_QUERY,
   ROLES_QUERY,
@@ -57,6 +59,8 @@ export async function lookSql(sql: SqlClient, asked: RolesAsked, clock: Clock): 
   const beforeMs = clock.now()
   const identity = known(await sql.one(IDENTITY_QUERY)) as IdentityFound
   const afterMs = clock.now()
+  // Reading the files tells PostgreSQL which settings wait for a restart, before anybody asked for a reload.
+  const fileErrors = await rows<FileErrorFound>(sql, FILE_ERRORS_QUERY)
   const settings = await rows<SettingFound & { name: string }>(sql, SETTINGS_QUERY)
   const [receiver] = await rows<ReceiverFound>(sql, RECEIVER_QUERY)
   const {
@@ -80,11 +84,12 @@ export async function lookSql(sql: SqlClient, asked: RolesAsked, clock: Clock): 
       clockSkewMs: answeredAtMs - Math.min(afterMs, Math.max(beforeMs, answeredAtMs)),
     },
     settings: new Map(settings.map(({ name, ...setting }) => [name, setting])),
-    fileErrors: await rows<FileErrorFound>(sql, FILE_ERRORS_QUERY),
-    hbaErrors: await rows<{ line: number; error: string }>(sql, HBA_ERRORS_QUERY),
+    fileErrors,
+    hbaErrors: await rows<HbaErrorFound>(sql, hbaErrorsQuery(sql.major)),
     roles: await lookRoles(sql, asked),
     slots: await rows<SlotFound>(sql, slotsQuery(sql.major)),
     senders: await rows<SenderFound>(sql, SENDERS_QUERY),
+    asynchronous: (await rows<{ who: string }>(sql, ASYNCHRONOUS_QUERY)).map(({ who }) => who),
     receiver,
     archiver: known(await sql.one(ARCHIVER_QUERY)) as ArchiverFound,
     tablespaces: await rows<TablespaceFound>(sql, TABLESPACES_QUERY),

@@ -2,15 +2,20 @@
  * Looks at the whole cluster: all servers at once, each with bounded time. Changes nothing anywhere.
  */
 import type { ClusterContext } from '../context.ts'
-import type { ClusterFound, ServerFound } from '../found.ts'
-import { functionsOf, rolesWanted } from '../plan/roles.ts'
+import type { ClusterFound, KeptFound, ServerFound } from '../found.ts'
+import { type Left, leftOf } from '../made.ts'
+import { functionsOf, rolesWanted } from '../wanted-roles.ts'
+import { hasOwnUnit } from './own-unit.ts'
 import type { ServerWanted } from '../wanted.ts'
 import { lookBackupHost } from './look-backup-host.ts'
+import { lookKept } from './look-kept.ts'
+import { lookOwnService } from './look-own-service.ts'
 import { lookNewestBackup, lookRepository } from './look-repository.ts'
 import { lookServer } from './look-server.ts'
 import { withPackages } from './look-packages.ts'
 import { withRoom } from './look-room.ts'
-import { lookFetching, lookWays } from '../way/look-ways.ts'
+import { lookClients } from './look-seat.ts'
+import { lookFetching, lookWays } from './look-ways.ts'
 import type { RolesAsked } from './look-sql.ts'
 
 /** How much is looked at. */
@@ -27,26 +32,44 @@ export async function lookCluster(
   const { wanted, state, signal } = context
   const passwords = await readPasswords(context)
   const asked = { roles: rolesAsked(context, passwords), forPlan: options.forPlan }
-  const [servers, repository, backupHost, ways, newestBackup, fetching] = await Promise.all([
-    Promise.all(wanted.servers.map(async (server) => lookServer(context, server, asked))),
-    options.forPlan ? lookRepository(context) : undefined,
-    options.forPlan ? lookBackupHost(context) : undefined,
-    options.forPlan ? lookWays(context) : undefined,
-    options.forPlan ? lookNewestBackup(context) : undefined,
-    options.forPlan ? lookFetching(context) : [],
-  ])
+  const [servers, repository, backupHost, ownService, ways, clients, newestBackup, fetching, kept] =
+    await Promise.all([
+      Promise.all(wanted.servers.map(async (server) => lookServer(context, server, asked))),
+      options.forPlan ? lookRepository(context) : undefined,
+      options.forPlan ? lookBackupHost(context) : undefined,
+      options.forPlan ? lookOwnService(context) : undefined,
+      options.forPlan ? lookWays(context) : undefined,
+      options.forPlan ? lookClients(context) : undefined,
+      options.forPlan ? lookNewestBackup(context) : undefined,
+      options.forPlan ? lookFetching(context) : [],
+      options.forPlan ? lookKept(context) : new Map<string, KeptFound>(),
+    ])
   signal.throwIfAborted()
+  const made = options.forPlan ? await state.readMade() : undefined
+  const left = made === undefined ? undefined : leftOf(made, wanted)
   const found = {
+    left,
+    hasLeftService: await hasLeftService(context, left),
     identity: await state.readIdentity(),
+    lastPrimary: await state.readLeader(),
     passwordRoles: [...passwords.keys()],
     servers,
     repository,
     backupHost,
+    ownService,
     ways,
+    clients,
     newestBackup,
     fetching,
+    kept,
   }
   return options.forPlan ? await withPackages(context, await withRoom(context, found)) : found
+}
+
+/** The unit is called after the cluster: with a backup part on this machine it is the present one's. */
+async function hasLeftService(context: ClusterContext, left: Left | undefined): Promise<boolean> {
+  if (left?.backup?.host.local !== true || context.wanted.backup?.host.local === true) return false
+  return await hasOwnUnit(context, left.backup)
 }
 
 /** Looks at one server as `lookCluster` does, and at nothing else. */

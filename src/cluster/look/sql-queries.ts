@@ -27,16 +27,31 @@ SELECT current_setting('server_version_num')::int AS "versionNumber",
          WHERE wait_event = 'SyncRep' AND state_change < now() - interval '5 s') AS "syncWaiters",
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections`
 
+/** Whose commits do not wait for a standby: the server's default (empty text), roles, databases. Our own session says nothing about it. */
+export const ASYNCHRONOUS_QUERY = `
+SELECT '' AS who FROM (SELECT setting FROM pg_file_settings WHERE name = 'synchronous_commit' AND applied ORDER BY seqno DESC LIMIT 1) AS f
+ WHERE f.setting ~* '^(of|off|f|fa|fal|fals|false|n|no|0|local)$'
+UNION ALL
+SELECT concat_ws(' in ', 'role "' || r.rolname || '"', 'database "' || d.datname || '"')
+  FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS c
+  LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
+ WHERE c ~* '^synchronous_commit=(of|off|f|fa|fal|fals|false|n|no|0|local)$'`
+
 export const SETTINGS_QUERY = `
 SELECT name, setting AS value, unit, vartype, context, source, pending_restart AS "isPendingRestart"
   FROM pg_settings`
 
+/** Without a file it is a line that was taken away and waits for a restart. */
 export const FILE_ERRORS_QUERY = `
 SELECT sourcefile AS file, sourceline AS line, coalesce(name, '') AS name, error
-  FROM pg_file_settings WHERE error IS NOT NULL`
+  FROM pg_file_settings WHERE error IS NOT NULL AND sourcefile IS NOT NULL`
 
-export const HBA_ERRORS_QUERY = `
-SELECT line_number AS line, error FROM pg_hba_file_rules WHERE error IS NOT NULL`
+/** Included files came in 16. */
+export function hbaErrorsQuery(major: number): string {
+  const file = major >= 16 ? 'file_name' : "current_setting('hba_file')"
+  return `
+SELECT ${file} AS file, line_number AS line, error FROM pg_hba_file_rules WHERE error IS NOT NULL`
+}
 
 /** $1: names of roles, $2: signatures of functions in pg_catalog. */
 export const ROLES_QUERY = `
@@ -61,14 +76,15 @@ SELECT slot_name AS name, slot_type = 'physical' AS "isPhysical", temporary AS "
        restart_lsn AS "restartLsn",
        pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
                        restart_lsn)::int8 AS "retainedBytes",
-       ${columns}
+       ${columns}, ${major >= 17 ? 'invalidation_reason' : 'NULL'} AS "invalidationReason"
   FROM pg_replication_slots`
 }
 
 export const SENDERS_QUERY = `
 SELECT pid, usename AS "user", coalesce(application_name, '') AS "applicationName", host(client_addr) AS "clientAddress",
        state, sync_state AS "syncState", sent_lsn AS "sentLsn", flush_lsn AS "flushLsn", replay_lsn AS "replayLsn",
-       extract(epoch FROM replay_lag)::float8 * 1000 AS "replayLagMs"
+       extract(epoch FROM replay_lag)::float8 * 1000 AS "replayLagMs",
+       CASE WHEN pg_is_in_recovery() THEN false ELSE coalesce(replay_lsn > pg_current_wal_flush_lsn(), false) END AS "isAhead"
   FROM pg_stat_replication`
 
 export const RECEIVER_QUERY = `

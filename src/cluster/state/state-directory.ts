@@ -5,8 +5,9 @@
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
-import type { Identity } from '../found.ts'
-import { formatPassfileLine, lookupPassword } from '../../postgres/passfile.ts'
+import type { Identity, LeaderNote } from '../found.ts'
+import type { Made } from '../made.ts'
+import { formatPassfileLine, lookupPassword, removePassfileLine } from '../../postgres/passfile.ts'
 
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
@@ -15,14 +16,6 @@ const DIRECTORY_MODE = 0o700
 export interface Note {
   readonly directory: string
   readonly startedAt: string
-}
-
-/** The last primary that was found in order, for the day when it can no longer be asked. */
-export interface LeaderNote {
-  readonly server: string
-  readonly timeline: number
-  /** What it had in force: for how many of whom its commits waited; empty when they did not wait. */
-  readonly synchronousNames: string
 }
 
 /** One cluster's state directory. Files are read anew on every call; callers hold the cluster's lock when they write. */
@@ -105,7 +98,7 @@ export class StateDirectory {
     await (paths.length === 0 ? this.#home.remove(path) : this.#writeJson(path, paths))
   }
 
-  /** The journal of a change of roles (roles/journal.ts); undefined when none is under way. */
+  /** The journal of a change of roles (../journal.ts); undefined when none is under way. */
   async readJournal(): Promise<unknown> {
     return await this.#readJson(this.#path('journal.json'))
   }
@@ -127,11 +120,28 @@ export class StateDirectory {
     await this.#writeJson(this.#path('leader.json'), leader)
   }
 
+  /** What was made of the cluster file (../made.ts); undefined before the first time. */
+  async readMade(): Promise<Made | undefined> {
+    return (await this.#readJson(this.#path('made.json'))) as Made | undefined
+  }
+
+  async writeMade(made: Made): Promise<void> {
+    await this.#writeJson(this.#path('made.json'), made)
+  }
+
+  /** Takes the passwords of `roles` out of the file; other lines stay. */
+  async dropPasswords(roles: readonly string[]): Promise<void> {
+    const text = (await this.#home.readFile(this.passfile))?.toString() ?? ''
+    const kept = roles.reduce((left, user) => removePassfileLine(left, { user }), text)
+    if (kept !== text) await this.#home.writeFile(this.passfile, kept, { mode: FILE_MODE })
+  }
+
   /** Forgets the cluster: what `down --destroy` does last. */
   async forget(): Promise<void> {
     await this.#home.remove(this.#identityPath)
     await this.#home.remove(this.#path('journal.json'))
     await this.#home.remove(this.#path('leader.json'))
+    await this.#home.remove(this.#path('made.json'))
     await this.#home.remove(this.passfile)
     for (const name of (await this.#home.list(this.path)) ?? []) {
       if (/^(initdb|aside)-.*\.json$/.test(name))

@@ -17,6 +17,8 @@ export interface Credential {
 
 const SCRAM_ITERATIONS = 4096
 const SCRAM_SALT_BYTES = 16
+/** Who made a verifier chose how long we compute: beyond this it is not ours. */
+const SCRAM_ITERATIONS_MAX = 1_000_000
 const SCRAM = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/
 
 /** What goes after `ALTER ROLE … PASSWORD`. A new salt each time. */
@@ -37,13 +39,15 @@ export function judgeVerifier(
   if (stored === null || stored === '') return { password: 'none', method: 'none' }
   const scram = SCRAM.exec(stored)
   const method = scram === null ? 'md5' : 'scram-sha-256'
-  if (credential === undefined) return { password: 'other', method }
+  const iterations = Number(scram?.[1] ?? 0)
+  if (credential === undefined || iterations > SCRAM_ITERATIONS_MAX)
+    return { password: 'other', method }
   const expected =
     scram === null
       ? md5Verifier(credential)
       : scramVerifier(credential.password, {
           salt: Buffer.from(scram[2] ?? '', 'base64'),
-          iterations: Number(scram[1]),
+          iterations,
         })
   return { password: expected === stored ? 'ours' : 'other', method }
 }

@@ -3,8 +3,8 @@
  */
 import { readIni, type IniSections, type IniValue } from './ini.ts'
 import type { BarmanConfig } from './model.ts'
+import { readOption } from './option-kinds.ts'
 import { SERVER_OPTIONS } from './options.ts'
-import { whyInvalid } from './server-options.ts'
 
 /** Options of one section to set. */
 export interface SectionChange {
@@ -83,7 +83,7 @@ function whyRefused(
     return `Invalid option '${key}' for ${scope} '${name}'`
   }
   if (/[\n\r]/.test(text)) return `The value of option '${key}' has several lines`
-  const why = whyInvalid(option, text)
+  const { why } = readOption(option.kind, text)
   return why === undefined ? undefined : `Invalid value of option '${key}': ${why}`
 }
 

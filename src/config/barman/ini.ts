@@ -1,7 +1,8 @@
 /**
  * Reads INI text as Barman's configuration is written: sections, `key = value` or `key: value`, lines that go on when they are
- * indented, comments with `#` or `;` at a line's start. A section or key that comes again adds to or replaces the earlier one.
- * Knows the syntax only. Source: Python documentation, "configparser" (the format Barman documents).
+ * indented deeper than their key, comments with `#` or `;` at a line's start. A section or key that comes again adds to or replaces
+ * the earlier one; what stands in [DEFAULT] stands in every section. Knows the syntax only. Source: Python documentation,
+ * "configparser" (the format Barman documents).
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 
@@ -17,11 +18,21 @@ export interface IniValue {
 /** Section name → key in lower case → value. */
 export type IniSections = Map<string, Map<string, IniValue>>
 
+/** The section whose keys every other section has as well. */
+export const DEFAULT_SECTION = 'DEFAULT'
+
+/** The keys of a section, those of [DEFAULT] below them. A section that is not there has the latter. */
+export function sectionOf(sections: IniSections, name: string): ReadonlyMap<string, IniValue> {
+  return new Map([...(sections.get(DEFAULT_SECTION) ?? []), ...(sections.get(name) ?? [])])
+}
+
 interface Reading {
   readonly file: string
   readonly sections: IniSections
   section: Map<string, IniValue> | undefined
   key: string | undefined
+  /** Characters before the key or header that was read last. */
+  indent: number
 }
 
 /**
@@ -29,14 +40,16 @@ interface Reading {
  * @throws {BackstayError} CONFIG_INVALID with file and line.
  */
 export function readIni(text: string, file: string, sections: IniSections): void {
-  const reading: Reading = { file, sections, section: undefined, key: undefined }
+  const reading: Reading = { file, sections, section: undefined, key: undefined, indent: 0 }
   for (const [index, line] of text.split(/\r?\n/).entries()) readLine(reading, line, index + 1)
 }
 
 function readLine(reading: Reading, line: string, number: number): void {
   const content = line.trim()
   if (content === '' || content.startsWith('#') || content.startsWith(';')) return
-  if (/^\s/.test(line) && reading.key !== undefined) return continueValue(reading, content)
+  const indent = line.length - line.trimStart().length
+  if (indent > reading.indent && reading.key !== undefined) return continueValue(reading, content)
+  reading.indent = indent
   const header = /^\[([^\]]+)\]/.exec(content)
   if (header !== null) {
     const name = header[1] ?? ''

@@ -1,54 +1,62 @@
 /**
- * Finds and reads Barman's configuration: the main file, the files beside it, the servers.
+ * Barman's whole configuration: the main file, the files beside it, what commands have written, the servers. All but the first is read
+ * as the user who works: the rest may lie in that user's hands.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type IniSections, type IniValue, readIni } from './ini.ts'
-import { interpolate } from './interpolate.ts'
+import {
+  checkConfigFile,
+  type ConfigPlaces,
+  globalText,
+  MAIN_SECTION,
+  type MainFile,
+  readConfigFile,
+  readMainFile,
+} from './main-file.ts'
 import type { BarmanConfig, BarmanServer } from './model.ts'
 import { GLOBAL_OPTIONS, SERVER_OPTIONS } from './options.ts'
 import { SERVER_DIRECTORIES } from './server.ts'
 import { makeServers } from './servers.ts'
 import { autoFile, readState } from './state-files.ts'
-import { unquote } from './values.ts'
 
-/** Where the configuration may be. */
-export interface ConfigPlaces {
-  /** `-c`. */
-  readonly file: string | undefined
-  /** BARMAN_CONFIG_FILE. */
-  readonly environmentFile: string | undefined
-  readonly home: string | undefined
+/** What of the written state counts. */
+export interface StateWish {
   /** Server → the model that is to be taken for active, whatever its file says. */
   readonly wishedModels?: ReadonlyMap<string, string | undefined>
+  /** What config-update and config-switch have written is passed over: barman's user could have written it. */
+  readonly isLeftOut?: boolean
 }
 
-const MAIN_SECTION = 'barman'
-const NOWHERE = `Could not find any configuration file at default locations.
-Check Barman's documentation for more help.`
+/** Main file and the rest, for who is that user already. @throws {BackstayError} as the two parts */
+export async function loadBarmanConfig(
+  places: ConfigPlaces,
+  wish: StateWish = {},
+): Promise<BarmanConfig> {
+  return await completeConfig(await readMainFile(places), wish)
+}
 
-/** @throws {BackstayError} CONFIG_MISSING, CONFIG_INVALID; the message is what Barman says where it says something. */
-export async function loadBarmanConfig(places: ConfigPlaces): Promise<BarmanConfig> {
-  const { file, text } = await findMainFile(places)
-  const sections: IniSections = new Map()
-  readIni(text, file, sections)
-  const main = sections.get(MAIN_SECTION) ?? new Map<string, IniValue>()
-  const barmanHome = globalText(main, 'barman_home')
-  if (barmanHome === undefined) {
-    throw invalid('Parameter "barman_home" is required in [barman] section.')
-  }
-  await readMore(main, sections)
-  await readAutoFile(barmanHome, sections)
+/**
+ * The rest. For who was root when the main file was read: after becoming the user.
+ * @throws {BackstayError} CONFIG_INVALID; the message is what Barman says where it says something. DIRECTORY_OWNER
+ */
+export async function completeConfig(from: MainFile, wish: StateWish = {}): Promise<BarmanConfig> {
+  const { file, main, barmanHome, barmanUser } = from
+  const sections: IniSections = new Map(
+    [...from.sections].map(([name, own]) => [name, new Map(own)]),
+  )
+  await readMore(from, sections)
+  if (wish.isLeftOut !== true) await readAutoFile(barmanHome, sections)
   const warnings: string[] = []
   warnUnknownGlobals(main, warnings)
   const locks = globalText(main, 'barman_lock_directory') ?? barmanHome
-  const around = { sections, barmanHome, locks, wishedModels: places.wishedModels }
+  const around = { sections, barmanHome, locks, ...wish }
   const { servers, models } = await makeServers(around, (text) => warnings.push(text))
   return {
     file,
     barmanHome,
-    barmanUser: globalText(main, 'barman_user') ?? 'barman',
+    barmanUser,
     logFile: globalText(main, 'log_file'),
     logLevel: globalText(main, 'log_level') ?? 'INFO',
     servers,
@@ -58,60 +66,52 @@ export async function loadBarmanConfig(places: ConfigPlaces): Promise<BarmanConf
   }
 }
 
-async function findMainFile(places: ConfigPlaces): Promise<{ file: string; text: string }> {
-  const named = places.file ?? places.environmentFile
-  const own = places.home === undefined ? [] : [join(places.home, '.barman.conf')]
-  const standard = [...own, '/etc/barman.conf', '/etc/barman/barman.conf']
-  for (const file of named === undefined ? standard : [named]) {
-    const text = await readOptional(file)
-    if (text !== undefined) return { file, text }
-  }
-  const text = named === undefined ? NOWHERE : `Configuration file '${named}' does not exist`
-  throw new BackstayError('CONFIG_MISSING', text)
-}
-
-async function readOptional(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw new BackstayError('CONFIG_INVALID', `Cannot read "${file}": ${message}`, { cause: error })
-  }
-}
-
 /** The files of configuration_files_directory, in order of their names. An absent directory holds none. */
-async function readMore(main: Map<string, IniValue>, sections: IniSections): Promise<void> {
+async function readMore({ main, trusted }: MainFile, sections: IniSections): Promise<void> {
   const directory = globalText(main, 'configuration_files_directory')
   if (directory === undefined) return
-  const names = await readdir(directory).catch(() => [])
-  for (const name of names.filter((each) => each.endsWith('.conf')).sort()) {
+  const check = async (path: string): Promise<void> => {
+    if (trusted !== undefined) await checkConfigFile(path, withSelf(trusted))
+  }
+  const names = await namesIn(directory)
+  if (names.length > 0) await check(directory)
+  for (const name of names) {
     const file = join(directory, name)
-    const text = await readOptional(file)
+    await check(file)
+    const text = await readConfigFile(file)
     if (text === undefined) continue
     const own: IniSections = new Map()
     readIni(text, file, own)
     if ((own.get(MAIN_SECTION)?.size ?? 0) > 0) {
-      throw invalid(`the configuration file ${file} contains a not empty [${MAIN_SECTION}] section`)
+      const why = `contains a not empty [${MAIN_SECTION}] section`
+      throw new BackstayError('CONFIG_INVALID', `the configuration file ${file} ${why}`)
     }
     readIni(text, file, sections)
   }
 }
 
-/** What config-update has written; it is read last, so it wins. */
+/** Who works may have written what works for him. */
+function withSelf(trusted: ReadonlySet<number>): ReadonlySet<number> {
+  return new Set([...trusted, process.getuid?.() ?? 0])
+}
+
+/** Not to be let in is no absence: without its files every server would be unknown. */
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter((name) => name.endsWith('.conf')).sort()
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    const text = `Cannot read "${directory}": ${message}`
+    throw new BackstayError('CONFIG_INVALID', text, { cause: error })
+  }
+}
+
+/** What config-update has set; it is read last, so it wins. */
 async function readAutoFile(barmanHome: string, sections: IniSections): Promise<void> {
   const file = autoFile(barmanHome)
   const text = await readState(file)
   if (text !== undefined) readIni(text, file, sections)
-}
-
-function globalText(main: ReadonlyMap<string, IniValue>, key: string): string | undefined {
-  const value = main.get(key)
-  if (value === undefined) return undefined
-  const lookup = (name: string): string | undefined => main.get(name)?.text
-  const place = `"${key}" in "${value.file}" line ${value.line}`
-  const text = unquote(interpolate(value.text, lookup, place))
-  return text === '' || text === 'None' ? undefined : text
 }
 
 function warnUnknownGlobals(main: ReadonlyMap<string, IniValue>, warnings: string[]): void {
@@ -139,8 +139,4 @@ function conflictsBetween(servers: readonly BarmanServer[]): string[] {
     }
   }
   return errors
-}
-
-function invalid(message: string): BackstayError {
-  return new BackstayError('CONFIG_INVALID', message)
 }

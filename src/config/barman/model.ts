@@ -58,6 +58,10 @@ export interface BarmanServer {
   readonly bandwidthKilobytes: number | undefined
   readonly parallelJobs: number
   readonly backupDirectory: string
+  /** Of its repository, when that is not the one below barman_home. */
+  readonly repository?: string | undefined
+  /** Whether Backstay's service receives for it: nobody takes its place while it is stopped. */
+  readonly isServed?: boolean
   readonly incomingDirectory: string
   readonly errorsDirectory: string
   readonly retention: RetentionRule | undefined

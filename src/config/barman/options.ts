@@ -2,11 +2,28 @@
  * Every server option Barman 3.17 knows: where it may stand, its default, how its text is read, and what becomes of it here.
  */
 
-/** How an option's text is read. */
-export type OptionKind = 'text' | 'boolean' | 'whole' | 'interval' | 'amount' | 'retention' | 'slot'
+/** How an option's text is read. `1..72`: a whole number between them. */
+export type OptionKind =
+  | 'text'
+  | 'boolean'
+  | 'whole'
+  | 'integer'
+  | 'interval'
+  | 'amount'
+  | 'retention'
+  | 'slot'
+  | 'path'
+  | 'names'
+  | `${number}..${number}`
+  | `one of ${string}`
+  | `some of ${string}`
 
 /** `notice`: accepted, has no effect · `refused`: a server with it is disabled. */
 export type Standing = 'honoured' | 'notice' | 'refused'
+
+const PROGRAMS = 'one of gzip, lz4, zstd, none'
+const BACKUP_OPTIONS = 'some of concurrent_backup, exclusive_backup, external_configuration'
+const COMBINE = 'one of copy, link, clone, copy-file-range'
 
 const REASONS = {
   wal: 'WAL is kept as zstd in the repository, always',
@@ -57,32 +74,39 @@ const ROWS: readonly Row[] = [
   ['aws_await_snapshots_timeout', 'GSM', '3600', 'whole', 'notice', 'cloud'],
   ['aws_profile', 'GSM', undefined, 'text', 'notice', 'cloud'],
   ['aws_region', 'GSM', undefined, 'text', 'notice', 'cloud'],
-  ['aws_snapshot_lock_cool_off_period', 'GSM', undefined, 'text', 'notice', 'cloud'],
-  ['aws_snapshot_lock_duration', 'GSM', undefined, 'text', 'notice', 'cloud'],
+  ['aws_snapshot_lock_cool_off_period', 'GSM', undefined, '1..72', 'notice', 'cloud'],
+  ['aws_snapshot_lock_duration', 'GSM', undefined, '1..36500', 'notice', 'cloud'],
   ['aws_snapshot_lock_expiration_date', 'GSM', undefined, 'text', 'notice', 'cloud'],
-  ['aws_snapshot_lock_mode', 'GSM', undefined, 'text', 'notice', 'cloud'],
-  ['azure_credential', 'GSM', undefined, 'text', 'notice', 'cloud'],
+  ['aws_snapshot_lock_mode', 'GSM', undefined, 'one of governance, compliance', 'notice', 'cloud'],
+  [
+    'azure_credential',
+    'GSM',
+    undefined,
+    'one of azure-cli, managed-identity, default',
+    'notice',
+    'cloud',
+  ],
   ['azure_resource_group', 'GSM', undefined, 'text', 'notice', 'cloud'],
   ['azure_subscription_id', 'GSM', undefined, 'text', 'notice', 'cloud'],
-  ['backup_compression', 'GSM', undefined, 'text', 'notice', 'base'],
-  ['backup_compression_format', 'GSM', undefined, 'text', 'notice', 'base'],
-  ['backup_compression_level', 'GSM', undefined, 'whole', 'notice', 'base'],
-  ['backup_compression_location', 'GSM', undefined, 'text', 'notice', 'base'],
+  ['backup_compression', 'GSM', undefined, PROGRAMS, 'notice', 'base'],
+  ['backup_compression_format', 'GSM', undefined, 'one of plain, tar', 'notice', 'base'],
+  ['backup_compression_level', 'GSM', undefined, 'integer', 'notice', 'base'],
+  ['backup_compression_location', 'GSM', undefined, 'one of client, server', 'notice', 'base'],
   ['backup_compression_workers', 'GSM', undefined, 'whole', 'notice', 'base'],
   ['backup_directory', 'S', '%(barman_home)s/%(name)s', 'text', 'honoured'],
   ['backup_method', 'GSM', 'rsync', 'text', 'honoured'],
-  ['backup_options', 'GSM', undefined, 'text', 'honoured'],
+  ['backup_options', 'GSM', undefined, BACKUP_OPTIONS, 'honoured'],
   ['bandwidth_limit', 'GSM', undefined, 'whole', 'honoured'],
   ['basebackup_retry_sleep', 'GSM', '30', 'whole', 'notice', 'retry'],
   ['basebackup_retry_times', 'GSM', '0', 'whole', 'notice', 'retry'],
   ['basebackups_directory', 'S', '%(backup_directory)s/base', 'text', 'notice', 'place'],
   ['check_timeout', 'GSM', '30', 'whole', 'honoured'],
   ['cluster', 'SM', '%(name)s', 'text', 'honoured'],
-  ['combine_mode', 'GSM', 'copy', 'text', 'notice', 'stage'],
+  ['combine_mode', 'GSM', 'copy', COMBINE, 'notice', 'stage'],
   ['compression', 'GSM', undefined, 'text', 'notice', 'wal'],
   ['compression_level', 'GSM', 'medium', 'text', 'notice', 'wal'],
   ['conninfo', 'SM', undefined, 'text', 'honoured'],
-  ['create_slot', 'GSM', 'manual', 'text', 'honoured'],
+  ['create_slot', 'GSM', 'manual', 'one of auto, manual', 'honoured'],
   ['custom_compression_filter', 'GSM', undefined, 'text', 'notice', 'wal'],
   ['custom_compression_magic', 'GSM', undefined, 'text', 'notice', 'wal'],
   ['custom_decompression_filter', 'GSM', undefined, 'text', 'notice', 'wal'],
@@ -101,7 +125,7 @@ const ROWS: readonly Row[] = [
   ['last_backup_maximum_age', 'GSM', undefined, 'interval', 'honoured'],
   ['last_backup_minimum_size', 'GSM', undefined, 'amount', 'honoured'],
   ['last_wal_maximum_age', 'GSM', undefined, 'interval', 'honoured'],
-  ['local_staging_path', 'GSM', undefined, 'text', 'notice', 'stage'],
+  ['local_staging_path', 'GSM', undefined, 'path', 'notice', 'stage'],
   ['max_incoming_wals_queue', 'GSM', undefined, 'whole', 'honoured'],
   ['minimum_redundancy', 'GSM', '0', 'whole', 'honoured'],
   ['network_compression', 'GSM', 'false', 'boolean', 'notice', 'wal'],
@@ -132,20 +156,20 @@ const ROWS: readonly Row[] = [
   ['primary_checkpoint_timeout', 'SM', '0', 'whole', 'notice', 'standby'],
   ['primary_conninfo', 'SM', undefined, 'text', 'notice', 'standby'],
   ['primary_ssh_command', 'GSM', undefined, 'text', 'honoured'],
-  ['recovery_options', 'GSM', undefined, 'text', 'honoured'],
-  ['recovery_staging_path', 'GSM', undefined, 'text', 'notice', 'stage'],
+  ['recovery_options', 'GSM', undefined, 'some of get-wal, delta-restore', 'honoured'],
+  ['recovery_staging_path', 'GSM', undefined, 'path', 'notice', 'stage'],
   ['retention_policy', 'GSM', undefined, 'retention', 'honoured'],
-  ['retention_policy_mode', 'GSM', 'auto', 'text', 'honoured'],
-  ['reuse_backup', 'GSM', undefined, 'text', 'notice', 'rsync'],
+  ['retention_policy_mode', 'GSM', 'auto', 'one of auto', 'honoured'],
+  ['reuse_backup', 'GSM', undefined, 'one of copy, link, off', 'notice', 'rsync'],
   ['slot_name', 'GSM', undefined, 'slot', 'honoured'],
-  ['snapshot_disks', 'SM', undefined, 'text', 'notice', 'cloud'],
+  ['snapshot_disks', 'SM', undefined, 'names', 'notice', 'cloud'],
   ['snapshot_gcp_project', 'GSM', undefined, 'text', 'notice', 'cloud'],
   ['snapshot_instance', 'SM', undefined, 'text', 'notice', 'cloud'],
-  ['snapshot_provider', 'GSM', undefined, 'text', 'notice', 'cloud'],
+  ['snapshot_provider', 'GSM', undefined, 'one of aws, azure, gcp', 'notice', 'cloud'],
   ['snapshot_zone', 'SM', undefined, 'text', 'notice', 'cloud'],
   ['ssh_command', 'SM', undefined, 'text', 'notice', 'rsync'],
-  ['staging_location', 'GSM', 'local', 'text', 'notice', 'stage'],
-  ['staging_path', 'GSM', undefined, 'text', 'notice', 'stage'],
+  ['staging_location', 'GSM', 'local', 'one of local, remote', 'notice', 'stage'],
+  ['staging_path', 'GSM', undefined, 'path', 'notice', 'stage'],
   ['streaming_archiver', 'GSM', 'off', 'boolean', 'honoured'],
   ['streaming_archiver_batch_size', 'GSM', '0', 'whole', 'notice', 'batch'],
   ['streaming_archiver_name', 'GSM', 'barman_receive_wal', 'text', 'honoured'],
@@ -154,7 +178,7 @@ const ROWS: readonly Row[] = [
   ['streaming_wals_directory', 'S', '%(backup_directory)s/streaming', 'text', 'notice', 'place'],
   ['tablespace_bandwidth_limit', 'GSM', undefined, 'text', 'notice', 'rsync'],
   ['wal_conninfo', 'SM', undefined, 'text', 'notice', 'slot'],
-  ['wal_retention_policy', 'GSM', 'main', 'text', 'honoured'],
+  ['wal_retention_policy', 'GSM', 'main', 'one of main', 'honoured'],
   ['wal_streaming_conninfo', 'SM', undefined, 'text', 'honoured'],
   ['wals_directory', 'S', '%(backup_directory)s/wals', 'text', 'notice', 'place'],
   ['worm_mode', 'GSM', 'off', 'boolean', 'notice', 'worm'],
@@ -189,5 +213,15 @@ export const GLOBAL_OPTIONS: ReadonlySet<string> = new Set([
   'log_level',
 ])
 
+/** Our own: the directory of the repository, instead of the one below barman_home. Barman would warn of it. */
+export const REPOSITORY_OPTION = 'backstay_repository'
+
+/** Our own: `on` where Backstay's service receives for the server, running or not. */
+export const SERVICE_OPTION = 'backstay_service'
+
 /** Options that only say what a section is. */
-export const SECTION_OPTIONS: ReadonlySet<string> = new Set(['model'])
+export const SECTION_OPTIONS: ReadonlySet<string> = new Set([
+  'model',
+  REPOSITORY_OPTION,
+  SERVICE_OPTION,
+])

@@ -3,15 +3,9 @@
  */
 import { interpolate } from './interpolate.ts'
 import type { IniValue } from './ini.ts'
-import { type BarmanOption, type OptionKind, SECTION_OPTIONS, SERVER_OPTIONS } from './options.ts'
-import {
-  parseAmount,
-  parseBoolean,
-  parseInterval,
-  parseRetention,
-  parseWhole,
-  unquote,
-} from './values.ts'
+import { readOption } from './option-kinds.ts'
+import { type BarmanOption, SECTION_OPTIONS, SERVER_OPTIONS } from './options.ts'
+import { unquote } from './values.ts'
 
 /** What a section is resolved with. */
 export interface SectionAround {
@@ -54,8 +48,8 @@ function resolveOption(name: string, option: BarmanOption, around: SectionAround
   if (written === undefined) return { text: standard, isSet: false }
   const text = unquote(interpolate(written.text, lookupOf(around), placeOf(option, written)))
   if (text === '' || text === 'None') return { text: undefined, isSet: false }
-  const why = whyInvalid(option, text)
-  if (why === undefined) return { text, isSet: true }
+  const { value, why } = readOption(option.kind, text)
+  if (why === undefined) return { text: value, isSet: true }
   // Barman prints the value; a connection string never comes here, so it is no secret.
   around.warn(
     `Ignoring invalid configuration value '${text}' for key ${option.name} in [${name}] section: ${why}`,
@@ -90,23 +84,4 @@ function lookupOf(around: SectionAround): (name: string) => string | undefined {
 
 function placeOf({ name }: BarmanOption, { file, line }: IniValue): string {
   return `"${name}" in "${file}" line ${line}`
-}
-
-/** For each kind what a value that does not fit is not. */
-const CHECKS: Readonly<
-  Record<OptionKind, readonly [isValid: (text: string) => boolean, not: string]>
-> = {
-  text: [() => true, ''],
-  boolean: [(text) => parseBoolean(text) !== undefined, 'boolean'],
-  whole: [(text) => parseWhole(text) !== undefined, 'whole number'],
-  interval: [(text) => parseInterval(text) !== undefined, 'interval such as 4 DAYS'],
-  amount: [(text) => parseAmount(text) !== undefined, 'size such as 10Gi'],
-  retention: [(text) => parseRetention(text) !== undefined, 'retention policy'],
-  slot: [(text) => /^[0-9a-z_]+$/.test(text), 'name of a replication slot'],
-}
-
-/** Why a value does not fit an option; undefined when it does. */
-export function whyInvalid(option: BarmanOption, text: string): string | undefined {
-  const [isValid, not] = CHECKS[option.kind]
-  return isValid(text) ? undefined : `it is no ${not}`
 }

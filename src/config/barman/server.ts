@@ -1,6 +1,7 @@
 /**
  * From the resolved options of a section to a server, and why a server cannot be used.
  */
+import { compressionProblems } from './backup-compression.ts'
 import type { BarmanServer } from './model.ts'
 import { SERVER_OPTIONS } from './options.ts'
 import type { ResolvedOption } from './server-options.ts'
@@ -90,7 +91,12 @@ function problemsOf(options: Options): string[] {
       "Streaming-only archiver requires 'streaming_conninfo' and 'slot_name' options to be properly configured",
     )
   }
-  return [...problems, ...sharedInside(options), ...refusalsOf(options)]
+  return [
+    ...problems,
+    ...sharedInside(options),
+    ...compressionProblems(options),
+    ...refusalsOf(options),
+  ]
 }
 
 /** WAL comes over the replication protocol and no other way: without a slot some could be missed. */

@@ -2,15 +2,17 @@
  * From the sections of the configuration to servers and models. A server's active model stands over its section.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
-import type { IniSections, IniValue } from './ini.ts'
+import { DEFAULT_SECTION, type IniSections, type IniValue, sectionOf } from './ini.ts'
+import { MAIN_SECTION } from './main-file.ts'
 import type { BarmanModel, BarmanServer } from './model.ts'
-import { SERVER_OPTIONS } from './options.ts'
+import { REPOSITORY_OPTION, SERVER_OPTIONS, SERVICE_OPTION } from './options.ts'
 import { resolveOptions, type ResolvedOption } from './server-options.ts'
 import { makeServer } from './server.ts'
 import { activeModelFile, readState } from './state-files.ts'
 import { parseBoolean, unquote } from './values.ts'
 
-const MAIN_SECTION = 'barman'
+/** Something else in the file of an active model is not repeated: it may be anybody's. */
+const MODEL_NAME = /^[\w.:-]{1,128}$/
 /** Options that only say what a model is. */
 const MODEL_KEYS: ReadonlySet<string> = new Set(['model', 'cluster'])
 
@@ -20,7 +22,9 @@ export interface SectionsAround {
   readonly barmanHome: string
   /** barman_lock_directory. */
   readonly locks: string
-  readonly wishedModels: ReadonlyMap<string, string | undefined> | undefined
+  readonly wishedModels?: ReadonlyMap<string, string | undefined>
+  /** No model is active but a wished one. */
+  readonly isLeftOut?: boolean
 }
 
 type Warn = (text: string) => void
@@ -31,7 +35,7 @@ export async function makeServers(
   warn: Warn,
 ): Promise<{ servers: BarmanServer[]; models: BarmanModel[] }> {
   const names = [...around.sections.keys()].filter(
-    (name) => name !== MAIN_SECTION && name !== 'DEFAULT',
+    (name) => name !== MAIN_SECTION && name !== DEFAULT_SECTION,
   )
   if (names.includes('all')) {
     throw new BackstayError(
@@ -49,12 +53,12 @@ export async function makeServers(
 }
 
 function isModelSection({ sections }: SectionsAround, name: string): boolean {
-  return parseBoolean(sections.get(name)?.get('model')?.text ?? '') === true
+  return parseBoolean(sectionOf(sections, name).get('model')?.text ?? '') === true
 }
 
 function modelOf(name: string, around: SectionsAround, warn: Warn): BarmanModel | undefined {
   if (!isModelSection(around, name)) return undefined
-  const section = around.sections.get(name) ?? new Map<string, IniValue>()
+  const section = sectionOf(around.sections, name)
   const options = new Map<string, IniValue>()
   for (const [key, value] of section) {
     if (MODEL_KEYS.has(key)) continue
@@ -77,21 +81,40 @@ interface Making {
 async function serverOf(name: string, making: Making): Promise<BarmanServer> {
   const plain = resolve(name, making, undefined)
   const active = await activeModelOf(name, plain, making)
-  if (active === undefined) return makeServer(name, plain)
+  const own = ownOptions(name, making)
   const model = making.models.find((each) => each.name === active)
   const options = model === undefined ? plain : resolve(name, making, model)
-  const server = { ...makeServer(name, options), activeModel: active }
-  if (model !== undefined) return server
-  const problem = `Active model '${active}' for server '${name}' does not exist`
-  return { ...server, problems: [...server.problems, problem] }
+  const server = { ...makeServer(name, options), ...own }
+  if (active === undefined) return server
+  if (model !== undefined) return { ...server, activeModel: active }
+  const isName = MODEL_NAME.test(active)
+  const problem = isName
+    ? `Active model '${active}' for server '${name}' does not exist`
+    : `"${activeModelFile(server.backupDirectory)}" holds no name of a model`
+  const problems = [...server.problems, problem]
+  return isName ? { ...server, activeModel: active, problems } : { ...server, problems }
+}
+
+/** What only Backstay knows. */
+function ownOptions(
+  name: string,
+  { around }: Making,
+): Pick<BarmanServer, 'repository' | 'isServed'> {
+  const section = sectionOf(around.sections, name)
+  const [repository, service] = [section.get(REPOSITORY_OPTION), section.get(SERVICE_OPTION)]
+  return {
+    repository: repository && unquote(repository.text.replaceAll('%%', '%')),
+    isServed: service !== undefined && parseBoolean(service.text) === true,
+  }
 }
 
 async function activeModelOf(
   name: string,
   options: ReadonlyMap<string, ResolvedOption>,
-  { around: { wishedModels } }: Making,
+  { around: { wishedModels, isLeftOut } }: Making,
 ): Promise<string | undefined> {
   if (wishedModels?.has(name) === true) return wishedModels.get(name)
+  if (isLeftOut === true) return undefined
   const text = await readState(activeModelFile(options.get('backup_directory')?.text ?? ''))
   return text?.trim() === '' ? undefined : text?.trim()
 }
@@ -102,8 +125,8 @@ function resolve(
   model: BarmanModel | undefined,
 ): ReadonlyMap<string, ResolvedOption> {
   const { sections, barmanHome, locks } = around
-  const global = sections.get(MAIN_SECTION) ?? new Map<string, IniValue>()
-  const own = sections.get(name) ?? new Map<string, IniValue>()
+  const global = sectionOf(sections, MAIN_SECTION)
+  const own = sectionOf(sections, name)
   const extra = new Map([
     ['name', name],
     ['barman_home', barmanHome],

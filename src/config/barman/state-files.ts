@@ -2,9 +2,12 @@
  * Files that commands write and the configuration is read from: the options config-update has set, the models config-switch has
  * made active.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
+import { readRegular } from '../../util/read-regular.ts'
+
+/** Of both: an option has a line, a name less. */
+const STATE_BYTES_MAX = 64 * 1024
 
 /** Options that config-update has set. */
 export function autoFile(barmanHome: string): string {
@@ -22,7 +25,7 @@ export function activeModelFile(backupDirectory: string): string {
  */
 export async function readState(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8')
+    return (await readRegular(file, STATE_BYTES_MAX)).toString('utf8')
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(code ?? '')) return undefined

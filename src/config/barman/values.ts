@@ -47,6 +47,11 @@ export function parseWhole(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
+/** A whole number that may be below 0. */
+export function parseInteger(text: string): number | undefined {
+  return /^[+-]?\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
 /** `4 DAYS`, `1 week`, `12 hours`, `2 months`. */
 export function parseInterval(text: string): Interval | undefined {
   const match = /^\s*(\d+)\s+(day|month|week|hour)s?\s*$/i.exec(text)

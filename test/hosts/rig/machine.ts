@@ -10,16 +10,28 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../../harness/until.ts'
-import { IMAGE } from './image.ts'
+import { IMAGE, RED_HAT_LAYER } from './image.ts'
 
 const CGROUPS = '/sys/fs/cgroup'
 const BOOT_TIMEOUT_MS = 60_000
+/** PostgreSQL ends in it, on a machine that has other work as well. */
+const SHUTDOWN_TIMEOUT_MS = 120_000
 /** `cpuset` has no CPUs in a new group: nothing may enter it. */
 const LEFT_ALONE = ['cpuset']
+
+/** What a host is to whoever installs on it: apt or dnf, and everything that comes with them. */
+export type Family = 'debian' | 'red-hat'
+
+/** Layers that make a bare host of the base. */
+const BARE: Readonly<Record<Family, readonly string[]>> = {
+  debian: [],
+  'red-hat': [join(IMAGE, RED_HAT_LAYER)],
+}
 
 /** What makes a host this host. */
 export interface MachineOptions {
@@ -30,7 +42,11 @@ export interface MachineOptions {
   /** Holds root file system, log and changes; goes with the set of hosts. */
   readonly directory: string
   readonly namespace: string
+  readonly family: Family
+  /** On Debian only. */
   readonly withPostgres: boolean
+  /** What a host had written that was switched off: this one goes on from there. */
+  readonly from: string | undefined
   /** Line of authorized_keys for root. */
   readonly key: string
   /** Lines of /etc/hosts. */
@@ -52,13 +68,10 @@ export class TestMachine {
   /** Lays out its file system; `boot` starts it. */
   constructor(options: MachineOptions) {
     this.options = options
-    const { directory, withPostgres } = options
-    for (const name of ['upper', 'work', 'root'])
-      mkdirSync(join(directory, name), { recursive: true })
-    const lower = withPostgres ? `${IMAGE}/pg:${IMAGE}/base` : `${IMAGE}/base`
-    const layers = `lowerdir=${lower},upperdir=${directory}/upper,workdir=${directory}/work`
-    execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root])
-    this.#customise()
+    const { family, withPostgres, from } = options
+    const lower = withPostgres ? [join(IMAGE, 'pg')] : BARE[family]
+    this.#mount(from === undefined ? lower : [from, ...lower])
+    if (from === undefined) this.#customise()
   }
 
   get root(): string {
@@ -75,6 +88,16 @@ export class TestMachine {
   renewHostKey(): void {
     this.#makeHostKey()
     this.run('systemctl restart ssh')
+  }
+
+  /** Another machine in its place, at the same address: nothing is installed on it, and nothing of the old one is left. It is off. */
+  async replace(): Promise<void> {
+    await this.kill()
+    const { directory, family } = this.options
+    execFileSync('umount', ['--lazy', this.root])
+    for (const name of ['upper', 'work']) rmSync(join(directory, name), { recursive: true })
+    this.#mount(BARE[family])
+    this.#customise()
   }
 
   /** Switches it on and waits until systemd has done its first jobs. */
@@ -128,6 +151,22 @@ export class TestMachine {
     this.#holder = undefined
   }
 
+  /** Switches it off in order and waits until it is. */
+  async shutDown(): Promise<void> {
+    const holder = this.#holder
+    if (holder === undefined) return
+    this.run('systemctl poweroff')
+    const isOff = (): boolean => holder.exitCode !== null || holder.signalCode !== null
+    await until(`host ${this.options.hostname} to switch off`, isOff, SHUTDOWN_TIMEOUT_MS)
+    this.#holder = undefined
+  }
+
+  /** Ends the host, which is off, and moves what it had written to a directory that another can go on from. */
+  moveTo(directory: string): void {
+    execFileSync('umount', [this.root])
+    execFileSync('mv', ['-T', join(this.options.directory, 'upper'), directory])
+  }
+
   /** Runs a shell line as root and returns its output. @throws when it fails */
   run(line: string): string {
     const { code, stdout, stderr } = this.tryRun(line)
@@ -179,6 +218,17 @@ export class TestMachine {
     const path = join(this.root, 'etc/ssh/ssh_host_ed25519_key')
     execFileSync('rm', ['-f', path, `${path}.pub`])
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'host', '-f', path])
+  }
+
+  /** Puts these layers over the base, the first on top, and what the host writes over them. */
+  #mount(layers: readonly string[]): void {
+    const { directory } = this.options
+    for (const name of ['upper', 'work', 'root'])
+      mkdirSync(join(directory, name), { recursive: true })
+    const lower = [...layers, join(IMAGE, 'base')].join(':')
+    // A directory of a layer can be renamed like one of the host's own, as on a disk.
+    const words = `redirect_dir=on,lowerdir=${lower},upperdir=${directory}/upper,workdir=${directory}/work`
+    execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', words, this.root])
   }
 
   #customise(): void {

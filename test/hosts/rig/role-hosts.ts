@@ -5,12 +5,13 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { until } from '../../harness/until.ts'
-import { json, said, statusOf } from './answers.ts'
+import { comesInOrder, json, said } from './answers.ts'
+import { startBuiltCluster } from './built-cluster.ts'
 import { type ClusterFileOptions, threeServers } from './cluster-file.ts'
-import { type HostName, type Operated, TestHosts } from './hosts.ts'
+import type { HostName, Operated, TestHosts } from './hosts.ts'
 import type { HostWriter } from './writer.ts'
 
-const SETTLE_TIMEOUT_MS = 90_000
+const SETTLE_TIMEOUT_MS = 300_000
 
 /** Commits wait for the standby or the backup server. */
 export const SYNCHRONOUS: ClusterFileOptions = {
@@ -41,9 +42,9 @@ export class RoleHosts implements AsyncDisposable {
     this.hosts = hosts
   }
 
-  /** Builds it, with a table for writers. */
-  static async build(options: ClusterFileOptions = {}): Promise<RoleHosts> {
-    const hosts = await TestHosts.start({ withPostgres: true })
+  /** Starts the built cluster, makes of it what the options say, and a table for writers. */
+  static async start(options: ClusterFileOptions = {}): Promise<RoleHosts> {
+    const hosts = await startBuiltCluster()
     const roles = new RoleHosts(hosts)
     try {
       hosts.writeClusterFile(threeServers(options))
@@ -73,7 +74,10 @@ export class RoleHosts implements AsyncDisposable {
     return { ...ended, result: json(ended) }
   }
 
-  /** Types the switchover again. As long as the standby does not stream again yet, it is refused for that and for nothing else. */
+  /**
+   * Types the switchover again. As long as the standby does not stream again yet, it is refused for that; one that was left unfinished, because
+   * nobody could tell whether somebody else had changed roles, may be taken back first.
+   */
   async switchesAgain(): Promise<Operated> {
     const to = this.standby
     const again = await until(
@@ -81,7 +85,12 @@ export class RoleHosts implements AsyncDisposable {
       async () => {
         const ended = await this.hosts.backstay('switchover', '--to', to, '--json')
         if (ended.code === 0) return ended
-        assert.match(ended.stderr, /"NOT_READY".*it does not stream/, said(ended))
+        // A session of a command whose way was cut holds the lock until the server hears that it is gone.
+        assert.match(
+          ended.stderr,
+          /"NOT_READY".*it does not stream|"REPOSITORY_LOCKED"|"TIMEOUT".*was taken back/,
+          said(ended),
+        )
         return undefined
       },
       SETTLE_TIMEOUT_MS,
@@ -118,18 +127,23 @@ export class RoleHosts implements AsyncDisposable {
 
   /** Standby and backup server stream from the one primary that is expected. */
   async isInOrder(): Promise<void> {
-    let last = ''
-    const isOk = async (): Promise<boolean> => {
-      const status = await statusOf(this.hosts)
-      last = JSON.stringify(status)
-      const isReceiving = status.backup?.receiver?.state === 'streaming'
-      return status.verdict === 'ok' && status.primary === this.primary && isReceiving
-    }
-    try {
-      await until(`${this.primary} to lead a cluster in order`, isOk, SETTLE_TIMEOUT_MS)
-    } catch (error) {
-      throw new Error(`the cluster is not in order: ${last}`, { cause: error })
-    }
+    await comesInOrder(this.hosts, this.primary)
+  }
+
+  /** Moves a server's directory to a file system of its own that is soon full; it is stopped for that and started again. */
+  moveToSmallDisk(server: string, sizeMiB = 400): void {
+    const data = '/var/lib/postgresql/15/shop'
+    const unit = `backstay-postgres-shop-${server}`
+    const lines = [
+      `systemctl stop ${unit}`,
+      `mv ${data} ${data}.moved`,
+      `install -d -m 700 -o postgres -g postgres ${data}`,
+      `mount -t tmpfs -o size=${sizeMiB}M,mode=700,uid=$(id -u postgres),gid=$(id -g postgres) small ${data}`,
+      `cp -a ${data}.moved/. ${data}/`,
+      `rm -rf ${data}.moved`,
+      `systemctl start ${unit}`,
+    ]
+    this.hosts.host(this.hostOf(server)).run(lines.join(' && '))
   }
 
   /** Whether anything listens where a server's clients connect. */

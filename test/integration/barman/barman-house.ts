@@ -54,7 +54,7 @@ export async function barmanHouse(servers: string): Promise<BarmanHouse> {
   const environment = {
     PATH: `${binaries}:/usr/bin:/bin`,
     HOME: directory,
-    NODE_COMPILE_CACHE: join(directory, 'cache'),
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(directory, 'cache'),
   }
   const run: BarmanHouse['run'] = async (command, input, more) =>
     runProgram(command, input ?? Buffer.alloc(0), { ...environment, ...more })

@@ -8,6 +8,15 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { verifyBackup } from '../../../src/backup/verify/verify-backup.ts'
+import { listBackups } from '../../../src/repository/catalogue.ts'
+import { systemClock } from '../../../src/util/clock.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
+import {
+  claimCluster,
+  listClusters,
+  openCluster,
+} from '../../../src/repository/cluster-repository.ts'
 import { debianBinaries } from '../../harness/binaries.ts'
 import {
   openPostgres,
@@ -286,7 +295,7 @@ test('an import that is killed leaves no backup, and the next one goes on', asyn
   await using pg = await startPostgres({ major: 18 })
   await using house = await barmanHouse(conf(pg))
   const home = new MadeHome(join(house.home, 'main'), 'main', pg)
-  await pg.query('CREATE TABLE t AS SELECT generate_series(1, 500000) AS n')
+  await pg.query('CREATE TABLE t AS SELECT generate_series(1, 3000000) AS n')
   await home.takeBackup({ id: '20200101T000000', kind: 'gz', layout: 'meta' })
   await home.storeWal(['gz'])
   const words = ['import', 'barman', '--barman-config', house.configFile]
@@ -328,6 +337,33 @@ test('a home without configuration goes into a repository of its own, and its WA
   assert.match(ran.stdout.toString(), /No backups\.\n$/)
   const gaps = await backstay(house, 'wal', 'list', '--repository', repository, '--cluster', 'shop')
   assert.equal(gaps.exitCode, 0, gaps.stderr)
+})
+
+test('of several servers none is taken when one of them is another than the repository holds', async () => {
+  await using pg = await startPostgres({ major: 18 })
+  await using house = await barmanHouse(`${conf(pg)}\n${conf(pg).replace('[main]', '[other]')}`)
+  const main = new MadeHome(join(house.home, 'main'), 'main', pg)
+  await pg.query('CREATE TABLE t AS SELECT 1 AS n')
+  await main.storeWal(['gz'])
+  const other = new MadeHome(join(house.home, 'other'), 'other', pg)
+  await other.storeWal(['gz'])
+  const repository = join(house.directory, 'repository')
+  await mkdir(repository)
+  const store = new DiskStore(repository)
+  const server = { systemIdentifier: '7', major: 18, segmentBytes: 2 ** 24 }
+  await claimCluster({ store, name: 'other', server, clock: systemClock })
+  const ran = await backstay(
+    house,
+    'import',
+    'barman',
+    '--repository',
+    repository,
+    '--barman-config',
+    house.configFile,
+  )
+  assert.equal(ran.exitCode, 23, ran.stderr)
+  assert.match(ran.stderr, /holds system identifier 7/)
+  assert.deepEqual(await listClusters(store), ['other'])
 })
 
 function whyNoBarman(): string | undefined {
@@ -398,4 +434,40 @@ test('a home that the real Barman made comes in and restores', async (context: T
   const [first] = done.backups
   assert.equal(await countAfterRestore(house, { major: 15, id: first?.id ?? '' }), 5500)
   await rm(join(house.home, 'main'), { recursive: true })
+})
+
+test('pages that changed between two backups without a new LSN come in as they are in each', async () => {
+  await using pg = await startPostgres({
+    major: 15,
+    initdbArguments: ['--no-data-checksums'],
+    settings: { autovacuum: 'off', bgwriter_lru_maxpages: 0 },
+  })
+  await using house = await barmanHouse(conf(pg))
+  const home = new MadeHome(join(house.home, 'main'), 'main', pg)
+  await pg.query('CREATE TABLE t AS SELECT generate_series(1, 50000) AS n')
+  const ids = ['20200101T000000', '20200102T000000']
+  await home.takeBackup({ id: ids[0] ?? '', kind: 'plain', layout: 'meta' })
+  // Sets hint bits, which nothing logs.
+  await pg.query('SELECT count(*) FROM t')
+  await home.takeBackup({ id: ids[1] ?? '', kind: 'tar', layout: 'meta' })
+  await home.storeWal(['none'])
+  const done = await importAll(house)
+  assert.equal(done.code, 0, JSON.stringify(done))
+  const cluster = await openCluster(
+    new DiskStore(join(house.home, 'backstay')),
+    'main',
+    systemClock,
+  )
+  for (const { info } of await listBackups(cluster)) {
+    const report = await verifyBackup(cluster, info.id, {
+      samplePercent: 100,
+      seed: 0,
+      sinceMs: undefined,
+      signal: AbortSignal.timeout(60_000),
+      onProgress: () => undefined,
+    })
+    assert.deepEqual(report.problems, [])
+    assert.equal(info.type, info.id === ids[0] ? 'full' : 'changed-pages', info.fullBecause ?? '')
+  }
+  for (const id of ids) assert.equal(await countAfterRestore(house, { major: 15, id }), 50_000)
 })

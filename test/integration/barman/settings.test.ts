@@ -9,7 +9,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tarStream } from '../../../src/barman/client/tar-stream.ts'
-import { WalBuilder } from '../../unit/postgres/wal-builder.ts'
+import { SWITCH, WalBuilder } from '../../unit/postgres/wal-builder.ts'
 import { barmanHouse } from './barman-house.ts'
 
 const CONNECTION = 'conninfo = host=127.0.0.1 port=1\nbackup_method = postgres\n'
@@ -21,6 +21,7 @@ function segment(): Buffer {
   const builder = new WalBuilder(BigInt(3 * SEGMENT_BYTES))
   builder.page()
   builder.record({ dataBytes: 100 })
+  builder.record(SWITCH)
   builder.fill('segment')
   return builder.bytes
 }

@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test'
 import { gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
 import { tarStream } from '../../../src/barman/client/tar-stream.ts'
 import { startSshd, whyNoSshd } from '../../harness/sshd.ts'
-import { WalBuilder } from '../../unit/postgres/wal-builder.ts'
+import { SWITCH, WalBuilder } from '../../unit/postgres/wal-builder.ts'
 import { type BarmanHouse, barmanHouse } from './barman-house.ts'
 
 const SERVERS = `[pg]
@@ -23,16 +23,27 @@ conninfo = host=127.0.0.1 port=1
 active = false
 [broken]
 description = has no conninfo
+[served]
+conninfo = host=127.0.0.1 port=1
+streaming_conninfo = host=127.0.0.1 port=1
+backup_method = postgres
+archiver = on
+backstay_repository = /var/lib/backstay-nobody-made
+backstay_service = on
 `
 const NAME = '000000010000000000000003'
 const SEGMENT_BYTES = 1024 * 1024
 
+/** A segment that follows the one before it and ends with a switch, from number 3 on. */
 function segment(number = 3, dataBytes = 100): Buffer {
-  const builder = new WalBuilder(BigInt(number * SEGMENT_BYTES))
-  builder.page()
-  builder.record({ dataBytes })
-  builder.fill('segment')
-  return builder.bytes
+  const builder = new WalBuilder(BigInt(3 * SEGMENT_BYTES))
+  for (let at = 3; at <= number; at++) {
+    builder.page()
+    builder.record({ dataBytes })
+    builder.record(SWITCH)
+    builder.fill('segment')
+  }
+  return builder.bytes.subarray(-SEGMENT_BYTES)
 }
 
 function stream(content: Buffer, name = NAME, isMd5 = false): Buffer {
@@ -275,3 +286,11 @@ function whyNoClients(clients: 'debian' | 'own'): string | undefined {
   if (clients === 'own' || existsSync('/usr/bin/barman-wal-archive')) return undefined
   return `barman-cli is not installed (${execFileSync('uname').toString().trim()})`
 }
+
+test('no repository is made where a service keeps one: its disk may be missing', async () => {
+  await using house = await barmanHouse(SERVERS)
+  const sent = await house.barman(['put-wal', 'served'], stream(segment()))
+  assert.notEqual(sent.exitCode, 0)
+  assert.match(sent.stderr, /nothing of "served" in repository .*nobody-made/)
+  assert.ok(!existsSync('/var/lib/backstay-nobody-made'))
+})

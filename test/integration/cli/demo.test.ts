@@ -18,8 +18,12 @@ interface Played {
   readonly stderr: string
 }
 
-/** Runs Backstay to its end; `until`: what it has to say before it gets SIGINT. */
-async function play(words: readonly string[], until?: string): Promise<Played> {
+/** Runs Backstay to its end; `until`: what it has to say before `meanwhile` is done and it gets SIGINT. */
+async function play(
+  words: readonly string[],
+  until?: string,
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<Played> {
   const child = spawn(process.execPath, [LAUNCHER, ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: TIMEOUT_MS,
@@ -28,14 +32,16 @@ async function play(words: readonly string[], until?: string): Promise<Played> {
   let stdout = ''
   let stderr = ''
   let interrupted = false
+  let waited = Promise.resolve()
   child.stdout.on('data', (chunk: Buffer) => {
     stdout += chunk.toString()
     if (until === undefined || interrupted || !stdout.includes(until)) return
     interrupted = true
-    child.kill('SIGINT')
+    waited = meanwhile().finally(() => child.kill('SIGINT'))
   })
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+  await waited
   return { code, stdout, stderr }
 }
 
@@ -67,6 +73,18 @@ describe('demo', () => {
     assert.match(log.at(-1) ?? '', /"msg":"(ended|service stopped|service stops)"/)
   })
 
+  test('while one runs, another in the same directory is refused and stops nothing', async () => {
+    const { code } = await play(['demo', '--directory', directory], 'Ctrl-C stops', async () => {
+      const second = await play(['demo', '--once', '--directory', directory])
+      assert.match(second.stderr, /"backstay demo" is at work already: pid \d+/)
+      assert.notEqual(second.code, 0)
+      for (const name of ['db1', 'db2']) {
+        assert.equal(existsSync(join(directory, name, 'postmaster.pid')), true, name)
+      }
+    })
+    assert.equal(code, 0)
+  })
+
   test('another version in the same directory is refused and changes nothing', async () => {
     const before = readFileSync(join(directory, 'backstay.yaml'), 'utf8')
     const { code, stderr } = await play(['demo', '--directory', directory, '--postgres', '15'])
@@ -87,8 +105,16 @@ describe('demo', () => {
     const words = ['restore', 'latest', copy, '--copy-wal', '-c', file]
     const { code, stderr } = await play([...words, '--start', String(await claimPort())])
     assert.equal(code, 0, stderr)
+    const log = readFileSync(join(copy, 'log/backstay-start.log'), 'utf8')
+    assert.match(log, /archive recovery complete/)
+    assert.doesNotMatch(log, /restored log file .* from archive/)
+    const settings = readFileSync(join(copy, 'postgresql.auto.conf'), 'utf8')
+    assert.doesNotMatch(settings, /^restore_command/m, 'it ends with the recovery')
+    const waiting = join(place.path, 'waiting')
+    const made = await play(['restore', 'latest', waiting, '--copy-wal', '-c', file])
+    assert.equal(made.code, 0, made.stderr)
     assert.match(
-      readFileSync(join(copy, 'postgresql.auto.conf'), 'utf8'),
+      readFileSync(join(waiting, 'postgresql.auto.conf'), 'utf8'),
       /^restore_command = false$/m,
     )
   })

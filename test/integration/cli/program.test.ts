@@ -106,8 +106,9 @@ test('a second SIGINT ends a command that does not stop', async () => {
   await program.said('waiting')
   program.child.kill('SIGINT')
   await program.said('stopping')
-  // The same key press can arrive twice (see interrupts.ts): signals go on until one is a second one.
-  const again = setInterval(() => program.child.kill('SIGINT'), 100)
+  // The same key press can arrive twice (see interrupts.ts): signals go on until one is a second one. One that comes while the process
+  // ends would end the shell that it has become, instead of its exit code.
+  const again = setInterval(() => program.child.kill('SIGINT'), 1000)
   const { code } = await program.ended
   clearInterval(again)
   assert.equal(code, 130)
@@ -123,4 +124,27 @@ test('a reader that goes away ends the command with 141', async () => {
   await program.said('y')
   program.child.stdout?.destroy()
   assert.equal((await program.ended).code, 141)
+})
+
+test('a full disk behind standard output is an error that says so, not a bug', async () => {
+  const { code, stderr } = await start([
+    '/bin/sh',
+    '-c',
+    'exec "$0" "$1" much >/dev/full',
+    process.execPath,
+    PROGRAM,
+  ]).ended
+  assert.match(stderr, /^Error: Cannot write to standard output: no space left on the device\n/)
+  assert.equal(code, 1)
+})
+
+test('a daemon goes on when its session goes away', async () => {
+  const program = run('daemon')
+  await program.said('waiting')
+  program.child.kill('SIGHUP')
+  // SIGTERM comes after it: were SIGHUP heeded, it would be named.
+  program.child.kill('SIGTERM')
+  const { code, stderr } = await program.ended
+  assert.equal(code, 143)
+  assert.match(stderr, /^Error: Interrupted by SIGTERM\n/)
 })

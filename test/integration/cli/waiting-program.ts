@@ -35,6 +35,18 @@ const REGISTRY: Registry = {
           await waitForAbort(context)
           context.signal.throwIfAborted()
         }),
+        daemon: async () => ({
+          default: defineCommand({
+            summary: 'For tests',
+            staysOnHangup: true,
+            load: async () => ({
+              run: async (context: CommandContext) => {
+                await waitForAbort(context)
+                context.signal.throwIfAborted()
+              },
+            }),
+          }),
+        }),
         sleep: command(async ({ output, signal }) => {
           output.write('waiting\n')
           await delay(60_000, undefined, { signal })

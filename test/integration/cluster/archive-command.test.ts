@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { archiveCommandFor } from '../../../src/cluster/plan/archive-command.ts'
+import { archiveCommandFor } from '../../../src/cluster/archive-command.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { isRoot } from '../../harness/unprivileged-user.ts'
 

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bringUp } from '../../../src/cluster/up.ts'
+import { bringUp } from '../../../src/build/up.ts'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'

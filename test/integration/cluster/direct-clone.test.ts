@@ -6,8 +6,8 @@ import { chownSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { ClusterEvent } from '../../../src/cluster/context.ts'
-import { recloneStandby } from '../../../src/cluster/reclone.ts'
-import { bringUp, planCluster } from '../../../src/cluster/up.ts'
+import { recloneStandby } from '../../../src/failover/reclone.ts'
+import { bringUp, planCluster } from '../../../src/build/up.ts'
 import { startSshd } from '../../harness/sshd.ts'
 import { makeHouse, openHouse } from './house.ts'
 import {

@@ -46,7 +46,13 @@ export interface ContextChange {
   readonly crashPoint?: (name: string) => Promise<void>
 }
 
-const MEMORY = { shared_buffers: '16MB', max_connections: '30', fsync: 'on' }
+const MEMORY = {
+  shared_buffers: '16MB',
+  max_connections: '30',
+  fsync: 'on',
+  // Nothing stays in /dev/shm after a server that was killed.
+  dynamic_shared_memory_type: 'mmap',
+}
 
 export async function makeHouse(options: HouseOptions): Promise<House> {
   const base = temporaryDirectory()
@@ -88,7 +94,10 @@ export function openHouse(
         passfile: join(wanted.stateDirectory, 'passwords'),
         database,
       }
-      return await withSql(options, async (sql) => sql.query(text))
+      return await withSql(options, async (sql) => {
+        await sql.query('SET search_path = public')
+        return await sql.query(text)
+      })
     },
     [Symbol.asyncDispose]: release,
   }

@@ -3,19 +3,20 @@
  * started, destroyed.
  */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { chownSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { checkCluster } from '../../../src/cluster/check.ts'
-import { destroyCluster } from '../../../src/cluster/destroy.ts'
-import { takeDown } from '../../../src/cluster/down.ts'
-import { clusterStatus } from '../../../src/cluster/status.ts'
-import { bringUp, planCluster } from '../../../src/cluster/up.ts'
-import { verifyCluster } from '../../../src/cluster/verify.ts'
+import { checkCluster } from '../../../src/report/check.ts'
+import { destroyCluster } from '../../../src/build/destroy.ts'
+import { takeDown } from '../../../src/build/down.ts'
+import { clusterStatus } from '../../../src/report/status.ts'
+import { bringUp, planCluster } from '../../../src/build/up.ts'
+import { verifyCluster } from '../../../src/build/verify.ts'
 import { matrixMajors } from '../../harness/binaries.ts'
 import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
+import { until } from '../../harness/until.ts'
 import { type House, makeHouse } from './house.ts'
 
 const ids = (steps: readonly { readonly id: string }[]): string[] => steps.map(({ id }) => id)
@@ -66,6 +67,26 @@ for (const major of matrixMajors()) {
         assert.equal(row?.['n'], 1000)
         assert.ok(existsSync(join(house.path, 'ts2')))
       })
+
+      // The other major keeps it until the end: destroy removes it there.
+      if (major === 18) {
+        await t.test(
+          'the link that leads there is its maker’s, and the server removes it',
+          async () => {
+            const [row] = await house.query(
+              'db1',
+              "SELECT oid FROM pg_tablespace WHERE spcname = 'ts'",
+            )
+            const link = join(db2.directory, 'pg_tblspc', String(row?.['oid']))
+            assert.equal(lstatSync(link).uid, process.getuid?.())
+            await house.query('db1', 'DROP TABLE kept')
+            await house.query('db1', 'DROP TABLESPACE ts')
+            await until('the standby to drop it', () => !existsSync(link))
+            assert.deepEqual(readdirSync(join(house.path, 'ts2')), [])
+            assert.throws(() => lstatSync(link))
+          },
+        )
+      }
 
       await t.test('a second up has nothing to do', async () => nothingToDo(house))
 

@@ -8,13 +8,14 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { takeDown } from '../../../src/cluster/down.ts'
+import { takeDown } from '../../../src/build/down.ts'
 import { lockCluster } from '../../../src/cluster/lock.ts'
-import { recloneStandby } from '../../../src/cluster/reclone.ts'
-import { step } from '../../../src/cluster/plan/step.ts'
-import { startStep } from '../../../src/cluster/steps/control.ts'
-import { bringUp, planCluster } from '../../../src/cluster/up.ts'
-import { verifyCluster } from '../../../src/cluster/verify.ts'
+import { recloneStandby } from '../../../src/failover/reclone.ts'
+import { rejoinServer } from '../../../src/failover/rejoin.ts'
+import { step } from '../../../src/build/plan/step.ts'
+import { startStep } from '../../../src/build/steps/control.ts'
+import { bringUp, planCluster } from '../../../src/build/up.ts'
+import { verifyCluster } from '../../../src/build/verify.ts'
 import type { ClusterWanted } from '../../../src/cluster/wanted.ts'
 import type { ErrorCode } from '../../../src/errors/codes.ts'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
@@ -203,25 +204,25 @@ describe('up on a built cluster refuses', () => {
       },
     )
 
-    await t.test('to discard a former primary, and keeps it when it is recloned', async () => {
+    await t.test('to choose between the last primary and who was promoted beside it', async () => {
       await promote(house, 'db2')
       await takeDown(house.context())
       const { problems } = (await planCluster(house.context())).plan
       assert.deepEqual(
         problems.map(({ code, server }) => `${code} ${server ?? ''}`),
-        ['SPLIT_BRAIN db1'],
+        ['SPLIT_BRAIN '],
       )
-      await assert.rejects(recloneStandby(house.context(), 'db1', { discardOld: true }), {
-        code: 'DATA_LOSS',
-      })
-      const { keptAside, primary } = await recloneStandby(house.context(), 'db1', {
-        discardOld: false,
-      })
-      assert.equal(primary, 'db2')
+      assert.match(problems[0]?.hint ?? '', /start "db2" by hand, then: backstay rejoin db1/)
+      await startAlone(house, 'db2')
+      for (const discardOld of [true, false]) {
+        await assert.rejects(recloneStandby(house.context(), 'db1', { discardOld }), {
+          code: 'SPLIT_BRAIN',
+        })
+      }
+      const { keptAside, primary, way } = await rejoinServer(house.context(), 'db1')
+      assert.deepEqual([primary, way], ['db2', 'clone'])
       assert.ok(existsSync(join(keptAside[0] ?? '', 'global/pg_control')))
-      assert.ok((await verifyCluster(house.context())).isProved)
-      assert.deepEqual((await planCluster(house.context())).plan.steps, [])
-      await rm(keptAside[0] ?? '', { recursive: true })
+      await isInOrder(house, keptAside)
     })
 
     await t.test(
@@ -234,15 +235,27 @@ describe('up on a built cluster refuses', () => {
           done.map(({ id }) => id),
           ['db2.start', 'db1.start', 'db1.attach'],
         )
-        // Back to the roles of the file: db1 has everything db2 had, so db2 is only a former primary without anything new.
         await takeDown(house.context())
         await makePrimary(house, 'db1')
-        await recloneStandby(house.context(), 'db2', { discardOld: false }).then(
-          async ({ keptAside }) => rm(keptAside[0] ?? '', { recursive: true }),
-        )
-        assert.ok((await verifyCluster(house.context())).isProved)
+        const { keptAside } = await rejoinServer(house.context(), 'db2')
+        await isInOrder(house, keptAside)
       },
     )
+
+    await t.test('to discard a former primary, and keeps it when it is recloned', async () => {
+      await promote(house, 'db2')
+      await takeDown(house.context())
+      await startAlone(house, 'db1')
+      await assert.rejects(recloneStandby(house.context(), 'db2', { discardOld: true }), {
+        code: 'DATA_LOSS',
+      })
+      const { keptAside, primary } = await recloneStandby(house.context(), 'db2', {
+        discardOld: false,
+      })
+      assert.equal(primary, 'db1')
+      assert.ok(existsSync(join(keptAside[0] ?? '', 'global/pg_control')))
+      await isInOrder(house, keptAside)
+    })
 
     await t.test('to reclone the primary', async () => {
       await assert.rejects(recloneStandby(house.context(), 'db1', { discardOld: true }), {
@@ -281,18 +294,21 @@ describe('up on a built cluster refuses', () => {
       await bringUp(house.context())
     })
 
-    await t.test('pg_hba.conf refusing replication, while cloning', async () => {
-      await stopAndRemove(house, 'db2')
-      const path = join(directoryOf(house, 'db1'), 'pg_hba.conf')
-      const text = await readFile(path, 'utf8')
-      await writeFile(path, `host replication all all reject\n${text}`)
-      await house.query('db1', 'SELECT pg_reload_conf()')
-      await assert.rejects(bringUp(house.context()), { code: 'POSTGRES_HBA' })
-      assert.ok(!existsSync(db2))
-      await writeFile(path, text)
-      await bringUp(house.context())
-      assert.ok((await verifyCluster(house.context())).isProved)
-    })
+    await t.test(
+      'nothing when pg_hba.conf refused replication: its own lines come first',
+      async () => {
+        await stopAndRemove(house, 'db2')
+        const path = join(directoryOf(house, 'db1'), 'pg_hba.conf')
+        const text = await readFile(path, 'utf8')
+        await writeFile(path, `host replication all all reject\n${text}`)
+        await house.query('db1', 'SELECT pg_reload_conf()')
+        await bringUp(house.context())
+        const lines = (await readFile(path, 'utf8')).split('\n')
+        const refusing = lines.indexOf('host replication all all reject')
+        assert.ok(refusing > lines.findLastIndex((line) => line.includes('backstay_stream')))
+        assert.ok((await verifyCluster(house.context())).isProved)
+      },
+    )
 
     await t.test(
       'to clone where there is no room',
@@ -330,6 +346,13 @@ describe('up on a built cluster refuses', () => {
   })
 })
 
+/** Nothing is left to do, and replication is proved. What was kept goes. */
+async function isInOrder(house: House, keptAside: readonly string[]): Promise<void> {
+  assert.ok((await verifyCluster(house.context())).isProved)
+  assert.deepEqual((await planCluster(house.context())).plan.steps, [])
+  for (const path of keptAside) await rm(path, { recursive: true })
+}
+
 /** Promotes a running standby behind Backstay's back. */
 async function promote(house: House, name: string): Promise<void> {
   await house.query(name, 'SELECT pg_promote(true, 60)')
@@ -337,13 +360,15 @@ async function promote(house: House, name: string): Promise<void> {
 
 /** Starts a stopped standby alone and promotes it. */
 async function makePrimary(house: House, name: string): Promise<void> {
-  const server = house.wanted.servers.find((candidate) => candidate.name === name)
-  assert.ok(server !== undefined)
+  await startAlone(house, name)
+  await promote(house, name)
+}
+
+async function startAlone(house: House, name: string): Promise<void> {
   await startStep(
     house.context(),
     step(name, { action: 'start' }, { title: '', reason: '' }) as never,
   )
-  await promote(house, name)
 }
 
 async function stopAndRemove(house: House, name: string): Promise<void> {

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { findBinaries, listBinaries } from '../../../src/host/binaries.ts'
 import { embeddedDirectories } from '../../../src/host/embedded-postgres.ts'
+import { trustedUids } from '../../../src/util/trusted-path.ts'
 import { LocalHost } from '../../../src/host/local-host.ts'
 import { decideOsUser } from '../../../src/host/os-user.ts'
 import { findPortOwners, portOwnersFromProc } from '../../../src/host/port-owner.ts'
@@ -39,7 +40,10 @@ test("Debian's PostgreSQL is found with its tools before an embedded one", async
 })
 
 test('the package of this checkout is found and used for its major', async () => {
-  const embedded = embeddedDirectories([ROOT, '/nowhere', ROOT])
+  const embedded = embeddedDirectories(
+    [ROOT, '/nowhere', ROOT],
+    trustedUids(process.getuid?.() ?? 0, undefined),
+  )
   assert.equal(embedded.length, 1)
   const found = await listBinaries(host, { user: host.user, embedded })
   const ours = found.find((item) => item.source === 'embedded')

@@ -2,6 +2,7 @@
  * initdb, start, stop, reload, promote on real servers of every major of the matrix, and what goes wrong there.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
@@ -23,6 +24,7 @@ import { claimPort } from '../../harness/ports.ts'
 import { makeCluster, testInstance } from '../../harness/postgres-instance.ts'
 import { matrixMajors, temporaryDirectory } from '../../harness/postgres.ts'
 import { TEST_PASSWORD } from '../../harness/template.ts'
+import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
 import { until } from '../../harness/until.ts'
 
 const EVIL_PASSWORD = "it's a \\ secret $(id)"
@@ -182,6 +184,27 @@ describe('what goes wrong', () => {
     } as const
     await refuses('HOST_COMMAND', initializeCluster(instance, wish), /xx_NOWHERE/)
   })
+
+  test(
+    'a server that something else has just started is waited for until it takes connections',
+    options,
+    async () => {
+      await using server = await lab(newest)
+      const { host, directory, user, binaries } = server.instance
+      await startServer(server.instance, server)
+      await stopServer(server.instance, server)
+      // A standby that has to ask for its WAL, and gets no answer for a second each time.
+      const slow = "restore_command = 'sleep 1; false'\nhot_standby = on\n"
+      await appendFile(`${directory}/postgresql.conf`, slow)
+      await host.writeFile(`${directory}/standby.signal`, '', { owner: user })
+      const owner = isRoot ? { uid: unprivilegedUser.uid, gid: unprivilegedUser.gid } : {}
+      const { directory: programs } = binaries
+      spawn(`${programs}/postgres`, ['-D', directory], { ...owner, stdio: 'ignore' }).unref()
+      await until('its postmaster', async () => findPostmaster(host, directory))
+      await startServer(server.instance, server)
+      assert.equal(await server.ask('SELECT pg_is_in_recovery()::text'), 'true')
+    },
+  )
 
   test(
     'a stale postmaster.pid that names another living process is no running server',

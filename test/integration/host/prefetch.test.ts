@@ -29,9 +29,15 @@ function fill(path: string): readonly string[] {
 /** What a question brings: the answer, with times in whole seconds, or the code of the error. */
 async function answerOf(question: Promise<unknown>): Promise<unknown> {
   const answer = await question.catch((error: unknown) => (error as { code: string }).code)
-  const info = answer as { readonly modifiedAtMs?: number } | undefined
+  const info = answer as { readonly modifiedAtMs?: number; readonly identity?: string } | undefined
   if (info?.modifiedAtMs === undefined) return answer
-  return { ...info, modifiedAtMs: Math.floor(info.modifiedAtMs / 1000) }
+  // The birth comes in whole seconds there, in fractions of milliseconds here.
+  const { identity = '' } = info
+  return {
+    ...info,
+    modifiedAtMs: Math.floor(info.modifiedAtMs / 1000),
+    identity: identity.replace(/:[^:]*$/, ''),
+  }
 }
 
 test('paths looked at together are as they are one by one', async () => {

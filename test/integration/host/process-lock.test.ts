@@ -2,14 +2,18 @@
  * The lock file under processes that fight for it and die with it.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import { acquireProcessLock, type LockHolder } from '../../../src/host/process-lock.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
+import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
 
 const request = { purpose: 'backstay up', clock: systemClock }
 
@@ -47,6 +51,25 @@ test('a lock of another host, container or unknown boot is never taken over', as
   await writeFile(path, JSON.stringify({ ...holder, identity }))
   await using taken = await acquireProcessLock(path, request)
   assert.equal(taken.holder.identity.bootId, holder.identity.bootId)
+})
+
+test('nobody else can hold up a take-over', { skip: !isRoot && 'needs root' }, async () => {
+  await using base = temporaryDirectory()
+  const path = join(base.path, 'lock')
+  const { identity } = (await acquireProcessLock(path, { purpose: 'x', clock: systemClock })).holder
+  const dead = { ...identity, startTicks: identity.startTicks - 1 }
+  await writeFile(path, JSON.stringify({ identity: dead, purpose: 'x', since: '', token: 'x' }))
+  const name = createHash('sha256').update(path).digest('hex').slice(0, 32)
+  const squatter = createServer().listen(`\0backstay-lock-${name}`)
+  await once(squatter, 'listening')
+  const { uid, gid } = unprivilegedUser
+  const drop = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--']
+  await writeFile(`${path}.takeover`, '', { mode: 0o600 })
+  const flock = spawnSync('setpriv', [...drop, 'flock', '-n', `${path}.takeover`, 'true'])
+  assert.notEqual(flock.status, 0)
+  await using lock = await acquireProcessLock(path, { purpose: 'y', clock: systemClock })
+  assert.equal(lock.holder.purpose, 'y')
+  squatter.close()
 })
 
 test('a file that is no lock is left alone', async () => {
@@ -108,4 +131,17 @@ test('of many processes never two are inside at once, though holders are killed 
   }
   await using last = await acquireProcessLock(`${base.path}/lock`, request)
   assert.ok(last)
+})
+
+test('a lock file of another shape is named, and lets nobody pass', async () => {
+  await using base = temporaryDirectory()
+  const path = `${base.path}/lock`
+  for (const text of ['', 'null', '{}', '[]', '4711', '{"identity":{"host":"a"},"token":"t"}']) {
+    await writeFile(path, text)
+    await assert.rejects(acquireProcessLock(path, request), {
+      code: 'FAILED',
+      message: `"${path}" is not a lock file`,
+    })
+    assert.equal(await readFile(path, 'utf8'), text)
+  }
 })

@@ -32,7 +32,7 @@ test('a full disk is said to be full, and a replaced file keeps its old content'
     const path = `${base.path}/file`
     await host.writeFile(path, 'old')
     const full = { code: 'DISK_SPACE' }
-    await assert.rejects(host.writeFile(path, Buffer.alloc(4_000_000)), full)
+    await assert.rejects(host.writeFile(path, Buffer.alloc(4_000_000, 1)), full)
     assert.equal((await host.readFile(path))?.toString(), 'old')
     assert.deepEqual(await host.list(base.path), ['file'])
     for (const sizeBytes of [900_000, 20_000_000]) {
@@ -40,7 +40,7 @@ test('a full disk is said to be full, and a replaced file keeps its old content'
       const fill = async (): Promise<void> => {
         for (let index = 0; index < 4; index++) {
           await tree.beginFile(`${sizeBytes}-${index}`, { mode: 0o600, sizeBytes })
-          for (let at = 0; at < sizeBytes; at += 100_000) await tree.write(Buffer.alloc(100_000))
+          for (let at = 0; at < sizeBytes; at += 100_000) await tree.write(Buffer.alloc(100_000, 1))
           await tree.endFile()
         }
         await tree.sync()

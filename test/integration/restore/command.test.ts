@@ -96,7 +96,7 @@ test('backups are listed, shown, kept, verified, restored and opened, expired an
     assert.equal(await host.inspect(directory), undefined)
     const words = ['--repository', location, '--cluster', 'shop', '--plan']
     const { stdout } = await backstay(['restore', 'auto', directory, ...target, ...words])
-    assert.match(stdout, /Backup .*\nInto .*\nTarget .*\nTimeline .*\nWAL .*\n/)
+    assert.match(stdout, /Backup .*\nInto .*\nOS user .*\nTarget .*\nTimeline .*\nWAL .*\n/)
   })
 
   await t.test('refused with exit code 50 and the nearest moment', async () => {
@@ -109,7 +109,7 @@ test('backups are listed, shown, kept, verified, restored and opened, expired an
 
   await t.test('restored, recovered through wal get, opened', async () => {
     const port = await claimPort()
-    const opening = ['--start', String(port)]
+    const opening = ['--start', String(port), '--os-user', unprivilegedUser.name]
     const done = await json(vault, 'restore', 'auto', directory, ...target, ...opening)
     assert.equal(done['opened'], 'promoted')
     const binaries = { ...embeddedBinaries(18), source: 'embedded', tools: {} } as const

@@ -53,6 +53,8 @@ for (const major of [11, 18] as const) {
     await load.after(3)
     await load.stop()
     await vault.caughtUp()
+    // What is planned from then on is what was laid out.
+    await vault.stop()
     const restoreCommand = await vault.layOutWal()
     const target = { type: 'name', name: at.name } as const
     const cases: [string, Partial<RestoreWish>][] = [

@@ -5,6 +5,7 @@ import type { BackupInfo } from '../../../src/repository/backup-info.ts'
 import { listBackups } from '../../../src/repository/catalogue.ts'
 import type { ClusterRepository } from '../../../src/repository/cluster-repository.ts'
 import { LocalHost } from '../../../src/host/local-host.ts'
+import type { ReplayDemands } from '../../../src/postgres/parameter-change.ts'
 import { planRestore, type RestorePlan } from '../../../src/restore/plan.ts'
 import { type PreparedRestore, prepareRestore } from '../../../src/restore/prepare.ts'
 import { type RestoreAround, type RestoreResult, runRestore } from '../../../src/restore/restore.ts'
@@ -28,9 +29,13 @@ export interface TestRestore extends Partial<RestoreWish> {
   readonly directory: string
   readonly restoreCommand?: string
   readonly tablespaces?: ReadonlyMap<string, string>
+  readonly demands?: ReplayDemands | undefined
+  readonly tablespaceRoots?: readonly string[]
+  readonly walDirectory?: string
   readonly isDelta?: boolean
   readonly port?: number
   readonly allowDataLoss?: boolean
+  readonly copiesWal?: boolean
   readonly map?: ContinuityMap
   readonly currentAtUs?: bigint
   readonly onPhase?: RestoreAround['onPhase']
@@ -72,8 +77,11 @@ export async function prepare(
     plan: await plan(repository, { ...wish, map }),
     directory: wish.directory,
     tablespaces: wish.tablespaces ?? new Map(),
+    tablespaceRoots: wish.tablespaceRoots ?? [],
+    walDirectory: wish.walDirectory,
     isDelta: wish.isDelta ?? false,
     allowDataLoss: wish.allowDataLoss ?? false,
+    copiesWal: wish.copiesWal ?? false,
   }
   return await prepareRestore(order, { repository, host, map })
 }
@@ -87,6 +95,7 @@ export async function restore(
   return await runRestore(prepared, {
     repository,
     clock: systemClock,
+    demands: wish.demands,
     recovery: {
       restoreCommand: wish.restoreCommand ?? 'false',
       keepArchiving: false,

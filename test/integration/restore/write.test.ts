@@ -169,6 +169,49 @@ test('a delta restore rewrites what was damaged, removes what does not belong an
   )
 })
 
+test('a delta restore goes on where pg_control is gone, when the WAL there says whose the directory is', async () => {
+  await using f = await fixture()
+  const directory = join(f.base, 'data')
+  await cp(f.server.directory, directory, { recursive: true })
+  await rm(join(directory, 'global/pg_control'))
+  await rm(join(directory, 'base/1/1259'))
+  await takeOver(directory)
+  const wish = {
+    directory,
+    map: f.map,
+    restoreCommand: f.restoreCommand,
+    tablespaces: tablespaces(f, 'space2'),
+    isDelta: true,
+    allowDataLoss: true,
+  }
+  const isForeign = (error: unknown): boolean =>
+    error instanceof BackstayError && error.code === 'DIRECTORY_FOREIGN'
+  await cp(join(directory, 'pg_wal'), join(f.base, 'wal'), { recursive: true })
+  await rm(join(directory, 'pg_wal'), { recursive: true })
+  await assert.rejects(restore(f.repository, wish), isForeign)
+  await cp(join(f.base, 'wal'), join(directory, 'pg_wal'), { recursive: true })
+  await restore(f.repository, wish)
+  assert.deepEqual(await contentOf(directory), await contentOf(f.server.directory))
+})
+
+test('whole pages of zeros take no room', async () => {
+  await using f = await fixture()
+  const pages = 1024
+  const sparse = Buffer.alloc(2 * pages * 8192)
+  sparse.fill(1, pages * 8192, (pages + 1) * 8192)
+  await writeFile(join(f.server.directory, 'base/1/77777'), sparse)
+  await writeFile(join(f.server.directory, 'base/1/77778'), Buffer.alloc(pages * 8192))
+  const made = await coldBackup(f.server, join(f.base, 'repository2'), '20260102T000000')
+  const directory = join(f.base, 'data')
+  const map = mapOf(made.backup)
+  await restore(made.repository, { directory, map, tablespaces: tablespaces(f, 'space2') })
+  assert.deepEqual(await contentOf(directory), await contentOf(f.server.directory))
+  for (const name of ['77777', '77778']) {
+    const { blocks } = await stat(join(directory, 'base/1', name))
+    assert.ok(blocks * 512 < 1024 * 1024, `${name}: ${blocks} blocks`)
+  }
+})
+
 test('a file whose checksum is wrong is named, and the directory cannot be started', async () => {
   await using f = await fixture()
   const directory = join(f.base, 'data')

@@ -2,42 +2,15 @@
  * Backups over a change of roles: two servers of one cluster have pages of the same LSN that differ in hint bits.
  */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { receivedWal } from '../../../src/backup/wal-availability.ts'
-import { takeBackup } from '../../../src/backup/take/take-backup.ts'
 import { verifyBackup } from '../../../src/backup/verify/verify-backup.ts'
-import { switchOver } from '../../../src/cluster/roles/switchover.ts'
-import { bringUp } from '../../../src/cluster/up.ts'
+import { switchOver } from '../../../src/failover/switchover.ts'
+import { bringUp } from '../../../src/build/up.ts'
 import type { BackupInfo } from '../../../src/repository/backup-info.ts'
-import { systemClock } from '../../../src/util/clock.ts'
 import { availableMajors } from '../../harness/binaries.ts'
-import { type House, makeHouse } from '../cluster/house.ts'
+import { makeHouse } from '../cluster/house.ts'
+import { backUp } from './back-up.ts'
 import { Vault } from './support.ts'
-
-async function backUp(house: House, vault: Vault, from: string): Promise<BackupInfo> {
-  const { wanted } = house
-  const server = wanted.servers.find(({ name }) => name === from)
-  return await takeBackup({
-    cluster: wanted.name,
-    store: vault.repository.store,
-    clock: systemClock,
-    connection: {
-      host: server?.address ?? '',
-      port: server?.port ?? 0,
-      user: wanted.backup?.backupRole ?? '',
-      passfile: join(wanted.backup?.repository ?? '', '.pgpass'),
-    },
-    server: from,
-    wal: receivedWal,
-    label: null,
-    full: false,
-    workers: 2,
-    createdBy: 'test',
-    signal: AbortSignal.timeout(120_000),
-    onEvent: () => undefined,
-  })
-}
 
 async function problemsOf(vault: Vault, { id }: BackupInfo): Promise<readonly unknown[]> {
   const { problems } = await verifyBackup(vault.repository, id, {

@@ -5,68 +5,28 @@
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { describe, test } from 'node:test'
-import { type ClusterContext, clusterContext } from '../../../src/cluster/context.ts'
-import { failOver, type FailoverOptions } from '../../../src/cluster/roles/failover.ts'
-import { rejoinServer } from '../../../src/cluster/roles/rejoin.ts'
-import { clusterStatus } from '../../../src/cluster/status.ts'
-import { bringUp } from '../../../src/cluster/up.ts'
-import { instanceOf } from '../../../src/cluster/steps/act-context.ts'
-import type { ClusterWanted, ServerWanted } from '../../../src/cluster/wanted.ts'
-import { BackstayError } from '../../../src/errors/backstay-error.ts'
-import { LocalHost } from '../../../src/host/local-host.ts'
-import { startServer, stopServer } from '../../../src/host/postgres-control.ts'
-import { systemClock } from '../../../src/util/clock.ts'
+import type { ClusterContext } from '../../../src/cluster/context.ts'
+import { failOver } from '../../../src/failover/failover.ts'
+import { rejoinServer } from '../../../src/failover/rejoin.ts'
+import { bringUp } from '../../../src/build/up.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
-import { type House, makeHouse, openHouse } from '../cluster/house.ts'
-import { isInOrder, postmasterOf, primariesOf, synchronous, Vault, withCode } from './support.ts'
+import { makeHouse, openHouse } from '../cluster/house.ts'
+import {
+  crash,
+  isInOrder,
+  NOTHING,
+  postmasterOf,
+  primariesOf,
+  stopStandby,
+  synchronous,
+  Vault,
+  withCode,
+  without,
+} from './support.ts'
 import { lostRows, makeTable, Writer } from './writer.ts'
 
 const majors = availableMajors()
-const NOTHING: FailoverOptions = { allowDataLoss: false, primaryIsDead: false, planOnly: false }
-
-/** Stops a standby in order; what is written from here on it does not get. */
-async function stopStandby(house: House, name: string): Promise<() => Promise<void>> {
-  const context = house.context()
-  const server = house.wanted.servers.find((each) => each.name === name) as ServerWanted
-  const instance = await instanceOf(context, server)
-  await stopServer(instance, { timeoutMs: 30_000 })
-  return async () => {
-    await startServer(instance, { timeoutMs: 30_000, logFile: `${server.directory}.log` })
-  }
-}
-
-/** Ends a postmaster as a crash does, and waits until its children are gone. */
-async function crash(house: House, server: string): Promise<void> {
-  const pid = await postmasterOf(house, server)
-  process.kill(pid, 'SIGKILL')
-  const port = house.wanted.servers.find(({ name }) => name === server)?.port
-  await until(`${server} to be gone`, async () => {
-    const status = await clusterStatus(house.context())
-    return status.servers.find((each) => each.port === port)?.state === 'stopped'
-  })
-}
-
-/** A context in which the host of `server` does not answer. */
-function without(house: House, server: string): ClusterContext {
-  const home = new LocalHost('localhost')
-  const wanted: ClusterWanted = {
-    ...house.wanted,
-    servers: house.wanted.servers.map((each) =>
-      each.name === server ? { ...each, host: { ...each.host, address: 'gone' } } : each,
-    ),
-  }
-  return clusterContext({
-    wanted,
-    home,
-    openHost: async ({ address }) => {
-      if (address !== 'gone') return home
-      throw new BackstayError('HOST_UNREACHABLE', 'Cannot reach host "gone": no route to host')
-    },
-    clock: systemClock,
-    signal: new AbortController().signal,
-  })
-}
 
 for (const major of majors.filter((each) => each === 11)) {
   describe(`PostgreSQL ${major}: failover`, () => {
@@ -94,6 +54,26 @@ for (const major of majors.filter((each) => each === 11)) {
       assert.deepEqual(await lostRows(house, result.primary ?? '', [writer]), [])
       await isInOrder(house, result.primary ?? '')
     })
+  })
+}
+
+for (const major of majors.filter((each) => each === 11 || each === 18)) {
+  test(`PostgreSQL ${major}: a standby that is named and lags behind the other is fed soon, and has every row`, async () => {
+    await using house = await makeHouse({ major, standbys: 2, backup: false })
+    await bringUp(house.context())
+    await makeTable(house)
+    await using writer = new Writer(house, 1)
+    const start = await stopStandby(house, 'db2')
+    await until('rows that db2 does not have', () => writer.acknowledged.length > 20)
+    await crash(house, 'db1')
+    await start()
+    const startedAtMs = performance.now()
+    const result = await failOver(house.context(), { ...NOTHING, to: 'db2' })
+    assert.ok(performance.now() - startedAtMs < 120_000)
+    await writer.stop()
+    assert.equal(result.primary, 'db2')
+    assert.deepEqual(await lostRows(house, 'db2', [writer]), [])
+    await isInOrder(house, 'db2')
   })
 }
 
@@ -176,6 +156,8 @@ describe('PostgreSQL 18: failover', { skip: !majors.includes(18) && 'not install
     await bringUp(house.context())
     await isInOrder(house, 'db1')
     await makeTable(house)
+    await house.query('db1', 'CREATE ROLE batch; ALTER ROLE batch SET synchronous_commit = local')
+    await bringUp(house.context())
     await using writer = new Writer(house, 1)
     await until('rows', () => writer.acknowledged.length > 20)
     await crash(house, 'db1')
@@ -187,6 +169,10 @@ describe('PostgreSQL 18: failover', { skip: !majors.includes(18) && 'not install
     const result = await failOver(context(), { ...NOTHING, primaryIsDead: true })
     await writer.stop()
     assert.match(result.loss?.text ?? '', /confirmed by 1 of 2 \(db2, db3\), and 2 of them answer/)
+    assert.match(
+      result.loss?.text ?? '',
+      /off or local, as configured for role "batch" did not wait/,
+    )
     assert.deepEqual(await lostRows(house, result.primary ?? '', [writer]), [])
   })
 

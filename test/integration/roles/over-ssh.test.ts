@@ -3,8 +3,8 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { switchOver } from '../../../src/cluster/roles/switchover.ts'
-import { bringUp } from '../../../src/cluster/up.ts'
+import { switchOver } from '../../../src/failover/switchover.ts'
+import { bringUp } from '../../../src/build/up.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { startSshd, whyNoSshd } from '../../harness/sshd.ts'
 import { makeHouse } from '../cluster/house.ts'

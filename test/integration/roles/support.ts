@@ -4,10 +4,16 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bringUp } from '../../../src/cluster/up.ts'
-import type { ClusterWanted } from '../../../src/cluster/wanted.ts'
-import { verifyCluster } from '../../../src/cluster/verify.ts'
-import { isBackstayError } from '../../../src/errors/backstay-error.ts'
+import { type ClusterContext, clusterContext } from '../../../src/cluster/context.ts'
+import { clusterStatus } from '../../../src/report/status.ts'
+import { instanceOf } from '../../../src/build/steps/act-context.ts'
+import { bringUp } from '../../../src/build/up.ts'
+import type { ClusterWanted, ServerWanted } from '../../../src/cluster/wanted.ts'
+import { LocalHost } from '../../../src/host/local-host.ts'
+import { startServer, stopServer } from '../../../src/host/postgres-control.ts'
+import { verifyCluster } from '../../../src/build/verify.ts'
+import type { FailoverOptions } from '../../../src/failover/failover.ts'
+import { BackstayError, isBackstayError } from '../../../src/errors/backstay-error.ts'
 import {
   claimCluster,
   type ClusterRepository,
@@ -19,6 +25,15 @@ import { readReceiverStatus } from '../../../src/wal/receiver-status.ts'
 import { receiveWal } from '../../../src/wal/receiver.ts'
 import { until } from '../../harness/until.ts'
 import { type House, openHouse } from '../cluster/house.ts'
+
+/** A failover to which the operator says nothing. */
+export const NOTHING: FailoverOptions = {
+  allowDataLoss: false,
+  primaryIsDead: false,
+  planOnly: false,
+}
+/** One of which he says that the primary is dead, and nothing else. */
+export const DEAD: FailoverOptions = { ...NOTHING, primaryIsDead: true }
 
 /** The same house with commits that wait for one standby or the backup server. */
 export function synchronous(house: House): House {
@@ -64,6 +79,49 @@ export async function postmasterOf(house: House, server: string): Promise<number
   const wanted = house.wanted.servers.find(({ name }) => name === server)
   const text = await readFile(`${wanted?.directory}/postmaster.pid`, 'utf8')
   return Number(text.split('\n')[0])
+}
+
+/** Stops a standby in order; what is written from here on it does not get. */
+export async function stopStandby(house: House, name: string): Promise<() => Promise<void>> {
+  const context = house.context()
+  const server = house.wanted.servers.find((each) => each.name === name) as ServerWanted
+  const instance = await instanceOf(context, server)
+  await stopServer(instance, { timeoutMs: 30_000 })
+  return async () => {
+    await startServer(instance, { timeoutMs: 30_000, logFile: `${server.directory}.log` })
+  }
+}
+
+/** Ends a postmaster as a crash does, and waits until its children are gone. */
+export async function crash(house: House, server: string): Promise<void> {
+  const pid = await postmasterOf(house, server)
+  process.kill(pid, 'SIGKILL')
+  const port = house.wanted.servers.find(({ name }) => name === server)?.port
+  await until(`${server} to be gone`, async () => {
+    const status = await clusterStatus(house.context())
+    return status.servers.find((each) => each.port === port)?.state === 'stopped'
+  })
+}
+
+/** A context in which the host of `server` does not answer. */
+export function without(house: House, server: string): ClusterContext {
+  const home = new LocalHost('localhost')
+  const wanted: ClusterWanted = {
+    ...house.wanted,
+    servers: house.wanted.servers.map((each) =>
+      each.name === server ? { ...each, host: { ...each.host, address: 'gone' } } : each,
+    ),
+  }
+  return clusterContext({
+    wanted,
+    home,
+    openHost: async ({ address }) => {
+      if (address !== 'gone') return home
+      throw new BackstayError('HOST_UNREACHABLE', 'Cannot reach host "gone": no route to host')
+    },
+    clock: systemClock,
+    signal: new AbortController().signal,
+  })
 }
 
 /** The WAL receiver of the house's backup server, in this process. */

@@ -3,8 +3,8 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { switchOver } from '../../../src/cluster/roles/switchover.ts'
-import { bringUp } from '../../../src/cluster/up.ts'
+import { switchOver } from '../../../src/failover/switchover.ts'
+import { bringUp } from '../../../src/build/up.ts'
 import { BackstayError } from '../../../src/errors/backstay-error.ts'
 import { findGaps } from '../../../src/wal/continuity.ts'
 import { loadContinuity } from '../../../src/wal/load-continuity.ts'
@@ -111,7 +111,7 @@ describe('PostgreSQL 18: switchover', { skip: !majors.includes(18) && 'not insta
     await t.test('to a server that is not there', async () => {
       await assert.rejects(
         switchOver(house.context(), { to: 'db9' }),
-        withCode('NOT_READY', /"db9" does not answer/),
+        withCode('USAGE', /There is no server "db9" in the cluster file/),
       )
     })
 

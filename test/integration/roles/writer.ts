@@ -100,6 +100,7 @@ export class Writer implements AsyncDisposable {
       const { standby } = await sql.one<{ standby: boolean }>(
         'SELECT pg_is_in_recovery() AS standby',
       )
+      await sql.query('SET search_path = public')
       if (!standby) return sql
       await sql[Symbol.asyncDispose]()
     }

@@ -47,6 +47,26 @@ describe('control socket', () => {
     assert.deepEqual(await callService(path, STATUS, TIMEOUT_MS), { result: 'here' })
   })
 
+  it('says what a call lacks, instead of calling it a bug', async () => {
+    await using folder = temporaryDirectory()
+    const path = join(folder.path, 'sock')
+    await using _control = await listenForControl(path, async (call) =>
+      call.call === 'trigger' ? call.job.toUpperCase() : undefined,
+    )
+    for (const call of [
+      { call: 'trigger' },
+      { call: 'trigger', job: 7 },
+      { call: 'get-wal', cluster: 'shop', name: {} },
+      { call: ['status'] },
+      { call: '__proto__' },
+      null,
+      [],
+    ]) {
+      const attempt = callService(path, call as unknown as ControlCall, TIMEOUT_MS)
+      await assert.rejects(attempt, (error) => isBackstayError(error, 'USAGE'))
+    }
+  })
+
   it('refuses a second service', async () => {
     await using folder = temporaryDirectory()
     const path = join(folder.path, 'sock')

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { it } from 'node:test'
 import { openCluster } from '../../../src/repository/cluster-repository.ts'
 import { callService } from '../../../src/service/control-client.ts'
@@ -15,6 +15,7 @@ import { spoolOf } from '../../../src/wal/spool-place.ts'
 import { startPostgres, type TestServer } from '../../harness/postgres.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { until } from '../../harness/until.ts'
+import { knowCluster } from '../cli/known-cluster.ts'
 import { backstay, LAUNCHER } from '../cli/programs.ts'
 import { LOAD } from '../wal/support.ts'
 
@@ -59,6 +60,11 @@ backup: { server: vault, host: 127.0.0.1, repository: vault }
       await folder[Symbol.asyncDispose]()
     },
   }
+}
+
+async function backupRoleOf({ config }: House): Promise<string> {
+  const { stdout } = await backstay(['config', 'check', '-c', config, '--json'])
+  return (JSON.parse(stdout) as { backup: { backupRole: string } }).backup.backupRole
 }
 
 interface RunningService extends AsyncDisposable {
@@ -148,6 +154,43 @@ void it('serve receives WAL, starts its receiver again, answers, and stops in or
   assert.match(service.log(), /"msg":"service stops"/)
   assert.match(service.log(), /Stopped receiving/)
   assert.equal(await isReceiving(house), false)
+})
+
+void it('a scheduled backup that failed is named until one succeeds, whoever takes it', async () => {
+  await using house = await buildHouse()
+  const stateDirectory = join(dirname(house.config), 'state')
+  await knowCluster(house.pg, { stateDirectory, cluster: 'shop' })
+  await house.pg.query(`alter role ${await backupRoleOf(house)} replication`)
+  const named = async (): Promise<string[]> => {
+    const { stdout } = await backstay(['status', '-c', house.config, '--json'])
+    const { backup } = JSON.parse(stdout) as { backup: { problems: string[] } }
+    return backup.problems.filter((problem) => problem.includes('the scheduled backup failed'))
+  }
+  {
+    await using service = startService(house)
+    await until('the receiver to stream', async () => isReceiving(house), 30_000)
+    const passwords = join(house.repository, '.pgpass')
+    const right = readFileSync(passwords, 'utf8')
+    writeFileSync(passwords, right.replace('backs up', 'wrong'))
+    const call = { call: 'trigger', job: 'shop: backup' } as const
+    await callService(controlSocketOf(house.repository), call, 5000)
+    await until('the failure to be named', async () => (await named()).length === 1, 60_000)
+    assert.match((await named())[0] ?? '', /exit code 21/)
+    writeFileSync(passwords, right)
+    assert.equal(await service.stop(), 0)
+  }
+  {
+    // Another service than the one that saw it fail.
+    await using _service = startService(house)
+    await until('the receiver to stream', async () => isReceiving(house), 30_000)
+    assert.equal((await named()).length, 1)
+    const check = await backstay(['check', '-c', house.config, '--nagios'])
+    assert.match(check.stdout, /vault backup\.jobs: the scheduled backup failed/)
+    assert.match(check.stdout, /'vault_failedJobs'=1/)
+    const taken = await backstay(['backup', '-c', house.config])
+    assert.equal(taken.code, 0, taken.stderr)
+    assert.deepEqual(await named(), [])
+  }
 })
 
 void it('serve --unit prints a unit and starts nothing', async () => {

@@ -58,6 +58,8 @@ async function assertGap(pg: TestServer, loseWal: () => Promise<void>): Promise<
   await using folder = temporaryDirectory()
   const repository = await claimFor(pg, folder.path)
   const before = startReceiver(pg, repository)
+  // A checkpoint that runs while a slot is made may remove the WAL that the slot reserves, a gap of its own: none may begin before.
+  await untilReceived(pg)
   await pg.query(LOAD)
   const end = await untilReceived(pg)
   await before.stop()
@@ -65,7 +67,6 @@ async function assertGap(pg: TestServer, loseWal: () => Promise<void>): Promise<
 
   await using receiver = startReceiver(pg, repository)
   await until('receiving to go on', async () => (await receiver.status())?.newGaps === 1)
-  // A checkpoint that runs while the slot is made may remove the WAL that the slot reserves: none may begin before.
   await untilReceived(pg)
   await pg.query(LOAD)
   await assertSameAsPrimary(pg, repository, await switchWal(pg), 1)

@@ -102,6 +102,49 @@ describe('wal get', () => {
     assert.equal(await call(stage, '00000002.history', stage.target), 1)
   })
 
+  it('stops recovery at a hole below WAL that is held, here and through the gate, but not a standby', async () => {
+    await using stage = await setStage([1, 3])
+    assert.equal(await call(stage, nameOf(2), stage.target), 126)
+    assert.ok(!existsSync(stage.target))
+    assert.equal(await call(stage, '--standby', nameOf(2), stage.target), 1)
+    assert.equal(await call(stage, nameOf(4), stage.target), 1)
+    const gate = async (name: string): Promise<number | null> => {
+      const words = ['gate', '--repository', stage.folder, '--cluster', 'shop']
+      const environment = { SSH_ORIGINAL_COMMAND: `wal get ${name}` }
+      return (await backstay(words, { env: environment })).code
+    }
+    assert.equal(await gate(nameOf(1)), 0)
+    assert.equal(await gate(nameOf(2)), 126)
+    assert.equal(await gate(nameOf(4)), 1)
+  })
+
+  it('tells a hole from the end of a timeline and from what lies before it', async () => {
+    const hex = (timeline: number, number: number): string =>
+      `0000000${timeline}${nameOf(number).slice(8)}`
+    await using stage = await setStage([1, 2])
+    const { repository, target } = stage
+    // Timeline 2 leaves 1 inside segment 4, timeline 3 leaves 2 inside segment 6.
+    const history = (text: string): Buffer => Buffer.from(text)
+    await repository.wal.putHistory(2, history('1\t0/480000\tx\n'))
+    await repository.wal.putHistory(3, history('1\t0/480000\tx\n2\t0/680000\tx\n'))
+    await repository.wal.putSegment(hex(2, 4), contentOf(4))
+    await repository.wal.putSegment(hex(3, 6), contentOf(6))
+    const code = async (name: string): Promise<string> => {
+      const got = getWalFile(repository, { name, target })
+      return await got.then(
+        () => 'OK',
+        (error: unknown) => (isBackstayError(error) ? error.code : String(error)),
+      )
+    }
+    assert.equal(await code(hex(1, 3)), 'WAL_HOLE', 'timeline 1 up to where 2 began')
+    assert.equal(await code(hex(2, 5)), 'WAL_HOLE', 'timeline 2 up to where 3 began')
+    assert.equal(await code(hex(2, 3)), 'WAL_MISSING', 'before timeline 2 began')
+    assert.equal(await code(hex(1, 4)), 'WAL_MISSING', 'held of timeline 2')
+    assert.equal(await code(hex(3, 7)), 'WAL_MISSING', 'the end')
+    await repository.wal.putPartial(hex(3, 8), contentOf(8).subarray(0, 9000))
+    assert.equal(await code(hex(3, 7)), 'WAL_HOLE', 'below an unfinished segment')
+  })
+
   it('stops recovery for a damaged segment, but not a standby', async () => {
     await using stage = await setStage([1])
     const path = join(stage.folder, 'shop/wal/00000001/00000000', `${nameOf(1)}.zst`)

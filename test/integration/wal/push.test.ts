@@ -62,8 +62,9 @@ describe('pushWalFile', () => {
   it('refuses other content under the same name and keeps what it has', async () => {
     await using stage = await setStage()
     await pushWalFile(stage.repository, stage.path)
+    // After the switch, where nothing is judged: both are right, and not the same.
     const other = readFileSync(stage.path)
-    other.writeUInt8(other.readUInt8(100_000) ^ 1, 100_000)
+    other.writeUInt8(other.readUInt8(other.length - 1) ^ 1, other.length - 1)
     await refused(
       pushWalContent(stage.repository, stage.name, other),
       'WAL_CONFLICT',
@@ -71,6 +72,24 @@ describe('pushWalFile', () => {
     )
     const stored = await stage.repository.wal.getSegment(stage.name)
     assert.ok(stored?.equals(readFileSync(stage.path)))
+  })
+
+  it('refuses a segment with one wrong bit, and lets the true one take the place of a damaged one', async () => {
+    await using stage = await setStage()
+    const { repository, name, path } = stage
+    const damaged = readFileSync(path)
+    damaged.writeUInt8(damaged.readUInt8(100_000) ^ 1, 100_000)
+    await refused(pushWalContent(repository, name, damaged), 'WAL_INVALID', /wrong CRC|record/)
+    const hollow = readFileSync(path)
+    hollow.fill(0, 20 * 8192, 21 * 8192)
+    await refused(pushWalContent(repository, name, hollow), 'WAL_INVALID', /zeros from page/)
+    assert.equal(await repository.wal.hasSegment(name), false)
+    await repository.wal.putSegment(name, damaged)
+    assert.equal(await pushWalFile(repository, path), 'replaced')
+    assert.ok((await repository.wal.getSegment(name))?.equals(readFileSync(path)))
+    const kept = []
+    for await (const object of repository.store.list(repository.names.wal)) kept.push(object)
+    assert.match(kept.join(' '), new RegExp(`${name}\\.[0-9A-F]{16}\\.damaged\\.zst`))
   })
 
   it('refuses what is not the segment its name says', async () => {

@@ -127,8 +127,17 @@ describe('receiver in trouble', () => {
     await untilReceived(pg)
     const [row] = await pg.query('select pg_walfile_name(pg_current_wal_insert_lsn()) as name')
     const name = String(row?.['name'])
-    const other = Buffer.alloc(repository.identity.segmentBytes, 7)
-    await repository.wal.putSegment(name, other)
+    let other = Buffer.alloc(0)
+    const put = repository.wal.putSegment.bind(repository.wal)
+    repository.wal.putSegment = async (segment, content) => {
+      if (segment === name && other.length === 0) {
+        // After the switch, where nothing is judged: both are right, and not the same.
+        other = Buffer.from(content)
+        other.writeUInt8(7, other.length - 1)
+        await put(segment, other)
+      }
+      return await put(segment, content)
+    }
     await switchWal(pg)
     const problem = await until('the conflict to be told', async () => {
       await pg.query(`select pg_logical_emit_message(false, 't', 'more')`)
@@ -140,6 +149,21 @@ describe('receiver in trouble', () => {
     assert.ok((await repository.wal.getSegment(name))?.equals(other))
     const spooled = readFileSync(join(spoolOf(repository).directory, `${name}.spool`))
     assert.ok(spooled.equals(readFileSync(join(pg.directory, 'pg_wal', name))))
+  })
+
+  it('puts the true segment in the place of a damaged one', async () => {
+    await using folder = temporaryDirectory()
+    await using pg = await startPostgres({ major: 18 })
+    const repository = await claimFor(pg, folder.path)
+    await using receiver = startReceiver(pg, repository)
+    await pg.query(LOAD)
+    await untilReceived(pg)
+    const [row] = await pg.query('select pg_walfile_name(pg_current_wal_insert_lsn()) as name')
+    await repository.wal.putSegment(String(row?.['name']), Buffer.alloc(16 * 1024 * 1024, 7))
+    await switchWal(pg)
+    await until('it to be told', () => receiver.events.find(({ kind }) => kind === 'replaced'))
+    await pg.query(LOAD)
+    await assertSameAsPrimary(pg, repository, await switchWal(pg))
   })
 })
 

@@ -191,7 +191,8 @@ export async function cloneStandby(pg: TestServer, directory: string): Promise<T
 
 /** Promotes a standby and waits until it accepts writes. */
 export async function promote(pg: TestServer): Promise<void> {
-  if (pg.major >= 12) await pg.query('select pg_promote(true, 60)')
+  // A query that waits for the promotion can be what replay waits for.
+  if (pg.major >= 12) await pg.query('select pg_promote(false)')
   else {
     writeFileSync(join(pg.directory, 'promote'), '')
     process.kill(pg.pid() as number, 'SIGUSR1')

@@ -78,9 +78,12 @@ for (const major of matrixMajors()) {
         })
       }
 
-      it(`${way}: a clear text password goes over the Unix socket only`, async () => {
-        assert.equal(await connect({ ...socket, user: 'clear_role' }), major)
-        await assertFails(connect({ ...tcp, user: 'clear_role' }), 'POSTGRES_AUTH', /clear text/)
+      it(`${way}: a clear text password goes only where it is asked for by name`, async () => {
+        for (const place of [socket, tcp]) {
+          const clear = { ...place, user: 'clear_role' }
+          await assertFails(connect(clear), 'POSTGRES_AUTH', /clear text/)
+          assert.equal(await connect({ ...clear, requireAuth: ['password'] }), major)
+        }
       })
 
       it(`${way}: a wrong password is POSTGRES_AUTH`, async () => {

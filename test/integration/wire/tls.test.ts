@@ -108,8 +108,10 @@ for (const major of matrixMajors()) {
         await assert.rejects(connect({ ...options, user: 'cert_role', sslmode: 'require' }))
       })
 
-      it(`${way}: a clear text password is given over TLS`, async () => {
-        assert.equal(await connect({ ...options, user: 'clear_text' }), true)
+      it(`${way}: a clear text password is given over TLS whose certificate was checked`, async () => {
+        const clear = { ...options, user: 'clear_text', sslmode: 'require' } as const
+        await assert.rejects(connect(clear), { code: 'POSTGRES_AUTH', message: /clear text/ })
+        assert.equal(await connect({ ...clear, sslrootcert, sslmode: 'verify-full' }), true)
       })
     }
 

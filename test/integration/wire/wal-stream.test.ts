@@ -75,6 +75,7 @@ for (const major of matrixMajors()) {
       },
     })
     const sql = await SqlClient.connect(server.connection)
+    await sql.query('SET search_path = public')
     await sql.query('CREATE TABLE noise (n int, text text)')
     after(async () => {
       await sql[Symbol.asyncDispose]()

@@ -86,10 +86,97 @@ describe('retention of backups', () => {
     assert.deepEqual(expired(backups, { count: 1, minimum: 2 }), [2])
   })
 
+  it('keeps one with bad pages rather than one that cannot be restored, and one in doubt rather than that', () => {
+    const bad = [0, 1, 2].map((days) => backup(days, { status: 'bad-pages' }))
+    const gone = { unusable: new Set([bad[0]?.info.id ?? '']) }
+    assert.deepEqual(expired(bad, { count: 1 }, gone), [2])
+    const mixed = [backup(0), backup(1, { status: 'bad-pages' }), backup(2), backup(3)]
+    const idOf = (index: number): string => mixed[index]?.info.id ?? ''
+    const known = { unusable: new Set([idOf(0), idOf(3)]), doubtful: new Set([idOf(2)]) }
+    assert.deepEqual(expired(mixed, { count: 1 }, known), [1, 3])
+  })
+
   it('never lets a kept or used backup go', () => {
     const backups = [backup(0), backup(1, { keep: 'standalone' }), backup(2), backup(3)]
     const inUse = new Set([backups[3]?.info.id ?? ''])
     assert.deepEqual(expired(backups, { count: 1 }, { inUse }), [2])
+  })
+})
+
+describe('retention on a tree of timelines', () => {
+  // Backups start in segment 100 - days. Production was set back to segment 96.5 three days ago and went on as timeline 2.
+  const history = {
+    timeline: 2,
+    switches: [{ timeline: 1, switchLsn: lsn('0/60800000'), reason: '' }],
+  }
+  const dead = { timeline: 1, switches: [] }
+  const lines = {
+    abandoned: new Set<number>(),
+    current: [history],
+    past: [{ history: dead, leftAtMs: NOW_MS - 3 * DAY_MS }],
+  }
+  const more = { lines, histories: [history] }
+  // Newest first: two of the dead branch, the base of the living one, and two older.
+  const abandoned = [backup(1), backup(2), backup(4), backup(5), backup(6)]
+
+  it('keeps the only base of the living line, whatever the dead branch has', () => {
+    assert.deepEqual(expired(abandoned, { count: 2 }, more), [4])
+    assert.deepEqual(expired(abandoned, { count: 1, minimum: 1 }, more), [1, 3, 4])
+    assert.deepEqual(expired(abandoned, { windowMs: 2.5 * DAY_MS }, more), [3, 4])
+  })
+
+  it('keeps the only one that can be restored, although it is of the dead branch', () => {
+    const ids = abandoned.map(({ info }) => info.id)
+    const unusable = new Set(ids.filter((_, index) => index !== 1))
+    assert.deepEqual(expired(abandoned, { count: 1 }, { ...more, unusable }), [3, 4])
+  })
+
+  it('lets the dead branch go once the living line has backups of its own', () => {
+    const living = [0, 0].map((days) =>
+      backup(days, {
+        timeline: 2,
+        startLsn: lsn('0/61000028'),
+        stopLsn: lsn('0/61000100'),
+      }),
+    )
+    const all = [...living, ...abandoned]
+    const { expire } = planExpiry(facts(all, more), policy({ count: 2 }))
+    assert.equal(expire.length, abandoned.length)
+  })
+
+  it('keeps what the window needs of the line production was on in it', () => {
+    const away = [{ history: dead, leftAtMs: NOW_MS - DAY_MS }]
+    const still = { lines: { ...lines, past: away }, histories: [history] }
+    // Timeline 1 served until yesterday: its moments of the day before are restored from the backup of two days ago.
+    assert.deepEqual(expired(abandoned, { windowMs: 1.5 * DAY_MS }, still), [3, 4])
+    const long = { lines: { ...lines, past: [] }, histories: [history] }
+    assert.deepEqual(expired(abandoned, { windowMs: 1.5 * DAY_MS }, long), [1, 3, 4])
+  })
+
+  it('protects a base on each line while it cannot be told which one lives', () => {
+    const both = { lines: { ...lines, current: [history, dead], past: [] }, histories: [history] }
+    assert.deepEqual(expired(abandoned, { count: 1 }, both), [1, 3, 4])
+  })
+
+  it('takes no backup for good whose own WAL is not held', () => {
+    const unusable = new Set([abandoned[0]?.info.id ?? ''])
+    assert.deepEqual(expired(abandoned, { count: 1 }, { unusable }), [2, 3, 4])
+  })
+
+  it('counts good backups beside the bad ones', () => {
+    const bad = [backup(0, { status: 'bad-pages' }), backup(1, { status: 'bad-pages' }), backup(2)]
+    assert.deepEqual(expired([...bad, backup(3), backup(4)], { count: 2 }), [4])
+  })
+
+  it('lets WAL of a dead branch go that nothing leads to, though it lies behind the newest backup', () => {
+    const only = backup(0, { timeline: 2, startLsn: lsn('0/61000028'), stopLsn: lsn('0/61000100') })
+    const segments = [97, 98, 99].flatMap((n) => [
+      { timeline: 1, number: BigInt(n) },
+      { timeline: 2, number: BigInt(n) },
+    ])
+    const plan = planExpiry(facts([only], { ...more, segments }), policy({ count: 1 }))
+    const gone = plan.segments.map(({ timeline, number }) => `${timeline}:${number}`)
+    assert.deepEqual(gone, ['1:97', '1:98', '1:99'])
   })
 })
 

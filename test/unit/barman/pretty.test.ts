@@ -14,12 +14,14 @@ import {
 } from '../../../src/config/barman/values.ts'
 
 test('sizes and spans are Barman’s', () => {
-  assert.deepEqual([0, 1023, 33_023, 23_146_110, -144].map(prettySize), [
+  assert.deepEqual([0, 1023, 33_023, 23_146_110, -144, 2 ** 60, 2 ** 73].map(prettySize), [
     '0 B',
     '1023 B',
     '32.2 KiB',
     '22.1 MiB',
     '-144 B',
+    '1.0 EiB',
+    '8.0 ZiB',
   ])
   assert.deepEqual([500, 3183, 549_000, 93_784_000].map(prettySpan), [
     'less than one second',

@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { tarStream } from '../../../src/barman/client/tar-stream.ts'
+import { tarEnd, tarHeader, tarPadding } from '../../../src/host/tar-entry.ts'
 import { checkFiles } from '../../../src/barman/wal/checked-files.ts'
 import { readTarMembers, type TarMember } from '../../../src/barman/wal/tar-members.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
@@ -68,4 +69,37 @@ test('sums in both forms are compared; a bad line is a warning', () => {
 test('links and directories are no files', () => {
   const { error } = checkFiles([{ name: 'a', type: '2', content: Buffer.alloc(0) }], '!')
   assert.equal(error, "Unsupported file type 'symlink' for file 'a'!")
+})
+
+function entry(
+  path: string,
+  sizeBytes: number,
+  { type = '0', content = Buffer.alloc(0) } = {},
+): Buffer {
+  const header = Buffer.from(
+    tarHeader({ kind: 'file', path, mode: 0o600, sizeBytes, modifiedAtMs: 0 }),
+  )
+  header.write(type, 156, 'latin1')
+  header.write('        ', 148, 'latin1')
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+  return Buffer.concat([header, content, tarPadding(content.length)])
+}
+
+test('a stream has limits: of bytes altogether, of names, of headers of any kind', async () => {
+  const gib = 1024 ** 3
+  const tooMuch = { message: 'too much data' }
+  await assert.rejects(members(entry('a', gib + 1024 ** 2 + 1)), tooMuch)
+  const first = entry('a', 4096, { content: Buffer.alloc(4096) })
+  await assert.rejects(members(Buffer.concat([first, entry('b', gib + 1024 ** 2)])), tooMuch)
+  for (const type of ['x', 'L', 'g']) {
+    await assert.rejects(members(entry('a', 64 * 1024 + 1, { type })), tooMuch, type)
+    const many = Array.from({ length: 65 }, () => entry('a', 0, { type }))
+    await assert.rejects(members(Buffer.concat([...many, tarEnd(0)])), tooMuch, type)
+  }
+})
+
+test('a file of sums is a few lines', () => {
+  const { error } = checkFiles(sent({ a: 'hello', SHA256SUMS: `${SUM} *a\n`.repeat(1000) }), '!')
+  assert.equal(error, "Too many checksums in 'SHA256SUMS'!")
 })

@@ -19,6 +19,11 @@ const JUDGED: readonly [key: string, answer: string, fault: RegExp | undefined][
   ['standby', '', undefined],
   ['standby', 'a, b', undefined],
   ['standby', 'a,/tmp', /"\/tmp" is no name/],
+  ['standby', 'a b', /"a b" is no name/],
+  ['standby', 'a, b, A:5432', /"A:5432" is named twice/],
+  ['standby', 'db1', /"db1" is named twice/],
+  ['standby', 'db1:5433', undefined],
+  ['postgres', '0x12', /11 to 18/],
   ['backupHost', '', undefined],
   ['backupHost', 'a b', /no spaces/],
   ['repository', '/srv', undefined],
@@ -27,7 +32,9 @@ const JUDGED: readonly [key: string, answer: string, fault: RegExp | undefined][
 
 for (const [key, answer, fault] of JUDGED) {
   test(`"${answer}" ${fault === undefined ? 'answers' : 'does not answer'} ${key}`, () => {
-    const text = INIT_QUESTIONS.find((question) => question.key === key)?.fault(answer)
+    const text = INIT_QUESTIONS.find((question) => question.key === key)?.fault(answer, {
+      primary: 'DB1',
+    })
     if (fault === undefined) assert.equal(text, undefined)
     else assert.match(text ?? '', fault)
   })
@@ -39,7 +46,7 @@ test('answers become a cluster; addresses may carry a port', () => {
       cluster: 'shop',
       postgres: '16',
       primary: '[::1]:5433',
-      standby: 'db2:5434 db3, ::2',
+      standby: 'db2:5434, db3, ::2',
       backupHost: '',
       repository: '',
       directory: '/srv',

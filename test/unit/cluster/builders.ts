@@ -10,18 +10,18 @@ import type {
 } from '../../../src/cluster/found.ts'
 import type { SettingFound, SqlFound } from '../../../src/cluster/found-sql.ts'
 import { slotNameOf } from '../../../src/cluster/names.ts'
-import { accessLines } from '../../../src/cluster/plan/access.ts'
-import { managedConfText } from '../../../src/cluster/plan/configuration.ts'
-import { rolesWanted } from '../../../src/cluster/plan/roles.ts'
-import { settingsWanted } from '../../../src/cluster/plan/settings.ts'
-import { slotsWanted } from '../../../src/cluster/plan/slots.ts'
-import { standbyFileWanted } from '../../../src/cluster/plan/standby-settings.ts'
-import { wantedServer } from '../../../src/cluster/plan/plan.ts'
+import { accessLines } from '../../../src/build/plan/access.ts'
+import { managedConfText } from '../../../src/build/plan/configuration.ts'
+import { rolesWanted } from '../../../src/cluster/wanted-roles.ts'
+import { settingsWanted } from '../../../src/cluster/settings.ts'
+import { slotsWanted } from '../../../src/cluster/wanted-slots.ts'
+import { standbyFileWanted } from '../../../src/build/plan/standby-settings.ts'
 import type { ClusterWanted, ServerWanted } from '../../../src/cluster/wanted.ts'
 import type { ControlFile } from '../../../src/postgres/control-file.ts'
 import { setHbaBlock } from '../../../src/postgres/hba-block.ts'
 import { INVALID_LSN, toLsn } from '../../../src/postgres/lsn.ts'
 import { ensureManagedInclude } from '../../../src/postgres/managed-conf.ts'
+import { wantedServer } from '../../../src/cluster/wanted-server.ts'
 
 export const SYSTEM_IDENTIFIER = '7555000000000000001'
 const NOW = 1_790_000_000_000
@@ -265,7 +265,7 @@ function healthyFiles(wanted: ClusterWanted, wished: ServerWanted, primary: stri
     main: ensureManagedInclude("max_connections = 100\ndatestyle = 'iso, mdy'\n"),
     settings: managedConfText(wanted, healthySettings(wanted, wished)),
     hbaPath: `${wished.directory}/pg_hba.conf`,
-    hba: setHbaBlock('local all all scram-sha-256\n', accessLines(wanted), major),
+    hba: setHbaBlock('local all all scram-sha-256\n', accessLines(wanted, 'postgres'), major),
     autoConf: '',
     standby: isPrimary
       ? undefined

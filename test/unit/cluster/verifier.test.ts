@@ -3,9 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { rolesWanted } from '../../../src/cluster/plan/roles.ts'
+import { rolesWanted } from '../../../src/cluster/wanted-roles.ts'
 import { judgeVerifier, makeVerifier } from '../../../src/cluster/state/verifier.ts'
-import { roleStatements } from '../../../src/cluster/steps/roles.ts'
+import { roleStatements } from '../../../src/build/steps/roles.ts'
 import { healthy, wish } from './builders.ts'
 
 const credential = { role: 'backstay', password: 'correct horse' }

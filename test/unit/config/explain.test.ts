@@ -54,3 +54,21 @@ test('keys without a value are listed', () => {
   assert.equal(values.get('replication.synchronous')?.value, null)
   assert.equal(values.get('replication.synchronous')?.line, null)
 })
+
+test('no secret is explained', () => {
+  const shown = explain(
+    read(`cluster: shop
+postgres:
+  version: 18
+  parameters:
+    ssl_passphrase_command: echo s3cret
+    recovery_end_command: push --password s3cret
+    app.secret: s3cret
+  access: ['host all all 10.0.0.0/8 ldap ldapserver=x ldapbindpasswd="s3cret"']
+servers: { db1: { role: primary, host: 10.0.0.1 } }
+`),
+  )
+  assert.doesNotMatch(JSON.stringify(shown), /s3cret/)
+  const value = shown.find(({ key }) => key === 'postgres.parameters.ssl_passphrase_command')
+  assert.deepEqual([value?.value, value?.written], ['***', '***'])
+})

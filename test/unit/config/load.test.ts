@@ -2,6 +2,7 @@
  * The cluster file is found where the manual says.
  */
 import assert from 'node:assert/strict'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -62,3 +63,47 @@ test('a directory in place of the file is reported as what the system says', asy
     (error) => isBackstayError(error, 'CONFIG_MISSING') && error.message.includes('EISDIR'),
   )
 })
+
+/** Trusts this user and root, and does something when it is asked whether: the file has been read by then. */
+class Meddling extends Set<number> {
+  act: (() => void) | undefined
+
+  override has(uid: number): boolean {
+    this.act?.()
+    this.act = undefined
+    return super.has(uid)
+  }
+}
+
+const CHANGED = { code: 'DIRECTORY_OWNER', message: /taken away or replaced while it was read/ }
+
+test('a file that is gone when it is judged is not obeyed', async () => {
+  await using base = temporaryDirectory()
+  const [file, trusted] = await meddledFile(base.path)
+  trusted.act = () => rmSync(file)
+  await assert.rejects(
+    loadCluster({ file, workingDirectory: '/', machine: MACHINE, trusted }),
+    CHANGED,
+  )
+})
+
+test('a file is not obeyed when another one is in its place by the time it is judged', async () => {
+  await using base = temporaryDirectory()
+  const [file, trusted] = await meddledFile(base.path)
+  trusted.act = () => {
+    writeFileSync(`${file}.new`, TEXT)
+    renameSync(`${file}.new`, file)
+  }
+  await assert.rejects(
+    loadCluster({ file, workingDirectory: '/', machine: MACHINE, trusted }),
+    CHANGED,
+  )
+})
+
+async function meddledFile(base: string): Promise<[string, Meddling]> {
+  const directory = join(base, 'own')
+  await mkdir(directory)
+  const file = join(directory, 'backstay.yaml')
+  await writeFile(file, TEXT)
+  return [file, new Meddling([process.getuid?.() ?? 0, 0])]
+}

@@ -26,7 +26,7 @@ const REFUSED: readonly [parameters: string, problem: string][] = [
   ],
   [
     'unix_socket_directories: /tmp',
-    '5:5 postgres.parameters.unix_socket_directories is set through servers.<name>.socketDirectory',
+    '5:30 postgres.parameters.unix_socket_directories must hold servers.db1.socketDirectory, which is "/var/run/postgresql": found "/tmp"',
   ],
   [
     'max_slot_wal_keep_size: 1GB',
@@ -125,4 +125,17 @@ test('numbers keep their spelling, booleans become on and off, names become smal
     jit: 'off',
     'a.b': 'x',
   })
+})
+
+test('a server may have sockets beside the one that Backstay uses', () => {
+  const more = 'unix_socket_directories: "/tmp, /var/run/postgresql"'
+  assert.equal(
+    read(fileWith(more)).wanted.postgres.parameters['unix_socket_directories'],
+    '/tmp, /var/run/postgresql',
+  )
+  const own = fileWith('work_mem: 4MB').replace(
+    '{ host: 10.0.0.2 }',
+    '{ host: 10.0.0.2, socketDirectory: /run/x, parameters: { unix_socket_directories: "/run/x, /tmp" } }',
+  )
+  assert.deepEqual(problemsOf(own), [])
 })

@@ -20,6 +20,18 @@ backup:
 /** One broken file a row: what was changed, into what, and the problems it must have. */
 const BROKEN: readonly [claim: string, from: string, to: string, problems: readonly string[]][] = [
   [
+    'a cluster with a word of Barman’s as its name, and Barman’s seat',
+    GOOD,
+    GOOD.replace('shop', 'all').replace('backup:\n', 'backup:\n  barman: true\n'),
+    ['1:10 cluster cannot be "all" with "barman: true": that is a word of Barman\'s own'],
+  ],
+  [
+    'a backup that may read nothing',
+    'backup:\n  host: 10.0.0.3',
+    'backup:\n  rateLimit: 0\n  host: 10.0.0.3',
+    ['8:14 backup.rateLimit must be more than 0; leave it out for no limit'],
+  ],
+  [
     'an unknown key, with the one that was meant',
     'backup:\n  host: 10.0.0.3',
     'backup:\n  host: 10.0.0.3\n  repositry: /x',
@@ -54,6 +66,36 @@ const BROKEN: readonly [claim: string, from: string, to: string, problems: reado
     'host: 10.0.0.3',
     'host:',
     ['8:8 backup.host has no value: give it one or take the key out'],
+  ],
+  [
+    'certificates that are to be checked with nothing',
+    'servers:',
+    'ssl: { mode: verify-full }\nservers:',
+    ['4:14 ssl.mode says verify-full: give rootCert, the file to check certificates with'],
+  ],
+  [
+    'a certificate without its key, at a path that holds nowhere',
+    'servers:',
+    'ssl: { cert: certs/c.crt }\nservers:',
+    [
+      '4:14 ssl.cert must start with "/", for it holds on every machine: found "certs/c.crt"',
+      '4:14 ssl.cert needs its key: give key too',
+    ],
+  ],
+  [
+    "the system's certificates where standbys do not know them",
+    'servers:',
+    'ssl: { mode: require, rootCert: system }\nservers:',
+    [
+      '4:33 ssl.rootCert says system: standbys know that from PostgreSQL 16 on; name a file',
+      '4:33 ssl.rootCert says system: that needs mode: verify-full',
+    ],
+  ],
+  [
+    'TLS that the servers turn off',
+    'version: 15\n',
+    'version: 15\n  parameters: { ssl: off }\nssl: {}\n',
+    ['5:1 ssl.mode says require, and postgres.parameters turn ssl off: set ssl: on there'],
   ],
   [
     'a missing host',
@@ -224,6 +266,24 @@ const BROKEN: readonly [claim: string, from: string, to: string, problems: reado
     ],
   ],
   [
+    'a data directory, a socket and an archive among what root runs or obeys',
+    'host: 10.0.0.2 }\nbackup:',
+    'host: 10.0.0.2, directory: /opt/backstay, socketDirectory: /var/run/../run }\nreplication: { archive: /usr/local/bin/wal }\nbackup:',
+    [
+      '6:37 servers.db2.directory must have nothing to do with "/opt/backstay", from which root runs or obeys what it finds: found "/opt/backstay"',
+      '6:69 servers.db2.socketDirectory must have nothing to do with "/run/backstay-permits", from which root runs or obeys what it finds: found "/var/run/../run"',
+      '7:25 replication.archive must have nothing to do with "/usr/local/bin", from which root runs or obeys what it finds: found "/usr/local/bin/wal"',
+    ],
+  ],
+  [
+    'roots of tablespaces and a repository around what root runs or obeys',
+    'version: 15',
+    'version: 15\n  tablespaceRoots: [/opt]',
+    [
+      '4:21 postgres.tablespaceRoots.0 must have nothing to do with "/opt/backstay", from which root runs or obeys what it finds: found "/opt"',
+    ],
+  ],
+  [
     'a backup server nobody knows',
     'host: 10.0.0.3',
     'server: db3',
@@ -308,4 +368,30 @@ test('the error text holds every problem as file:line:col, and its details hold 
           '  backstay.yaml:3:12 postgres.version must be a major version from 11 to 18: found 99' &&
       error.exitCode === 2,
   )
+})
+
+test('a host or address is one word that says nothing else in pg_hba.conf, conninfo or to ssh', () => {
+  const text = (host: string, address: string) =>
+    `cluster: shop\npostgres: { version: 18 }\nservers: { db1: { role: primary, host: ${JSON.stringify(host)}, address: ${JSON.stringify(address)} } }\n`
+  for (const good of ['db1', '10.0.0.9', 'db-1.example.com', '::1', 'fe80::1%eth0', 'DB_1', 'x.']) {
+    assert.doesNotThrow(() => read(text(good, good)), good)
+  }
+  const hostile = [
+    '10.0.0.9/0 trust #',
+    'a b',
+    '-oProxyCommand=id',
+    "a' b",
+    'a\tb',
+    'a#b',
+    'a,b',
+    '',
+  ]
+  for (const bad of hostile) {
+    for (const [host, address] of [
+      [bad, 'db1'],
+      ['db1', bad],
+    ] as const) {
+      assert.throws(() => read(text(host, address)), { code: 'CONFIG_INVALID' }, bad)
+    }
+  }
 })

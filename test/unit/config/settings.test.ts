@@ -38,6 +38,7 @@ test('the example of the design becomes a complete wish', () => {
     stateDirectory: '/etc/shop/.backstay/shop',
     postgres: {
       version: 18,
+      tablespaceRoots: [],
       binaries: undefined,
       osUser: 'postgres',
       install: true,
@@ -82,6 +83,7 @@ test('the example of the design becomes a complete wish', () => {
       program: MACHINE.program,
       repository: '/var/lib/backstay',
       osUser: 'postgres',
+      keepsOwner: true,
       backupRole: 'backstay_backup',
       streamRole: 'backstay_stream',
       slot: 'backstay_vault',
@@ -156,4 +158,14 @@ test('slotKeep can be unlimited', () => {
 
 test('without a backup part there is no backup server', () => {
   assert.equal(read(DESIGN_EXAMPLE.replace(/backup:\n(.*\n)*/, '')).wanted.backup, undefined)
+})
+
+test('the owner of a repository goes before the default user only where nothing else names one', () => {
+  const keeps = (text: string): boolean | undefined => read(text).wanted.backup?.keepsOwner
+  assert.equal(keeps(DESIGN_EXAMPLE), true)
+  const line = 'repository: /var/lib/backstay'
+  assert.equal(keeps(DESIGN_EXAMPLE.replace(line, `${line}\n  osUser: vault`)), false)
+  const beside = DESIGN_EXAMPLE.replace('192.168.100.12', '192.168.100.11')
+  assert.equal(keeps(beside), true)
+  assert.equal(keeps(`${beside}replication: { archive: backup }\n`), false)
 })

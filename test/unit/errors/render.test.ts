@@ -79,7 +79,13 @@ suite('rendered error', () => {
     assert.equal(read?.message, 'Cannot log in to "db1" with password=***')
     assert.equal(read?.hint, 'Try postgres://a:***@db1')
     assert.equal(read?.details['server'], 'db1')
-    for (const none of ['', 'Killed', '{"error":{"code":"NOSUCH","message":"x"}}', '{"error":']) {
+    for (const none of [
+      '',
+      'Killed',
+      '{"error":{"code":"NOSUCH","message":"x"}}',
+      '{"error":{"code":"FAILED","message":{"toString":1},"hint":"h"}}',
+      '{"error":',
+    ]) {
       assert.equal(readErrorJson(none), undefined)
     }
   })

@@ -1,12 +1,17 @@
 /**
- * Installing PostgreSQL by the host's package manager. apt is used for real in test/hosts; there is no machine of the Red Hat
- * family in the tests: what dnf is told and what it answers here is recorded from one.
+ * Installing PostgreSQL by the host's package manager: what apt and dnf are told, and what their answers are taken for. Both are used
+ * for real in test/hosts.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import type { CommandResult, Host } from '../../../src/host/host.ts'
-import { findPackageManager, installPostgres } from '../../../src/host/packages.ts'
+import {
+  findPackageManager,
+  installPackages,
+  type PackageManager,
+  postgresPackages,
+} from '../../../src/host/packages.ts'
 
 const FINE: CommandResult = { exitCode: 0, stdout: '', stderr: '' }
 
@@ -33,11 +38,14 @@ function recorded(answers: Readonly<Record<string, CommandResult>>): {
   return { host: host as unknown as Host, told, written }
 }
 
-const options = { major: 15, signal: new AbortController().signal } as const
+const { signal } = new AbortController()
+
+const installPostgres = async (host: Host, manager: PackageManager): Promise<void> =>
+  installPackages(host, manager, { packages: postgresPackages(manager, 15), signal })
 
 test('on Red Hat the module is put aside and the packages of the PostgreSQL project are installed', async () => {
   const { host, told } = recorded({})
-  await installPostgres(host, 'dnf', options)
+  await installPostgres(host, 'dnf')
   assert.deepEqual(told, [
     'dnf -y -q module disable postgresql',
     'dnf -y -q install postgresql15-server postgresql15 postgresql15-contrib',
@@ -46,7 +54,7 @@ test('on Red Hat the module is put aside and the packages of the PostgreSQL proj
 
 test('on Debian no cluster of its own may come with the packages', async () => {
   const { host, told, written } = recorded({})
-  await installPostgres(host, 'apt-get', options)
+  await installPostgres(host, 'apt-get')
   assert.deepEqual(written, ['/etc/postgresql-common/createcluster.d/backstay.conf'])
   assert.deepEqual(told.slice(0, 2), ['apt-get -q update', 'dpkg --audit'])
   assert.match(told[2] ?? '', /^apt-get .* install postgresql-15 postgresql-client-15$/)
@@ -55,7 +63,7 @@ test('on Debian no cluster of its own may come with the packages', async () => {
 test('an installation of somebody else that was cut off is finished first', async () => {
   const audit = { exitCode: 0, stdout: 'The following packages are unpacked only', stderr: '' }
   const { host, told } = recorded({ 'dpkg --audit': audit })
-  await installPostgres(host, 'apt-get', options)
+  await installPostgres(host, 'apt-get')
   assert.equal(told[2], 'dpkg --configure -a --force-confdef --force-confold')
   assert.match(told[3] ?? '', /^apt-get .* --fix-broken install$/)
   assert.match(told[4] ?? '', /install postgresql-15 postgresql-client-15$/)
@@ -70,7 +78,7 @@ test('a version that no repository has is named, for apt and for dnf', async () 
     const [start, stderr] = unknown[manager]
     const { host } = recorded({ [start]: { exitCode: 1, stdout: '', stderr } })
     await assert.rejects(
-      installPostgres(host, manager, options),
+      installPostgres(host, manager),
       (error) => isBackstayError(error, 'BINARIES_MISSING') && error.message.includes('"db1"'),
       manager,
     )
@@ -81,7 +89,7 @@ test('a full disk is told as such', async () => {
   const stderr = "E: You don't have enough free space in /var/cache/apt/archives/."
   const full = { exitCode: 100, stdout: '', stderr: `${stderr}\nNo space left on device` }
   const { host } = recorded({ 'apt-get -q -y': full })
-  await assert.rejects(installPostgres(host, 'apt-get', options), (error) =>
+  await assert.rejects(installPostgres(host, 'apt-get'), (error) =>
     isBackstayError(error, 'DISK_SPACE'),
   )
 })

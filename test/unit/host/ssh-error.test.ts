@@ -47,10 +47,15 @@ test('once a command had begun, its end without an answer is a lost connection',
 })
 
 test('a changed key comes with its fingerprint and the place of the known one', () => {
-  const shownHostKey = 'ssh-ed25519 SHA256:abc'
+  const shownHostKey = { fingerprint: 'ssh-ed25519 SHA256:abc', lines: 'db1 ssh-ed25519 AAAA\n' }
   const text = 'REMOTE HOST IDENTIFICATION HAS CHANGED!\r\nOffending ED25519 key in /k:7\r\n'
-  const { message } = sshError({ ...target, shownHostKey }, text)
+  const { message, details } = sshError({ ...target, shownHostKey }, text)
   assert.match(message, /it shows ssh-ed25519 SHA256:abc, the known one is in \/k:7$/)
+  assert.equal(
+    details['knownHostsLines'],
+    undefined,
+    'nobody is led to put it beside the known one',
+  )
 })
 
 test('a refusing sudo is a matter of privilege, other texts are not', () => {

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
+import { pathOfBytes } from '../../../src/util/byte-path.ts'
 import { ownOutput, ownOutputOnly, parseReply, remotePid } from '../../../src/host/ssh-reply.ts'
 import { remoteCommandLine, remoteInputPrefix } from '../../../src/host/ssh-script.ts'
 
@@ -30,9 +31,15 @@ for (const shell of LOGIN_SHELLS) {
   )
 }
 
+test('a word that is not UTF-8 arrives byte by byte', () => {
+  const bytes = Buffer.from([0x67, 0xfc, 0x27, 0xe2, 0x82])
+  const line = remoteCommandLine({ ...basic, command: ['printf', '%s', pathOfBytes(bytes)] })
+  assert.deepEqual(ownOutput(spawnSync('sh', ['-c', line]).stdout, nonce), bytes)
+})
+
 test('a command line for ssh has no character that any login shell could misread', () => {
   const line = remoteCommandLine({ ...basic, command: ['echo', ...WORDS] })
-  assert.match(line, /^exec sh -c 'eval "\$\(echo [A-Za-z0-9+/=]+ \| base64 -d\)"'$/)
+  assert.match(line, /^exec sh -c 'eval "\$\(printf "[A-Za-z0-9 \\]+"\)"'$/)
 })
 
 test('what was not started is told apart from what failed', () => {
@@ -53,7 +60,8 @@ test('a password goes before the input, and what sudo did not read of it is skip
   // Stands in for sudo where it needs no password and reads nothing.
   const line = remoteCommandLine({ ...basic, command, sudo })
   assert.ok(!line.includes('secret'))
-  const decoded = Buffer.from(/echo (\S+)/.exec(line)?.[1] ?? '', 'base64').toString()
+  const octal = /printf "(.*)"\)"'$/.exec(line)?.[1] ?? ''
+  const decoded = spawnSync('printf', [octal]).stdout.toString()
   assert.match(decoded, /^LC_ALL=C exec sudo -k -S -p '' -- sh -c /)
   const script = decoded.replace("sudo -k -S -p '' -- ", '')
   const input = `${remoteInputPrefix({ sudo, nonce })}line 1\nline 2`
@@ -91,9 +99,21 @@ test('output that comes in pieces begins after the nonce, wherever it is cut', (
   const whole = Buffer.from(`welcome!\n${nonce}\nline 1\nline 2`)
   for (let at = 0; at <= whole.length; at += 1) {
     let seen = ''
-    const see = ownOutputOnly((chunk) => (seen += chunk.toString()), nonce)
+    const onTooMuch = (): void => assert.fail('it is not much')
+    const see = ownOutputOnly({ see: (chunk) => (seen += chunk.toString()), onTooMuch }, nonce)
     see(whole.subarray(0, at))
     see(whole.subarray(at))
     assert.equal(seen, 'line 1\nline 2', `cut at ${at}`)
   }
+})
+
+test('a machine that talks on before the line with the nonce is cut off, with nothing kept or seen', () => {
+  let [seen, complaints] = [0, 0]
+  const see = ownOutputOnly({ see: () => (seen += 1), onTooMuch: () => (complaints += 1) }, nonce)
+  const chunk = Buffer.alloc(16 * 1024, 'x')
+  for (let sent = 0; sent < 64 * 1024; sent += chunk.length) see(chunk)
+  assert.equal(complaints, 0)
+  for (let more = 0; more < 10_000; more += 1) see(chunk)
+  see(Buffer.from(`\n${nonce}\nlate`))
+  assert.deepEqual([seen, complaints], [0, 1])
 })

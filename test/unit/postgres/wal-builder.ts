@@ -13,6 +13,9 @@ export interface RecordSpec {
   readonly dataBytes?: number
 }
 
+/** XLOG_SWITCH: what comes after it in the segment is zeros. */
+export const SWITCH: RecordSpec = { resourceManager: 0, info: 0x40 }
+
 /** Writes pages of one segment after the other, each page when it is begun. */
 export class WalBuilder {
   readonly segmentBytes: number

@@ -217,6 +217,14 @@ suite('WAL scanner', () => {
     assert.match(found.stop?.problem ?? '', /segment size 16777216/)
   })
 
+  test('refuses a long header in the middle of a segment, whole or cut off', () => {
+    for (const pageBytes of [PAGE, 39, 24]) {
+      const pages = Buffer.from(bytes.subarray(0, PAGE + pageBytes))
+      pages.writeUInt16LE(pages.readUInt16LE(PAGE + 2) | 2, PAGE + 2)
+      assert.match(findWalEnd(pages, start).stop?.problem ?? '', /header of the wrong kind/)
+    }
+  })
+
   const START = 0x10_0000n
   const scan = (builder: WalBuilder): { lsns: bigint[]; scanner: WalScanner } => {
     const scanner = new WalScanner({ startLsn: toLsn(START), segmentBytes: builder.segmentBytes })

@@ -94,6 +94,23 @@ describe('catalogue', () => {
     )
   })
 
+  it('keeps a backup all the while it is kept otherwise', async () => {
+    const cluster = await open()
+    const id = await publish(cluster, 1, [])
+    await keepBackup(cluster, id, { reason: 'audit', target: 'standalone' })
+    const { store } = cluster
+    const put = store.put.bind(store)
+    const cut = (write: typeof store.put): typeof store.put => {
+      return async (name, content) => {
+        if (name.endsWith('/keep.json')) throw new Error('the power is gone')
+        return await write(name, content)
+      }
+    }
+    Object.assign(store, { put: cut(put), replace: cut(put) })
+    await assert.rejects(keepBackup(cluster, id, { reason: null, target: 'full' }))
+    assert.equal((await findBackup(cluster, id)).keep?.target, 'standalone')
+  })
+
   it('shows the others when one backup is damaged', async () => {
     const cluster = await open()
     const bad = await publish(cluster, 2, [])

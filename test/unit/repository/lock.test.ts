@@ -34,6 +34,22 @@ describe('lock', () => {
     await using _again = await takeLock(at, wish('exclusive'))
   })
 
+  it('of another shape lets nobody pass, and is named', async () => {
+    for (const shape of [
+      {},
+      { holder: null },
+      { ...wish('exclusive'), holder: 'me', takenAt: '' },
+    ]) {
+      const at = place()
+      await putSealed(at.store, `${names.locks}/catalogue/x.json`, shape)
+      await assert.rejects(takeLock(at, wish('shared')), (error) => {
+        assert.ok(isBackstayError(error, 'REPOSITORY_DAMAGED'))
+        assert.match(error.message, /catalogue\/x\.json": it is no lock/)
+        return true
+      })
+    }
+  })
+
   it('is shared by readers, who exclude writers', async () => {
     const at = place()
     await using _one = await takeLock(at, wish('shared'))

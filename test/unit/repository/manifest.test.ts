@@ -7,8 +7,10 @@ import { clusterNames } from '../../../src/repository/format.ts'
 import type { Extent, ManifestEntry } from '../../../src/repository/manifest-entry.ts'
 import { ManifestReader } from '../../../src/repository/manifest-reader.ts'
 import { ManifestWriter } from '../../../src/repository/manifest-writer.ts'
+import { pathOfBytes } from '../../../src/util/byte-path.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { frameBound } from '../../../src/repository/zstd.ts'
 
 const ID = '20261122T084545' as BackupId
 const names = clusterNames('shop')
@@ -36,16 +38,28 @@ const unit = fc.record(
       '20261120T084545-000001',
     ),
     offset: fc.nat(2 ** 40),
-    storedBytes: fc.integer({ min: 1, max: 600_000 }),
+    storedBytes: fc.integer({ min: 1, max: frameBound(524_288) }),
     rawBytes: fc.constant(524_288),
   },
   { noNullPrototype: true },
 )
 
+/** Any name that may lie in a data directory: of bytes, UTF-8 or not. */
+const path = fc
+  .array(
+    fc
+      .uint8Array({ minLength: 1, maxLength: 12 })
+      .filter((bytes) => !bytes.includes(0) && !bytes.includes(0x2f))
+      .map((bytes) => pathOfBytes(Buffer.from(bytes)))
+      .filter((name) => name !== '.' && name !== '..'),
+    { minLength: 1, maxLength: 4 },
+  )
+  .map((names) => names.join('/'))
+
 /** Files as a backup has them: extents in any order over few units, with holes of zeros. */
 const file = fc
   .record({
-    path: fc.string({ unit: 'grapheme', minLength: 1 }),
+    path,
     units: fc.array(unit, { minLength: 1, maxLength: 4 }),
     picks: fc.array(fc.tuple(fc.nat(4), fc.nat(63), fc.integer({ min: 1, max: 1 })), {
       maxLength: 20,
@@ -65,20 +79,58 @@ const file = fc
 
 const entry = fc.oneof(
   file,
-  fc.string().map((path): ManifestEntry => ({ kind: 'directory', path, mode: 0o700 })),
-  fc
-    .tuple(fc.string(), fc.string())
-    .map(([path, target]): ManifestEntry => ({ kind: 'link', path, mode: 0o777, target })),
+  path.map((at): ManifestEntry => ({ kind: 'directory', path: at, mode: 0o700 })),
+  fc.tuple(fc.nat(), fc.string()).map(([oid, target]): ManifestEntry => ({
+    kind: 'link',
+    path: `pg_tblspc/${oid}`,
+    mode: 0o777,
+    target,
+  })),
 )
 
 describe('manifest', () => {
   it('gives back every entry as it was written', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(entry, { maxLength: 50 }), async (entries) => {
-        const store = new MemoryStore()
-        await write(store, entries)
-        assert.deepEqual(await read(store), entries)
-      }),
+      fc.asyncProperty(
+        fc.uniqueArray(entry, { maxLength: 50, selector: (one) => one.path }),
+        async (entries) => {
+          const store = new MemoryStore()
+          await write(store, entries)
+          assert.deepEqual(await read(store), entries)
+        },
+      ),
+    )
+  })
+
+  it('takes no path twice', async () => {
+    const twice = { kind: 'directory', path: 'base', mode: 0o700 } as const
+    await assert.rejects(write(new MemoryStore(), [twice, { ...twice, path: 'base/5' }, twice]), {
+      code: 'POSTGRES_PROTOCOL',
+      message: 'Cannot store "base": it came twice',
+    })
+  })
+
+  for (const bad of ['../x', 'a//b', '/etc/x', 'base/./1', 'pg_tblspc/1/../../../x', 'a\0b', '']) {
+    it(`is damaged when it says ${JSON.stringify(bad)}, whoever reads it`, async () => {
+      const store = new MemoryStore()
+      await write(store, [{ kind: 'directory', path: bad, mode: 0o700 }])
+      await assert.rejects(read(store), { code: 'REPOSITORY_DAMAGED' })
+    })
+  }
+
+  it('is damaged when it links anything but a tablespace', async () => {
+    const store = new MemoryStore()
+    await write(store, [{ kind: 'link', path: 'base', mode: 0o777, target: '/etc' }])
+    await assert.rejects(read(store), { code: 'REPOSITORY_DAMAGED' })
+  })
+
+  it('gives no file the right to run as another user', async () => {
+    const store = new MemoryStore()
+    const empty = { modifiedAtMs: 0, sizeBytes: 0, crc32c: undefined, extents: [] }
+    await write(store, [{ kind: 'file', path: 'x', mode: 0o6755, ...empty }])
+    assert.deepEqual(
+      (await read(store)).map((one) => one.mode),
+      [0o755],
     )
   })
 
@@ -127,7 +179,7 @@ describe('manifest', () => {
     const store = new MemoryStore()
     const { storedBytes } = await write(store, many.slice(0, 500))
     const written = await read(store)
-    const content = (await store.get(object)) ?? Buffer.alloc(0)
+    const content = (await store.get(object, 2 ** 30)) ?? Buffer.alloc(0)
     assert.equal(content.length, storedBytes)
     const blocks = content.readUInt32LE(storedBytes - 16)
     // The head of the skippable frame is for zstd's own tools.
@@ -155,7 +207,7 @@ describe('manifest', () => {
   it('notices truncation anywhere', async () => {
     const store = new MemoryStore()
     await write(store, many.slice(0, 50))
-    const content = (await store.get(object)) ?? Buffer.alloc(0)
+    const content = (await store.get(object, 2 ** 30)) ?? Buffer.alloc(0)
     for (let length = 0; length < content.length; length += 7) {
       const other = new MemoryStore()
       await other.put(object, content.subarray(0, length))

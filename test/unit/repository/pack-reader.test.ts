@@ -50,7 +50,7 @@ describe('PackReader', () => {
     const [unit] = units
     assert.ok(unit)
     const object = names.pack(unit.pack)
-    const good = (await store.get(object)) ?? Buffer.alloc(0)
+    const good = (await store.get(object, 2 ** 30)) ?? Buffer.alloc(0)
     await store.delete(object)
     await using reader = new PackReader(store, names)
     await assert.rejects(reader.unit(unit), (error) => isBackstayError(error, 'REPOSITORY_DAMAGED'))

@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
+import { storeWalObject } from '../../../src/barman/passive/object-takers.ts'
+import { claimCluster } from '../../../src/repository/cluster-repository.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
 import { WalObjects } from '../../../src/repository/wal-objects.ts'
+import { compressFrame } from '../../../src/repository/zstd.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { systemClock } from '../../../src/util/clock.ts'
 
 const SEGMENT_BYTES = 1024 * 1024
 const NAME = '000000010000000A000000F3'
@@ -26,6 +30,27 @@ describe('WalObjects', () => {
     assert.ok((await wal.getSegment(NAME))?.equals(content))
     assert.ok(await wal.hasSegment(NAME))
     assert.notEqual(await store.size(`shop/wal/00000001/0000000A/${NAME}.zst`), undefined)
+  })
+
+  it('puts a history file in place of one that cannot be used, and of no other', async () => {
+    const { store, wal } = open()
+    const object = names.walHistory(2)
+    const content = Buffer.from('1\t0/3000000\tno recovery target specified\n')
+    const other = Buffer.from('1\t0/4000000\tno recovery target specified\n')
+    assert.equal(await wal.putHistory(2, content), 'stored')
+    await assert.rejects(wal.putHistory(2, other), isConflict)
+    for (const damaged of [Buffer.from('XXXX'), compressFrame(Buffer.from('no history'))]) {
+      await store.replace(object, damaged)
+      assert.equal(await wal.putHistory(2, content), 'replaced')
+      assert.deepEqual(await wal.getHistory(2), content)
+      assert.equal(await wal.putHistory(2, content), 'present')
+      const aside = (await store.listObjects(names.wal)).filter((name) => /damaged/.test(name))
+      const kept = await Promise.all(
+        aside.map(async (name) => store.get(`${names.wal}/${name}`, 2 ** 21)),
+      )
+      assert.ok(kept.some((one) => one?.equals(damaged)))
+    }
+    assert.deepEqual(await wal.listHistories(), [2])
   })
 
   it('takes the same content twice', async () => {
@@ -53,7 +78,7 @@ describe('WalObjects', () => {
     const { store, wal } = open()
     await wal.putSegment(NAME, randomBytes(SEGMENT_BYTES))
     const object = names.walSegment(NAME)
-    const frame = (await store.get(object)) ?? Buffer.alloc(0)
+    const frame = (await store.get(object, 2 ** 21)) ?? Buffer.alloc(0)
     frame[1000] = (frame[1000] ?? 0) ^ 4
     await store.delete(object)
     await store.put(object, frame)
@@ -67,24 +92,58 @@ describe('WalObjects', () => {
 
   it('keeps partials by their length and gives back the longest, filled with zeros', async () => {
     const { wal } = open()
-    const content = randomBytes(20_000).fill(7, 19_000)
+    // A partial ends where only zeros follow: neither of the two may end with one.
+    const content = randomBytes(20_000).fill(7, 8999, 9000).fill(7, 19_000)
     await wal.putPartial(NAME, content.subarray(0, 9000))
     await wal.putPartial(NAME, Buffer.concat([content, Buffer.alloc(SEGMENT_BYTES - 20_000)]))
     const found = await wal.getPartial(NAME)
     assert.equal(found?.length, SEGMENT_BYTES)
     assert.ok(found?.subarray(0, 20_000).equals(content))
     assert.ok(found?.subarray(20_000).every((byte) => byte === 0))
-    assert.deepEqual(await wal.listPartials('00000001'), [
-      { segment: NAME, bytes: 9000 },
-      { segment: NAME, bytes: 24_576 },
-    ])
+    const listed = await wal.listPartials('00000001')
+    assert.deepEqual(
+      listed.map(({ segment, bytes }) => ({ segment, bytes })),
+      [
+        { segment: NAME, bytes: 9000 },
+        { segment: NAME, bytes: 20_000 },
+      ],
+    )
   })
 
-  it('refuses a partial of the same length with other content', async () => {
+  it('keeps partials of the same length with other content beside each other', async () => {
     const { wal } = open()
-    await wal.putPartial(NAME, Buffer.alloc(8192, 1))
+    assert.equal(await wal.putPartial(NAME, Buffer.alloc(8192, 1)), 'stored')
     assert.equal(await wal.putPartial(NAME, Buffer.alloc(8192, 1)), 'present')
-    await assert.rejects(wal.putPartial(NAME, Buffer.alloc(8192, 2)), isConflict)
+    assert.equal(await wal.putPartial(NAME, Buffer.alloc(8192, 2)), 'stored')
+    const partials = await wal.listPartials('00000001')
+    assert.equal(partials.length, 2)
+    for (const partial of partials) assert.equal(await wal.deletePartial(partial), true)
+    assert.deepEqual(await wal.listPartials('00000001'), [])
+  })
+
+  it('reads and deletes partials under their earlier names', async () => {
+    const { store, wal } = open()
+    const name = clusterNames('shop').walPartial({ segment: NAME, bytes: 8192 })
+    assert.match(name, /\.00002000\.partial\.zst$/)
+    await store.put(name, compressFrame(Buffer.alloc(8192, 1)))
+    const held = await wal.getPartial(NAME)
+    assert.ok(held?.subarray(0, 8192).equals(Buffer.alloc(8192, 1)))
+    assert.deepEqual(await wal.listPartials('00000001'), [{ segment: NAME, bytes: 8192 }])
+    assert.equal(await wal.deletePartial({ segment: NAME, bytes: 8192 }), true)
+  })
+
+  it('gives back the next shorter partial when the longest is damaged', async () => {
+    const { store, wal } = open()
+    await wal.putPartial(NAME, Buffer.alloc(8192, 1))
+    const name = clusterNames('shop').walPartial({ segment: NAME, bytes: 9000 })
+    await store.put(name, Buffer.from('damaged'))
+    assert.equal((await wal.getPartial(NAME))?.readUInt8(8191), 1)
+    for (const partial of await wal.listPartials('00000001')) {
+      if (partial.bytes === 8192) await wal.deletePartial(partial)
+    }
+    await assert.rejects(wal.getPartial(NAME), (error) =>
+      isBackstayError(error, 'REPOSITORY_DAMAGED'),
+    )
   })
 
   it('lists finished segments in LSN order and nothing else', async () => {
@@ -118,5 +177,44 @@ describe('WalObjects', () => {
     const { wal } = open()
     await wal.putHistory(2, Buffer.from('1\t0/3000000\tx\n'))
     await assert.rejects(wal.putHistory(2, Buffer.from('1\t0/4000000\tx\n')), isConflict)
+  })
+
+  it('unpacks nothing that is larger than what its name can mean', async () => {
+    const { store, wal } = open()
+    const bomb = compressFrame(Buffer.alloc(64 * 1024 * 1024))
+    assert.ok(bomb.length < 64 * 1024)
+    const label = `${NAME}.00000028.backup`
+    await store.put(names.walHistory(2), bomb)
+    await store.put(names.walBackupHistory(label), bomb)
+    await store.put(names.walSegment(NAME), bomb)
+    const isDamage = (error: unknown) => isBackstayError(error, 'REPOSITORY_DAMAGED')
+    await assert.rejects(wal.getHistory(2), isDamage)
+    await assert.rejects(wal.getBackupHistory(label), isDamage)
+    assert.equal(await wal.putHistory(2, Buffer.from('1\t0/3000000\tx\n')), 'replaced')
+    await assert.rejects(wal.putSegment(NAME, segment(1)), isDamage)
+  })
+
+  it('copies no object of a primary that unpacks to more', async () => {
+    const store = new MemoryStore()
+    const cluster = await claimCluster({
+      store,
+      name: 'shop',
+      server: { systemIdentifier: '7', major: 18, segmentBytes: SEGMENT_BYTES },
+      clock: systemClock,
+    })
+    const bomb = compressFrame(Buffer.alloc(64 * 1024 * 1024))
+    const partial = cluster.names.walPartial({
+      segment: NAME,
+      bytes: 8192,
+      fingerprint: 'A'.repeat(16),
+    })
+    for (const name of [cluster.names.walHistory(2), partial, cluster.names.walSegment(NAME)]) {
+      await assert.rejects(storeWalObject(cluster, name, bomb), (error) => {
+        assert.ok(isBackstayError(error, 'REPOSITORY_DAMAGED'), String(error))
+        return /larger than|[Cc]annot create a Buffer/.test(error.message)
+      })
+      assert.equal(await store.size(name), undefined)
+    }
+    await storeWalObject(cluster, partial, compressFrame(Buffer.alloc(SEGMENT_BYTES, 1)))
   })
 })

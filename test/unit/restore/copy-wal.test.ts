@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Lsn, parseLsn } from '../../../src/postgres/lsn.ts'
-import { walFilesOf } from '../../../src/restore/copy-wal.ts'
+import { walFilesOf } from '../../../src/restore/path-files.ts'
 
 const SEGMENT_BYTES = 16 * 1024 * 1024
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { toLsn } from '../../../src/postgres/lsn.ts'
 import { settingsOf } from '../../../src/postgres/conf-file.ts'
 import type { RestorePlan } from '../../../src/restore/plan.ts'
+import { doorEndCommand } from '../../../src/restore/door-lines.ts'
 import { recoveryFiles, type RecoveryOptions } from '../../../src/restore/recovery-settings.ts'
 import { buildWorld } from './timeline-tree.ts'
 
@@ -26,6 +27,7 @@ function planOf(major: number, change: Partial<RestorePlan> = {}): RestorePlan {
     standbyMode: false,
     followsLatest: false,
     wal: { startLsn: backup.startLsn, endLsn: backup.stopLsn, bytes: 0, segments: 0 },
+    end: { atLeast: backup.stopLsn, atMost: undefined },
     timeUs: undefined,
     bytesToWrite: 0,
     bytesToRead: 0,
@@ -75,6 +77,7 @@ test('up to 11 recovery.conf holds recovery, and only what it may hold', () => {
   assert.deepEqual(Object.keys(files), ['recovery.conf'])
   assert.deepEqual(Object.fromEntries(conf), {
     restore_command: OPTIONS.restoreCommand,
+    recovery_end_command: doorEndCommand(),
     recovery_target_xid: '700',
     recovery_target_inclusive: 'on',
     recovery_target_action: 'pause',

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { recoveryExitCode } from '../../../src/cli/recovery-exit-code.ts'
 import { BackstayError, isBackstayError } from '../../../src/errors/backstay-error.ts'
 import { parseGateRequest } from '../../../src/service/gate-request.ts'
@@ -48,6 +49,49 @@ for (const text of [
     )
   })
 }
+
+test('whatever is asked, only names of WAL files get through', () => {
+  const word = fc.constantFrom(
+    'wal',
+    'push',
+    'get',
+    'read',
+    'hello',
+    SEGMENT,
+    '00000002.history',
+    '16777216',
+    '-1',
+
+    '../',
+    '/',
+    '.',
+    ';',
+    '$(id)',
+    '\n',
+    '\0',
+    '--',
+    '*',
+    '0',
+    '1e9',
+    '0x10',
+    `${SEGMENT}.partial`,
+  )
+  const request = fc.array(fc.oneof(word, word, fc.string({ maxLength: 4 })), { maxLength: 6 })
+  fc.assert(
+    fc.property(request, fc.constantFrom(' ', '  ', '', '\t'), (words, blank) => {
+      try {
+        const found = parseGateRequest(words.join(blank))
+        if ('name' in found) assert.match(found.name, /^[0-9A-F]{8}([0-9A-F]{16}\S*|\.history)$/)
+        if ('name' in found) assert.doesNotMatch(found.name, /[^0-9A-Za-z.]|\.\./)
+        if (found.request === 'push') assert.ok(Number.isSafeInteger(found.sizeBytes))
+      } catch (error) {
+        assert.ok(isBackstayError(error, 'HOST_PRIVILEGE'), String(error))
+        assert.doesNotMatch(error.message, /[\n\0]/)
+      }
+    }),
+    { numRuns: 20_000 },
+  )
+})
 
 test('the gate ends with 1 for a file that is not held, and stops recovery for everything else', () => {
   const words = ['gate', '--repository', '/vault', '--cluster', 'shop']

@@ -17,4 +17,6 @@ void it('the unit starts the service with its cluster file and may write only wh
   assert.match(unit, /^ReadWritePaths=\/var\/lib\/backstay \/var\/lib\/state$/m)
   assert.match(unit, /^Type=notify$/m)
   assert.match(unit, /^NotifyAccess=all$/m)
+  assert.match(unit, /^SyslogIdentifier=backstay$/m)
+  assert.doesNotMatch(unit, /man:backstay/)
 })

@@ -99,6 +99,21 @@ describe('findGaps', () => {
   })
 })
 
+describe('findGaps on a new backup host', () => {
+  const third = history(3, '1\t0/3000100\ta\n2\t0/5000100\tb\n')
+
+  it('takes WAL that begins in the middle of a timeline for the beginning', () => {
+    assert.deepEqual(findGaps(mapOf(segments(3, 8, 9), { histories: [third] })), [])
+  })
+
+  it('sees the hole as soon as an ancestor of before it is held', () => {
+    const held = [...segments(1, 1), ...segments(3, 8, 9)]
+    assert.deepEqual(spell(findGaps(mapOf(held, { histories: [third] }))), [
+      '3: 0/5000000-0/8000000',
+    ])
+  })
+})
+
 describe('reachableEnd', () => {
   const two = history(2, '1\t0/3000100\treason\n')
 

@@ -31,6 +31,11 @@ describe('server error', () => {
       'requested WAL segment 00000001000000000000000A has already been removed',
       'WAL_UNAVAILABLE',
     ],
+    [
+      'XX000',
+      'requested WAL segment 000000010000000000000002 has already been removed',
+      'WAL_UNAVAILABLE',
+    ],
     ['58P01', 'could not open file "base/1/2": No such file or directory', 'POSTGRES_QUERY'],
     ['55000', 'can no longer access replication slot "s"', 'WAL_UNAVAILABLE'],
     ['55000', 'WAL level not sufficient for making an online backup', 'POSTGRES_QUERY'],

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import type { ConnectionOptions, SslMode } from '../../../src/wire/connection-options.ts'
+import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { encryptionAttempts, tlsSettings } from '../../../src/wire/tls-settings.ts'
 
 const OPTIONS: ConnectionOptions = { host: 'db1.example', port: 5432, user: 'x' }
@@ -34,6 +38,19 @@ describe('sslmode', () => {
     assert.equal(checked.rejectUnauthorized, true)
     assert.equal(typeof checked.checkServerIdentity, 'function', 'any host name will do')
     assert.ok(Buffer.isBuffer(checked.ca))
+  })
+
+  it('reads no more of a certificate file than it can have', async () => {
+    await using place = temporaryDirectory()
+    const sslrootcert = join(place.path, 'roots.crt')
+    writeFileSync(sslrootcert, '')
+    truncateSync(sslrootcert, 100 * 1024 ** 3)
+    for (const path of [sslrootcert, '/dev/zero']) {
+      await assert.rejects(
+        tlsSettings({ ...OPTIONS, sslmode: 'verify-full', sslrootcert: path }),
+        (error) => isBackstayError(error, 'POSTGRES_TLS') && /is longer than/.test(error.message),
+      )
+    }
   })
 
   it('verify-full checks the host name, with the roots of the system if so said', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { BackupDamage } from '../../../../src/backup/known-damage.ts'
 import { chooseReference } from '../../../../src/backup/take/choose-reference.ts'
 import type { BackedUpServer } from '../../../../src/backup/take/server-facts.ts'
 import type { CataloguedBackup } from '../../../../src/repository/backup-info.ts'
@@ -16,7 +17,6 @@ const SERVER: BackedUpServer = {
   flushLsn: lsn('0/70000100'),
   blockBytes: 8192,
   dataChecksums: true,
-  logsHints: true,
   summarizesWal: true,
 }
 
@@ -52,6 +52,26 @@ describe('chooseReference', () => {
     assert.deepEqual(choice.wal, [
       { timeline: 1, startLsn: lsn('0/63000000'), endLsn: lsn('0/70000000') },
     ])
+  })
+
+  it('builds on no backup that is damaged or in doubt, but on one of which only WAL is damaged', () => {
+    const backups = [backup(1), backup(2)]
+    const ids = backups.map(({ info }) => info.id)
+    const choosing = (damage: Partial<BackupDamage>) =>
+      chooseReference(backups, SERVER, {
+        full: false,
+        damage: new Map([
+          [ids[0] ?? '', { isProved: true, isOnlyWal: false, because: 'a pack', ...damage }],
+        ]),
+      })
+    const damaged = choosing({})
+    assert.ok(damaged.type === 'full')
+    assert.equal(damaged.because, `backup ${ids[0]} is damaged: a pack`)
+    const wal = choosing({ isOnlyWal: true })
+    assert.ok(wal.type === 'changed-pages' && wal.reference.id === ids[0])
+    const doubtful = choosing({ isProved: false })
+    assert.ok(doubtful.type === 'full')
+    assert.match(doubtful.because ?? '', new RegExp(`^backup ${ids[0]} may be damaged: a pack; `))
   })
 
   it('finds changed pages itself where the server does not summarize WAL', () => {

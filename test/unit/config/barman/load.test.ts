@@ -95,7 +95,7 @@ test('what is not inheritable does not come from [barman]; None unsets what is',
 test('a lone percent sign is refused with its place and without the value', async () => {
   await assert.rejects(load(`${SEED}[pg]\nconninfo = host=a password=50%off\n`), (error: Error) => {
     assert.match(error.message, /"conninfo" in ".*barman\.conf" line 10: a "%" stands alone/)
-    assert.doesNotMatch(error.message, /50/)
+    assert.doesNotMatch(error.message, /50%|%off/)
     return true
   })
 })
@@ -136,4 +136,88 @@ test('a missing file is told in Barman’s words', async () => {
     loadBarmanConfig({ file: '/nonexistent/b.conf', environmentFile: undefined, home: undefined }),
     { message: "Configuration file '/nonexistent/b.conf' does not exist" },
   )
+})
+
+test('keys may be indented: a line goes on only where it is deeper than its key', async () => {
+  const { servers, warnings } = await load(
+    `${SEED}[pg]\n    conninfo = host=a\n        user=b\n    streaming_archiver = on\n    slot_name = barman\n`,
+  )
+  const [server] = servers
+  assert.deepEqual([warnings, server?.problems], [[], []])
+  assert.equal(server?.conninfo, 'host=a\nuser=b')
+  assert.equal(server?.slotName, 'barman')
+  const indented = SEED.replaceAll(/^(?=\w)/gm, '\t')
+  assert.equal((await load(`${indented}[pg]\nconninfo = host=a\n`)).barmanHome, '/var/lib/barman')
+})
+
+test('[DEFAULT] stands below every section', async () => {
+  const { servers } = await load(
+    `${SEED}[DEFAULT]\nconninfo = host=%(description)s\nslot_name = one\n[a]\ndescription = x\n[b]\nslot_name = two\n`,
+  )
+  assert.deepEqual(
+    servers.map(({ name, conninfo, slotName }) => [name, conninfo, slotName]),
+    [
+      ['a', 'host=x', 'one'],
+      ['b', 'host=', 'two'],
+    ],
+  )
+})
+
+test('a slot’s name is taken in lower case', async () => {
+  const { servers, warnings } = await load(`${SEED}[pg]\nconninfo = host=a\nslot_name = Barman_1\n`)
+  assert.deepEqual([servers[0]?.slotName, warnings], ['barman_1', []])
+})
+
+test('no value that an option cannot have is taken in silence', async () => {
+  const wrong = {
+    backup_compression: 'brotli',
+    backup_compression_format: 'zip',
+    backup_compression_level: 'high',
+    backup_compression_location: 'moon',
+    backup_compression_workers: 'many',
+    backup_options: 'concurrent_backup, exclusive_backup',
+    combine_mode: 'move',
+    create_slot: 'perhaps',
+    local_staging_path: 'tmp',
+    recovery_options: 'get-wal, put-wal',
+    recovery_staging_path: 'tmp',
+    retention_policy_mode: 'manual',
+    reuse_backup: 'move',
+    snapshot_disks: ',',
+    snapshot_provider: 'oracle',
+    staging_location: 'moon',
+    staging_path: 'tmp',
+    wal_retention_policy: 'all',
+    aws_snapshot_lock_mode: 'none at all',
+    aws_snapshot_lock_cool_off_period: '73',
+    aws_snapshot_lock_duration: '0',
+    azure_credential: 'mine',
+  }
+  const lines = Object.entries(wrong).map(([key, value]) => `${key} = ${value}\n`)
+  const { servers, warnings } = await load(`${SEED}[pg]\nconninfo = host=a\n${lines.join('')}`)
+  for (const [key, value] of Object.entries(wrong)) {
+    const said = `Ignoring invalid configuration value '${value}' for key ${key} in [pg] section: `
+    assert.ok(
+      warnings.some((each) => each.startsWith(said)),
+      key,
+    )
+  }
+  assert.deepEqual(servers[0]?.recoveryOptions, [])
+  assert.deepEqual(servers[0]?.notices.length, 1, 'only backup_method is left to be said')
+})
+
+test('what pg_basebackup could not compress disables the server', async () => {
+  const pg = `${SEED}[pg]\nconninfo = host=a\nbackup_method = postgres\nbackup_compression = `
+  const problemsOf = async (more: string): Promise<readonly string[]> =>
+    (await load(`${pg}${more}`)).servers[0]?.problems ?? []
+  assert.deepEqual(await problemsOf('zstd\nbackup_compression_level = -7\n'), [])
+  assert.match(
+    (await problemsOf('GZIP\nbackup_compression_level = 10\n')).join(),
+    /level 10 unsupported by gzip: it takes 1 to 9/,
+  )
+  assert.match(
+    (await problemsOf('lz4\nbackup_compression_workers = 2\n')).join(),
+    /_workers is not/,
+  )
+  assert.match((await problemsOf('gzip\nbackup_compression_format = plain\n')).join(), /requires/)
 })

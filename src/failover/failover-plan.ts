@@ -1,0 +1,378 @@
+/**
+ * Who a failover goes from and to, what would be lost, and whether that is allowed. Pure.
+ */
+import type { ErrorCode } from '../errors/codes.ts'
+import { formatLsn, type Lsn } from '../postgres/lsn.ts'
+import { formatSize } from '../util/size.ts'
+import type { ClusterFound, LeaderNote, ServerFound } from '../cluster/found.ts'
+import { isMember, isPrimaryLike } from '../cluster/leader.ts'
+import { blocker, type Problem } from '../cluster/problem.ts'
+import { isAnswering } from '../cluster/replication.ts'
+
+import { type Candidate, candidates, isRestoring } from '../cluster/takeover.ts'
+import type { ClusterWanted } from '../cluster/wanted.ts'
+import { type Fencing, fencingOf, formerPrimary, isAway, rivalOf } from './former-primary.ts'
+import { describeLine, type Line, type Lines, type Relation, relationOf } from './line.ts'
+import type { WalMatch } from './same-wal.ts'
+import { agreedQuorum, isCovered, parseQuorum, type Quorum, reportersOf } from './quorum.ts'
+import { type AnsweringMember, standbysBeside, unknownServer } from './switch-plan.ts'
+
+/** Who takes over from whom. */
+export interface FailoverPlan {
+  readonly from: ServerFound
+  readonly fencing: Fencing
+  /** Others that cannot be looked at, where `from` cannot be either: one of them may be it. */
+  readonly away: readonly string[]
+  readonly to: AnsweringMember
+  readonly others: readonly AnsweringMember[]
+  readonly candidates: readonly Candidate[]
+  /** How `to` lies to the line of `from`. */
+  readonly relation: Relation
+  /** Those that are on it or ahead. */
+  readonly onLine: readonly string[]
+  readonly lines: Lines
+  /** Whose WAL is the candidate's, by names of `others`, once that was looked at. */
+  readonly beside?: ReadonlyMap<string, WalMatch>
+}
+
+/** The plan, or why there is none. */
+export type FailoverDecision =
+  | { readonly kind: 'failover'; readonly plan: FailoverPlan }
+  | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
+
+/** What the decision hangs on besides what was found. */
+export interface FailoverWish {
+  readonly to: string | undefined
+  readonly note: LeaderNote | undefined
+  readonly lines: Lines
+  /** Of the primary that `note` names, when it cannot be looked at. */
+  readonly remembered: Line | undefined
+  /** Who a change of roles of ours that died goes from. */
+  readonly resumed?: string | undefined
+}
+
+/** Decides who. */
+export function planFailover(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  wish: FailoverWish,
+): FailoverDecision {
+  const unknown = unknownServer(wanted, wish.to)
+  if (unknown !== undefined) return refused(unknown)
+  const alive = found.servers.find((server) => isAnswering(server) && !server.sql.inRecovery)
+  if (alive !== undefined) return refused(stillServes(alive.name))
+  const refusing = found.servers.find((server) => refusesUs(found, server))
+  if (refusing !== undefined) return refused(isAlive(refusing))
+  const ranked = candidates(wanted, found)
+  const standbys = standbysBeside(found, [])
+  const relations = relationsOf(wanted, found, wish)
+  const chosen = choose(ranked, relations, wish.to)
+  const to = standbys.find(({ name }) => name === chosen?.server)
+  if (to === undefined) return refused(nobody(wish.to))
+  if (to.sql.position.isReplayPaused) return refused(paused(to.name))
+  if (isRestoring(to)) return refused(restoring(to.name))
+  const from = formerPrimary(wanted, found, { ...wish, to: to.name })
+  if (from === undefined) return refused(anyOf(found.servers.filter(isAway)))
+  const rival = rivalOf(found, from)
+  if (rival !== undefined) return refused(alsoRuns(rival.name, from.name))
+  const others = standbys.filter(({ name }) => name !== to.name)
+  const onLine = standbys.flatMap(({ name }) => (isOnLine(relations.get(name)) ? [name] : []))
+  const fencing = fencingOf(found, from)
+  const silent = found.servers.filter((server) => isAway(server) && server.name !== from.name)
+  const away = fencing === 'unreachable' ? silent.map(({ name }) => name) : []
+  const way = { from, fencing, away, to, others, candidates: ranked }
+  const relation = relations.get(to.name) ?? 'unknown'
+  return { kind: 'failover', plan: { ...way, relation, onLine, lines: wish.lines } }
+}
+
+/** How each standby that answers lies to the line of the primary it would take over from. */
+function relationsOf(
+  wanted: ClusterWanted,
+  found: ClusterFound,
+  wish: FailoverWish,
+): ReadonlyMap<string, Relation> {
+  const { note, lines, remembered } = wish
+  return new Map(
+    standbysBeside(found, []).map(({ name }) => {
+      const from = formerPrimary(wanted, found, { ...wish, to: name })?.name
+      const known = from === undefined ? undefined : lines.get(from)
+      const line = known ?? (note?.server === from ? remembered : undefined)
+      return [name, relationOf(lines.get(name), line)]
+    }),
+  )
+}
+
+function isOnLine(relation: Relation | undefined): boolean {
+  return relation === 'same' || relation === 'ahead'
+}
+
+function refused(problem: Problem): FailoverDecision {
+  return { kind: 'refused', problems: [problem] }
+}
+
+function stillServes(name: string): Problem {
+  return blocker(name, {
+    code: 'NOT_READY',
+    message: `Will not fail over: "${name}" answers as the primary`,
+    hint: 'To change roles in order: backstay switchover.',
+  })
+}
+
+/** Answers that only a server gives that is well, and may serve others. */
+const ALIVE: readonly ErrorCode[] = [
+  'POSTGRES_AUTH',
+  'POSTGRES_HBA',
+  'POSTGRES_TLS',
+  'POSTGRES_LIMIT',
+]
+
+function refusesUs(found: ClusterFound, server: ServerFound): boolean {
+  const isPrimary = isMember(found, server) && isPrimaryLike(server)
+  return isPrimary && server.sqlError !== undefined && ALIVE.includes(server.sqlError.code)
+}
+
+function isAlive({ name, sqlError }: ServerFound): Problem {
+  return blocker(name, {
+    code: 'NOT_READY',
+    message: `Will not fail over: "${name}" runs as the primary and refuses only us: ${sqlError?.message ?? ''}`,
+    hint: 'Run backstay up, or mend what the message names. To give it up all the same, stop it first.',
+  })
+}
+
+/** Nobody knows which of them it was: `from` would be a guess. */
+function anyOf(away: readonly ServerFound[]): Problem {
+  return blocker(undefined, {
+    code: 'PRIMARY_MISSING',
+    message: `Will not fail over: the hosts of ${listed(away.map(({ name }) => name))} do not answer, and any of them may be the primary`,
+    hint: 'Mend the way to one of them. Those that are off for good: take them out of the cluster file.',
+  })
+}
+
+function alsoRuns(rival: string, from: string): Problem {
+  return blocker(rival, {
+    code: 'SPLIT_BRAIN',
+    message: `Will not fail over from "${from}": "${rival}" runs as a primary, too, and does not answer`,
+    hint: `Stop "${rival}" first.`,
+  })
+}
+
+function listed(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
+}
+
+function nobody(to: string | undefined): Problem {
+  const who = to === undefined ? 'no standby answers' : `standby "${to}" does not answer`
+  return blocker(to, {
+    code: 'PRIMARY_MISSING',
+    message: `Cannot fail over: ${who}`,
+    hint: 'Start the standbys: backstay up; or restore a backup.',
+  })
+}
+
+function restoring(name: string): Problem {
+  return blocker(name, {
+    code: 'NOT_READY',
+    message: `Cannot fail over to "${name}": it still recovers from a restore, and a promotion now would end it before its target`,
+    hint: 'Wait until it has come to its target and is promoted; then run: backstay up',
+  })
+}
+
+function paused(name: string): Problem {
+  return blocker(name, {
+    code: 'NOT_READY',
+    message: `Cannot fail over to "${name}": its WAL replay is paused`,
+    hint: `Run there: SELECT pg_wal_replay_resume(); or name another standby with --to.`,
+  })
+}
+
+/**
+ * The line of the old primary first, then newest timeline, then most WAL. What only stands in the way of an easy life
+ * afterwards (few slots, no checksums) does not count on the day the primary is dead.
+ */
+function choose(
+  ranked: readonly Candidate[],
+  relations: ReadonlyMap<string, Relation>,
+  to: string | undefined,
+): Candidate | undefined {
+  if (to !== undefined) return ranked.find(({ server }) => server === to)
+  const isOff = ({ server }: Candidate): number => Number(!isOnLine(relations.get(server)))
+  return [...ranked].sort(
+    (one, other) =>
+      isOff(one) - isOff(other) ||
+      other.timeline - one.timeline ||
+      Number(other.receivedLsn - one.receivedLsn),
+  )[0]
+}
+
+/** What is known of the WAL once the old primary can write no more. */
+export interface LossFacts {
+  readonly plan: FailoverPlan
+  /** End of the WAL in the old primary's directory; undefined when it cannot be read, or not be told. */
+  readonly primaryEndLsn: Lsn | undefined
+  /** Why it cannot be told, one sentence without full stop. */
+  readonly primaryDoubt?: string | undefined
+  /** Whether that WAL is not what the candidate has, although both are on one timeline. */
+  readonly isOther?: boolean
+  /** Furthest end of anything that can be handed to the candidate, its own included. */
+  readonly reachableEndLsn: Lsn
+  /** Names that answered for the WAL they hold: standbys, the backup server. */
+  readonly reporters: readonly string[]
+  /** Names of those whose WAL is another than the candidate's on the same timeline. */
+  readonly parted?: readonly string[]
+  /** synchronous_standby_names as it was last seen in force on the old primary. */
+  readonly synchronousNames: string
+  /** The candidate's own. */
+  readonly candidateNames: string
+  /** Whose commits did not wait there all the same: '' for the default of the server. */
+  readonly asynchronous?: readonly string[]
+}
+
+/** What a failover loses. */
+export interface Loss {
+  /** Whether the old primary's own WAL was read to its end and all of it can be handed on. */
+  readonly isAllRead?: true
+  /** `none`: proved; `some`: so many bytes of WAL; `unknown`: nobody can say. */
+  readonly kind: 'none' | 'some' | 'unknown'
+  readonly bytes: number | undefined
+  /** One sentence without full stop. */
+  readonly text: string
+  /** Who has other WAL than the candidate, where that is why: one of them may be the right one. */
+  readonly parted?: readonly string[]
+}
+
+/** Judges. */
+export function judgeLoss(facts: LossFacts): Loss {
+  const { plan, primaryEndLsn, reachableEndLsn } = facts
+  const from = plan.from.name
+  if (plan.relation !== 'same') return { kind: 'unknown', bytes: undefined, text: offLine(plan) }
+  if (primaryEndLsn !== undefined) {
+    if (primaryEndLsn <= reachableEndLsn) {
+      const text = `the WAL of "${from}" ends at ${formatLsn(primaryEndLsn)}, and all of it is there`
+      return { ...none(text), isAllRead: true }
+    }
+    const bytes = Number(primaryEndLsn - reachableEndLsn)
+    const text = `${formatSize(bytes)} of WAL that "${from}" wrote would be lost`
+    return { kind: 'some', bytes, text }
+  }
+  const { parted = [] } = facts
+  if (parted.length > 0 && facts.isOther !== true) {
+    return { kind: 'unknown', bytes: undefined, text: apart(plan, parted), parted }
+  }
+  const { asynchronous = [] } = facts
+  // A standby confirms by its position: what it confirmed of such a primary is not what it has.
+  const quorum = facts.isOther === true ? undefined : quorumOf(facts)
+  const there = quorum === undefined ? [] : reportersOf(quorum, facts.reporters)
+  if (quorum !== undefined && isCovered(quorum, facts.reporters)) {
+    const { count, names } = quorum
+    return none(
+      `each commit that waited was confirmed by ${count} of ${names.length} (${names.join(', ')}), and ${there.length} of them answer: one of them has it${notWaiting(asynchronous)}`,
+    )
+  }
+  const doubt =
+    facts.primaryDoubt === undefined ? '' : ` (of the WAL of "${from}", ${facts.primaryDoubt})`
+  if (facts.isOther === true) {
+    const text = `"${plan.to.name}" does not have what "${from}" wrote last, and nobody can say how much that is${doubt}`
+    return { kind: 'unknown', bytes: undefined, text }
+  }
+  const rule =
+    quorum === undefined
+      ? whyNoQuorum(facts)
+      : `each commit that waited was confirmed by ${quorum.count} of ${quorum.names.length}, but only ${there.length} of them answer`
+  return {
+    kind: 'unknown',
+    bytes: undefined,
+    text: `what "${from}" wrote after ${formatLsn(reachableEndLsn)} would be lost, and nobody can say how much that is: ${rule}${doubt}`,
+  }
+}
+
+function apart({ from, to }: FailoverPlan, parted: readonly string[]): string {
+  return `the WAL of ${listed(parted)} is another than that of "${to.name}" on the same timeline: one was set back to an older state and the other was not, or one is damaged, and nobody can say which has what "${from.name}" committed`
+}
+
+function quorumOf(facts: LossFacts): Quorum | undefined {
+  const { plan, synchronousNames, candidateNames, asynchronous = [] } = facts
+  if (asynchronous.includes('')) return undefined
+  return agreedQuorum({
+    primary: { name: plan.from.name, names: synchronousNames },
+    candidate: { name: plan.to.name, names: candidateNames },
+  })
+}
+
+function whyNoQuorum({ plan, synchronousNames, asynchronous = [] }: LossFacts): string {
+  return asynchronous.includes('') || parseQuorum(synchronousNames) === undefined
+    ? 'its commits did not wait for a standby'
+    : `its commits waited when it was last seen, but by the settings of "${plan.to.name}" that was changed since`
+}
+
+/** What a session sets for itself is nowhere to be read afterwards. */
+function notWaiting(configured: readonly string[]): string {
+  const known = configured.length === 0 ? '' : `, as configured for ${configured.join(', ')}`
+  return `; commits with synchronous_commit = off or local${known} did not wait, and their last ones may be lost`
+}
+
+const OFF_LINE: Readonly<Record<Exclude<Relation, 'same'>, string>> = {
+  ahead: 'which somebody wrote who was primary after it: what he committed last cannot be told',
+  behind: 'that timeline was left by the primary, and what came after is not on it',
+  apart: 'it went another way than the primary',
+  unknown: 'and whether the primary was on the same line cannot be told',
+}
+
+function offLine({ from, to, relation, onLine, lines }: FailoverPlan): string {
+  const there = lines.get(to.name)
+  const where =
+    there === undefined ? 'its timeline cannot be looked at' : `it is on ${describeLine(there)}`
+  const why = OFF_LINE[relation as keyof typeof OFF_LINE]
+  const right =
+    onLine.length === 0 || relation === 'ahead'
+      ? ''
+      : `; on the line of "${from.name}": ${onLine.join(', ')}`
+  const whose = relation === 'ahead' ? 'was committed' : `"${from.name}" committed`
+  return `"${to.name}" may lack what ${whose}: ${where}, ${why}${right}`
+}
+
+function none(text: string): Loss {
+  return { kind: 'none', bytes: 0, text }
+}
+
+/** What the operator has said already. */
+export interface Consent {
+  readonly allowDataLoss: boolean
+  /** The old primary is off, or cut off from everybody who writes. */
+  readonly primaryIsDead: boolean
+}
+
+/** Whether it may be done. Undefined when it may. */
+export function forbids(plan: FailoverPlan, loss: Loss, consent: Consent): Problem | undefined {
+  const from = plan.from.name
+  if (consent.allowDataLoss) return undefined
+  if (loss.kind !== 'none') {
+    const right = plan.onLine.find((name) => name !== plan.to.name)
+    const isOff = right !== undefined && !isOnLine(plan.relation)
+    const back = plan.relation === 'ahead' ? 'the one that was primary last' : `"${from}"`
+    const others = loss.parted ?? []
+    const way =
+      others.length > 0
+        ? `Look at what ${listed([plan.to.name, ...others])} hold, and take the right one with --to`
+        : isOff
+          ? `Take the one that is right: backstay failover --to ${right}`
+          : `Bring ${back} back (backstay up)`
+    return blocker(from, {
+      code: 'DATA_LOSS',
+      message: `Will not fail over to "${plan.to.name}": ${loss.text}`,
+      hint: `${way}; or accept the loss: backstay failover --to ${plan.to.name} --allow-data-loss`,
+    })
+  }
+  if (plan.fencing !== 'unreachable' || consent.primaryIsDead) return undefined
+  return blocker(from, {
+    code: 'DATA_LOSS',
+    message: `Will not fail over to "${plan.to.name}": ${unreachable(plan)}`,
+    hint: `Make sure that ${plan.away.length === 0 ? 'it is' : 'all of them are'} off, or cut off; then: backstay failover --to ${plan.to.name} --primary-is-dead`,
+  })
+}
+
+function unreachable({ from, away }: FailoverPlan): string {
+  if (away.length === 0) {
+    return `the host of "${from.name}" does not answer, so it cannot be stopped, and it may still serve somebody`
+  }
+  return `the hosts of ${listed([from.name, ...away])} do not answer, so they cannot be stopped, and one of them may still serve somebody`
+}

@@ -1,0 +1,117 @@
+/**
+ * The cheapest way back: the server goes on from where it is, with WAL of the primary or of the backup server.
+ */
+import { formatLsn } from '../postgres/lsn.ts'
+import { formatSegmentName, segmentOf } from '../postgres/segment-name.ts'
+import type { WalPosition } from '../wal/wal-position.ts'
+import { applySteps } from '../build/apply.ts'
+import type { ClusterContext } from '../cluster/context.ts'
+import { openAdminSql } from '../cluster/look/connect.ts'
+import { attachStep } from '../build/plan/attach-plan.ts'
+import { planSlot } from '../build/plan/slot-plan.ts'
+import { slotsWanted } from '../cluster/wanted-slots.ts'
+import { step } from '../build/plan/step.ts'
+import { feedCandidate } from './feed.ts'
+import type { Line } from './line.ts'
+import { attempt, type Course, stopRejoining } from './rejoin-course.ts'
+import { readControl } from './shutdown-record.ts'
+import { compareWal } from './same-wal.ts'
+import type { Standing } from './wal-reach.ts'
+import { directoryReader } from './wal-readers.ts'
+import { repositorySource, type WalSource } from './wal-sources.ts'
+import { wantedServer } from '../cluster/wanted-server.ts'
+
+/** The timeline's part of a segment's name. */
+const TIMELINE_DIGITS = 8
+
+/** Starts it as a standby. False when the primary cannot give it what it needs; it is stopped again then. */
+export async function follow(context: ClusterContext, course: Course): Promise<boolean> {
+  const { server, primary } = course
+  await giveSlot(context, course)
+  const name = server.name
+  const wanted = { wanted: wantedServer(context.wanted, primary.name), found: undefined }
+  const start = { title: 'start PostgreSQL', reason: 'to follow' }
+  const steps = [
+    step(name, { action: 'start' }, start),
+    attachStep(name, wanted, 'it has to follow'),
+  ]
+  const isThere = await attempt(context, course, {
+    what: 'it could not follow',
+    work: async () => {
+      await applySteps(context, steps)
+      return true
+    },
+  })
+  if (isThere !== true) await stopRejoining(context, name)
+  return isThere === true
+}
+
+/** The slot it streams from; on a primary that was promoted by hand it may not be there. */
+async function giveSlot(context: ClusterContext, course: Course): Promise<void> {
+  const { server, primary } = course
+  const slots = slotsWanted(context.wanted, primary.name).filter(({ user }) => user === server.name)
+  const plans = slots.map((slot) => planSlot(primary.name, slot, primary.sql.slots))
+  await applySteps(
+    context,
+    plans.flatMap(({ steps }) => steps),
+  )
+}
+
+/** Whether the primary has the segment the server would ask for; at a switch of timelines it has the name of the newer one. */
+export async function primaryHolds(
+  context: ClusterContext,
+  course: Course,
+  end: WalPosition,
+): Promise<boolean> {
+  const { segmentBytes } = await readControl(
+    context,
+    wantedServer(context.wanted, course.server.name),
+  )
+  const segment = segmentOf(end.lsn, { ...end, segmentBytes })
+  const place = formatSegmentName(segment, segmentBytes).slice(TIMELINE_DIGITS)
+  await using sql = await openAdminSql(context, wantedServer(context.wanted, course.primary.name))
+  const rows = await sql.query(
+    `SELECT 1 FROM pg_ls_waldir() WHERE length(name) = 24 AND substr(name, ${TIMELINE_DIGITS + 1}) = $1
+      UNION ALL SELECT 1 WHERE pg_current_wal_lsn() <= $2::pg_lsn`,
+    [place, formatLsn(end.lsn)],
+  )
+  return rows.length > 0
+}
+
+/** WAL that the primary has given up may be on the backup server. */
+export async function catchUp(
+  context: ClusterContext,
+  course: Course,
+  { end, own }: { readonly end: WalPosition | undefined; readonly own: Line },
+): Promise<boolean> {
+  const name = course.server.name
+  const { segmentBytes } = await readControl(context, wantedServer(context.wanted, name))
+  const standing = end === undefined ? undefined : { ...end, history: own.history, segmentBytes }
+  const source = standing && (await repositorySource(context, standing))
+  if (standing === undefined || source === undefined || source.endLsn <= standing.lsn) return false
+  if (await isOtherWal(context, name, { standing, source })) {
+    course.reasons.push('the WAL on the backup server is another than its own')
+    return false
+  }
+  const isFed = await attempt(context, course, {
+    what: 'it could not take WAL from the backup server',
+    isOptional: true,
+    work: async () => {
+      await feedCandidate(context, { to: name, standing }, source)
+      return true
+    },
+  })
+  return isFed === true && (await follow(context, course))
+}
+
+/** Whether the two differ before the place where they should join. */
+async function isOtherWal(
+  context: ClusterContext,
+  name: string,
+  { standing, source }: { readonly standing: Standing; readonly source: WalSource },
+): Promise<boolean> {
+  const server = wantedServer(context.wanted, name)
+  const reader = await directoryReader(context, server, standing.segmentBytes)
+  const match = await compareWal({ reader, standing }, { reader: source, standing }, standing.lsn)
+  return match === 'different'
+}

@@ -1,0 +1,156 @@
+/**
+ * A primary that was set back to a cold copy and wrote on is on the same timeline as before, and is not on the same line as a standby that
+ * had gone on: no number and no position tells, only the WAL itself.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { checkCluster } from '../../../src/report/check.ts'
+import { failOver } from '../../../src/failover/failover.ts'
+import { rejoinServer } from '../../../src/failover/rejoin.ts'
+import { switchOver } from '../../../src/failover/switchover.ts'
+import { clusterStatus } from '../../../src/report/status.ts'
+import { bringUp } from '../../../src/build/up.ts'
+import { availableMajors } from '../../harness/binaries.ts'
+import { until } from '../../harness/until.ts'
+import { type House, makeHouse } from '../cluster/house.ts'
+import {
+  crash,
+  isInOrder,
+  NOTHING,
+  postmasterOf,
+  primariesOf,
+  stopStandby,
+  withCode,
+} from './support.ts'
+
+/** With its owners. */
+async function copy(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['-a', from, to])
+}
+
+/** db1 as it is, in order. */
+async function coldCopy(house: House): Promise<() => Promise<void>> {
+  const directory = house.wanted.servers[0]?.directory ?? ''
+  const start = await stopStandby(house, 'db1')
+  await copy(directory, `${directory}.copy`)
+  await start()
+  return async () => {
+    const again = await stopStandby(house, 'db1')
+    await rm(directory, { recursive: true })
+    await copy(`${directory}.copy`, directory)
+    await again()
+  }
+}
+
+async function write(house: House, who: string, rows: number): Promise<void> {
+  for (let row = 0; row < rows; row += 1) {
+    await house.query('db1', `INSERT INTO rows VALUES (${row}, '${who}')`)
+  }
+}
+
+async function lsnOf(house: House, name: string): Promise<unknown> {
+  const [row] = await house.query(
+    name,
+    `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS lsn`,
+  )
+  return row?.['lsn']
+}
+
+async function isEven(house: House): Promise<void> {
+  await until('db2 to have replayed all', async () => {
+    return (await lsnOf(house, 'db1')) === (await lsnOf(house, 'db2'))
+  })
+}
+
+async function isAttached(house: House): Promise<void> {
+  await until('db2 to stream', async () => {
+    const query = `SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'`
+    return (await house.query('db1', query)).length > 0
+  })
+}
+
+/** db2 has what db1 wrote before it was set back; db1 writes `after` rows of its own. */
+async function setBack(rows: {
+  readonly before: number
+  readonly after: number
+  /** Whether db2 is down while db1 is set back and writes. */
+  readonly isApart?: boolean
+}): Promise<House> {
+  const house = await makeHouse({ major: 18, backup: false, parameters: { autovacuum: 'off' } })
+  await bringUp(house.context())
+  await house.query('db1', 'CREATE TABLE rows (id int, who text)')
+  await isEven(house)
+  const back = await coldCopy(house)
+  await isAttached(house)
+  await write(house, 'before', rows.before)
+  await isEven(house)
+  if (rows.isApart === true) await stopStandby(house, 'db2')
+  await back()
+  await write(house, 'after', rows.after)
+  return house
+}
+
+/** By a clone, and what db2 had is kept. */
+async function isRejoined(house: House): Promise<void> {
+  const { way, keptAside, reasons } = await rejoinServer(house.context(), 'db2')
+  assert.deepEqual([way, keptAside.length], ['clone', 1], reasons.join('; '))
+  await isInOrder(house, 'db1')
+  const rows = await house.query('db2', 'SELECT DISTINCT who FROM rows')
+  assert.deepEqual(rows, [{ who: 'after' }])
+}
+
+describe(
+  'PostgreSQL 18: a primary that was set back on its timeline',
+  { skip: !availableMajors().includes(18) && 'not installed' },
+  () => {
+    for (const [title, before, after] of [
+      ['is behind its standby', 500, 10],
+      ['has passed its standby', 10, 500],
+    ] as const) {
+      test(`and ${title} is not failed over from without consent`, async () => {
+        await using house = await setBack({ before, after })
+        await crash(house, 'db1')
+        await assert.rejects(
+          failOver(house.context(), NOTHING),
+          withCode('DATA_LOSS', /"db2" does not have what "db1" wrote last/),
+        )
+        assert.deepEqual(await primariesOf(house), [])
+        const result = await failOver(house.context(), { ...NOTHING, allowDataLoss: true })
+        assert.deepEqual([result.primary, result.loss?.kind], ['db2', 'unknown'])
+        assert.ok(!result.isFollowed, 'what db1 wrote is not given up unasked')
+        const rows = await house.query('db2', 'SELECT DISTINCT who FROM rows')
+        assert.deepEqual(rows, [{ who: 'before' }])
+      })
+    }
+
+    test('and is behind its standby is named everywhere, and not switched over from; a rejoin clones', async () => {
+      await using house = await setBack({ before: 500, after: 10 })
+      const ahead = /has replayed WAL that is not on/
+      const status = await clusterStatus(house.context())
+      const db2 = status.servers.find(({ name }) => name === 'db2')
+      assert.equal(db2?.state, 'detached')
+      assert.match(db2?.reason ?? '', ahead)
+      const findings = await checkCluster(house.context())
+      const attached = findings.find(({ check }) => check === 'replication.attached')
+      assert.equal(attached?.status, 'fail')
+      const up = await bringUp(house.context())
+      assert.deepEqual(
+        up.problems.map(({ code, server }) => [code, server]),
+        [['POSTGRES_IDENTITY', 'db2']],
+      )
+      assert.match(up.problems[0]?.message ?? '', ahead)
+      const pid = await postmasterOf(house, 'db1')
+      await assert.rejects(switchOver(house.context(), { to: 'db2' }), withCode('NOT_READY', ahead))
+      assert.equal(await postmasterOf(house, 'db1'), pid)
+      await isRejoined(house)
+    })
+
+    test('and stands where its standby does is not followed by it', async () => {
+      await using house = await setBack({ before: 50, after: 60, isApart: true })
+      await isRejoined(house)
+    })
+  },
+)

@@ -1,0 +1,4 @@
+/** See torture-test.ts. */
+import { tortureTest } from './torture-test.ts'
+
+tortureTest(15)

@@ -1,0 +1,29 @@
+/**
+ * Reading stat and the messages of file tools.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseInspect, RemoteFileError } from '../../../src/host/shell-files.ts'
+
+test('stat is read: kind, mode, owner, time, target', () => {
+  assert.deepEqual(parseInspect('81a4 1234 101 postgres 1700000000.123 8:77:1600000000\n'), {
+    kind: 'file',
+    sizeBytes: 1234,
+    mode: 0o644,
+    owner: 'postgres',
+    modifiedAtMs: 1_700_000_000_123,
+    identity: '8:77:1600000000',
+    target: undefined,
+  })
+  assert.equal(parseInspect('41c0 1 0 root 1.000 1:2:0\n').kind, 'directory')
+  assert.equal(parseInspect('21b6 1 0 root 1.000 1:2:0\n').kind, 'other')
+  assert.equal(parseInspect('a1ff 1 4242 UNKNOWN 1.000 1:2:0\n/a\nb').owner, '4242')
+  assert.equal(parseInspect('a1ff 1 4242 UNKNOWN 1.000 1:2:0\n/a\nb').target, '/a\nb')
+})
+
+test('what the tools say becomes the errno behind it', () => {
+  const code = (text: string): string | undefined => new RemoteFileError(text).code
+  assert.equal(code("mkdir: cannot create directory '/x': Permission denied"), 'EACCES')
+  assert.equal(code('cat: write error: No space left on device'), 'ENOSPC')
+  assert.equal(code('something else'), undefined)
+})
