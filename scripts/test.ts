@@ -16,6 +16,8 @@ const SUITES = 'test/{conformance,integration,fault,fuzz,hosts,torture}/**/*.tes
 /** All unit tests in one process: to load the sources anew for each file takes longer than the tests. */
 const TOGETHER = ['--test-isolation=none']
 const TWO_FILES = ['--test-concurrency=2']
+/** One test that waits for ever would take the whole run with it; what it leaves open must not keep its process either. */
+const BOUNDED = ['--test-timeout=1200000', '--test-force-exit']
 /** Half of it may hold files; the tests need some 4 GB at a time. */
 const MEMORY_BYTES_MIN = 12 * 1024 ** 3
 
@@ -94,9 +96,9 @@ const runs =
   given.length === 0
     ? [
         [...TOGETHER, UNIT],
-        [...TWO_FILES, SUITES],
+        [...TWO_FILES, ...BOUNDED, SUITES],
       ]
-    : [[...TWO_FILES, ...given]]
+    : [[...TWO_FILES, ...BOUNDED, ...given]]
 const isOpen = canOthersRead(join(ROOT, 'package.json'))
 const directory = isOpen ? ROOT : copyCheckout()
 try {

@@ -16,6 +16,8 @@ export interface ReceiverOptions {
   readonly servers: readonly ConnectionOptions[]
   /** Physical slot; undefined receives without one, and then WAL can be lost while the receiver is away. */
   readonly slot: string | undefined
+  /** Where a server before 15 is asked by SQL for the slot's position. Default: as it is received from. */
+  readonly sql?: ConnectionOptions
   /** Whether a missing or invalidated slot is made anew. */
   readonly createSlot: boolean
   readonly clock: Clock

@@ -19,7 +19,7 @@ import type { WalStreamEnd } from '../wire/wal-stream.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { readLines } from '../repository/line-records.ts'
 import { recordGap } from './gaps.ts'
-import { chooseServer } from './choose-server.ts'
+import { chooseServer, type ChosenServer } from './choose-server.ts'
 import { findFillableHoles } from './fillable-holes.ts'
 import { segmentSource, storedEnds } from './held-wal.ts'
 import type { Joint } from './join-check.ts'
@@ -54,7 +54,7 @@ export async function runSession(surroundings: StreamSurroundings): Promise<void
     text: `Connected to PostgreSQL ${connection.serverVersion} at ${address}`,
   })
   while (!signal.aborted) {
-    const end = await receiveTimeline(connection, surroundings)
+    const end = await receiveTimeline(server, surroundings)
     if (end.reason === 'filled') continue
     if (end.reason !== 'timeline') return
     options.onEvent({
@@ -69,7 +69,7 @@ type TimelineEnd = WalStreamEnd | { readonly reason: 'filled' }
 
 /** Receives one timeline from wherever what is held ends, after the holes below that the server can still fill. */
 async function receiveTimeline(
-  connection: ReplicationConnection,
+  chosen: ChosenServer,
   surroundings: StreamSurroundings,
 ): Promise<TimelineEnd> {
   const { options, handOver, signal } = surroundings
@@ -78,7 +78,7 @@ async function receiveTimeline(
   const spool = await recoverSpool(place, segmentSource(repository))
   for (const finished of spool.finished) handOver.add(finished)
   const stored = await storedEnds(repository)
-  const server = await askServer(connection, options, signal)
+  const server = await askServer(chosen, options, signal)
   const ends = heldEnds(await ownEnds(repository, stored, server), spool, place.segmentBytes)
   const lines = await readLines(repository)
   const decision = decideStart({ ...repository.identity, ends, lines }, server)
@@ -95,7 +95,7 @@ async function receiveTimeline(
   const ending = new AbortController()
   const watching = watchLine(repository, server.history, AbortSignal.any([signal, ending.signal]))
   try {
-    const attempt = { connection, surroundings, server, spool }
+    const attempt = { connection: chosen.connection, surroundings, server, spool }
     return (await fillHole(attempt)) ?? (await tryCandidates(attempt, decision))
   } finally {
     ending.abort()

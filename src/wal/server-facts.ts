@@ -6,7 +6,11 @@ import { formatHistoryName } from '../postgres/segment-name.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import { checkIdentity } from '../repository/cluster-repository.ts'
 import { parseSize } from '../util/size.ts'
+import type { Lsn } from '../postgres/lsn.ts'
+import type { ConnectionOptions } from '../wire/connection-options.ts'
 import type { ReplicationConnection } from '../wire/replication-connection.ts'
+import { SqlClient } from '../wire/sql-client.ts'
+import type { ChosenServer } from './choose-server.ts'
 import { describeContested, storeOverPushed } from './contested.ts'
 import { unlessDamaged } from './held-wal.ts'
 import type { ReceiverOptions } from './receiver-options.ts'
@@ -21,16 +25,17 @@ const DUPLICATE_OBJECT = '42710'
  * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_VERSION, WAL_CONFLICT for another history of a known timeline, …
  */
 export async function askServer(
-  connection: ReplicationConnection,
+  server: Pick<ChosenServer, 'connection' | 'options'>,
   options: ReceiverOptions,
   signal: AbortSignal,
 ): Promise<ServerFacts> {
   const { repository } = options
+  const { connection } = server
   const { systemIdentifier, timeline, flushLsn } = await connection.identifySystem({ signal })
   const segmentBytes = parseSize(await connection.show('wal_segment_size', { signal })) ?? 0
   checkIdentity(repository.identity, { systemIdentifier, major: connection.major, segmentBytes })
   const history = await keepHistory(connection, timeline, options)
-  const slotRestartLsn = await prepareSlot(connection, options)
+  const slotRestartLsn = await prepareSlot(server, options, signal)
   return { systemIdentifier, timeline, flushLsn, history, slotRestartLsn }
 }
 
@@ -75,20 +80,45 @@ async function storeHistory(
 }
 
 /**
- * The slot's position where the server can tell it (15+). A missing slot is made, an invalidated one replaced: it has no position any
- * more and holds nothing back. Before 15 the session finds that out when the server refuses to stream.
+ * The slot's position. A missing slot is made, an invalidated one replaced: it has no position any more and holds nothing back. Before 15
+ * the session finds that out when the server refuses to stream.
  */
 async function prepareSlot(
-  connection: ReplicationConnection,
+  { connection, options: address }: Pick<ChosenServer, 'connection' | 'options'>,
   options: ReceiverOptions,
+  signal: AbortSignal,
 ): Promise<ServerFacts['slotRestartLsn']> {
   const { slot } = options
-  if (slot === undefined || connection.major < 15) return undefined
+  if (slot === undefined) return undefined
+  if (connection.major < 15) {
+    return await slotPositionBySql({ ...(options.sql ?? address), signal }, slot)
+  }
   const found = await connection.readReplicationSlot(slot)
   if (found?.restartLsn !== undefined || !options.createSlot) return found?.restartLsn
   if (found === undefined) await createSlot(connection, options)
   else await replaceSlot(connection, options)
   return (await connection.readReplicationSlot(slot))?.restartLsn
+}
+
+/**
+ * Before 15 only SQL tells where a slot is. Undefined where that is not allowed: a receiver that holds nothing then begins at the server's
+ * present segment, although the slot has kept more.
+ */
+async function slotPositionBySql(
+  options: ConnectionOptions & { readonly signal: AbortSignal },
+  slot: string,
+): Promise<Lsn | undefined> {
+  try {
+    await using sql = await SqlClient.connect(options)
+    const query = `SELECT restart_lsn AS "restartLsn" FROM pg_replication_slots
+      WHERE slot_name = $1 AND slot_type = 'physical'`
+    const [found] = await sql.query<{ restartLsn: Lsn | null }>(query, [slot])
+    return found?.restartLsn ?? undefined
+  } catch (error) {
+    options.signal.throwIfAborted()
+    if (!isBackstayError(error)) throw error
+    return undefined
+  }
 }
 
 /** Makes the receiver's slot; it keeps WAL from now on. One that is there already is fine. */

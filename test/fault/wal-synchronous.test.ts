@@ -61,6 +61,8 @@ async function untilSynchronous(pg: TestServer): Promise<void> {
     )
     return rows.length > 0
   })
+  // Commits wait from when the checkpointer has read the setting, which it does before it begins this one.
+  await pg.query('checkpoint')
 }
 
 /** Inserts 1, 2, 3, … until the server is gone; resolves with the last number that was acknowledged. */

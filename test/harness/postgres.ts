@@ -31,6 +31,8 @@ export { temporaryDirectory } from './temporary-directory.ts'
 /** Segments are files of the data directory and go with it, however the server ends; others stay in /dev/shm after SIGKILL. */
 const SHARED = { dynamic_shared_memory_type: 'mmap' }
 const START_TIMEOUT_MS = 60_000
+/** A commit that waits for a standby that is not there waits for ever. */
+const QUERY_TIMEOUT_MS = 180_000
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const
 
 /** What a test may say about its server. */
@@ -244,6 +246,7 @@ async function query(
     password,
     database,
     connectionTimeoutMillis: 10_000,
+    query_timeout: QUERY_TIMEOUT_MS,
   })
   client.on('error', () => undefined)
   await client.connect()

@@ -199,12 +199,15 @@ async function whyNotVouched(
   const { cluster, server, options } = context
   const { connection, clock, signal } = options
   const vouching = choice.type === 'full' ? [] : choice.wal
+  const question = { cluster, server, vouching, connection, clock, signal }
   // Before anything is fetched: what comes from another history must not be stored beside ours.
-  const isShown = await isSameHistory({ cluster, server, vouching, connection, clock, signal })
+  const isShown = await isSameHistory(question)
   if (choice.type === 'full') return undefined
   const missing = await missingWal(context, choice)
   if (missing !== undefined || isShown) return missing
   if (choice.wal.length === 0) return undefined
+  // A receiver may have stored meanwhile what the server has removed: now the server's next records follow what is held.
+  if (await isSameHistory(question)) return undefined
   return `the server has nothing left that shows that the WAL since backup ${choice.reference.id} is its own`
 }
 

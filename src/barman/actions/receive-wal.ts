@@ -7,7 +7,7 @@ import { receiveWal } from '../../wal/receiver.ts'
 import { ReplicationConnection } from '../../wire/replication-connection.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaim } from '../server/claim.ts'
-import { receiverConnection } from '../server/connections.ts'
+import { receiverConnection, sqlConnection } from '../server/connections.ts'
 import { oneServer } from '../server/choose.ts'
 import { pidOfTask, stopTask } from '../server/receiver-process.ts'
 
@@ -42,6 +42,7 @@ async function receive(context: BarmanContext, server: BarmanServer): Promise<vo
       {
         repository,
         servers: [connection],
+        sql: sqlConnection(server, environment),
         slot: server.slotName,
         createSlot: server.createSlot === 'auto',
         clock,

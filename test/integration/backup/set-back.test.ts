@@ -2,10 +2,12 @@
  * A server that went back to a cold copy of an older state writes other WAL under names that are held already.
  */
 import assert from 'node:assert/strict'
-import { cp, mkdir, rm } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fetchedWal } from '../../../src/backup/fetched-wal.ts'
 import { receivedOrFetched } from '../../../src/backup/received-or-fetched.ts'
+import type { TakeBackupOptions } from '../../../src/backup/take/take-options.ts'
 import { openCluster } from '../../../src/repository/cluster-repository.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
@@ -46,6 +48,59 @@ async function coldCopy(pg: TestServer, copy: string): Promise<void> {
   await cp(pg.directory, copy, { recursive: true, preserveTimestamps: true })
   await pg.start()
 }
+
+/** Finished segments in the server's pg_wal after those of `held`, by name. */
+async function finishedAfter(pg: TestServer, held: string): Promise<Map<string, Buffer>> {
+  const [row] = await pg.query('select pg_walfile_name(pg_current_wal_lsn()) as name')
+  const folder = join(pg.directory, 'pg_wal')
+  const names = (await readdir(folder)).filter((name) => /^[0-9A-F]{24}$/.test(name))
+  const finished = names.filter((name) => name > held && name < String(row?.['name'])).sort()
+  return new Map(
+    await Promise.all(
+      finished.map(async (name) => [name, await readFile(join(folder, name))] as const),
+    ),
+  )
+}
+
+/** A receiver that has the segments synced, so the server needs them no more, and stores them when they are waited for. */
+function storedLate(
+  pg: TestServer,
+  segments: ReadonlyMap<string, Buffer>,
+): TakeBackupOptions['wal'] {
+  return async (cluster, signal) => {
+    const fetched = await fetchedWal(pg.connection)(cluster, signal)
+    return {
+      ensure: async (range, options) => {
+        for (const [name, content] of segments) await cluster.wal.putSegment(name, content)
+        await fetched.ensure(range, options)
+      },
+      [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose](),
+    }
+  }
+}
+
+it('a receiver that stores what the server has removed while a backup waits makes no full of it', async () => {
+  await using directory = temporaryDirectory()
+  await using pg = await startPostgres({
+    major: 18,
+    settings: { autovacuum: 'off', min_wal_size: '32MB', max_wal_size: '4GB' },
+  })
+  await pg.query('create table t (id int, text text)')
+  const repository = join(directory.path, 'repository')
+  await backUp(pg, repository)
+  const { wal } = await openCluster(new DiskStore(repository), 'test', systemClock)
+  let held = ''
+  for await (const name of wal.listSegments('00000001')) held = name
+  await write(pg, 'first', 6)
+  const segments = await finishedAfter(pg, held)
+  await pg.query('checkpoint')
+  await pg.query('checkpoint')
+  const [oldest = ''] = segments.keys()
+  assert.ok(!(await finishedAfter(pg, held)).has(oldest), `the server still has ${oldest}`)
+  const second = await backUp(pg, repository, { wal: storedLate(pg, segments) })
+  assert.equal(second.type, 'changed-pages', second.fullBecause ?? '')
+  await verifyAll(repository)
+})
 
 describe('a server that was set back on its timeline', () => {
   for (const major of matrixMajors()) {

@@ -118,6 +118,7 @@ for (const major of matrixMajors()) {
     assert.deepEqual(
       backups.map(({ type }) => type),
       ['full', 'changed-pages', 'changed-pages', 'changed-pages'],
+      backups.map(({ fullBecause }) => fullBecause).join('; '),
     )
     for (const backup of [backups[0], backups[3]]) {
       assert.ok(backup !== undefined)

@@ -19,6 +19,13 @@ import {
   untilReceived,
 } from './support.ts'
 
+/** A role as Barman's how-to makes it: it may receive, and may not log in for SQL. */
+const ONLY_WAL = { user: 'only_wal', password: 'only-wal', applicationName: 'vault' }
+const ONLY_WAL_HBA = [
+  'host replication only_wal 127.0.0.1/32 scram-sha-256',
+  'host all only_wal all reject',
+]
+
 for (const major of matrixMajors()) {
   describe(`receiver on PostgreSQL ${major}`, { concurrency: 1 }, () => {
     it('stores segments byte for byte as the primary has them', async () => {
@@ -50,6 +57,27 @@ for (const major of matrixMajors()) {
       assert.ok(received > 0n)
       assert.notEqual(slot?.['lsn'], null)
     })
+
+    for (const mayAsk of [true, false]) {
+      const claim = mayAsk
+        ? 'begins at the WAL that a slot kept before it came'
+        : 'begins at the present segment where only SQL could tell what a slot kept, and may not'
+      it(claim, { skip: !mayAsk && major >= 15 && 'before 15 only' }, async () => {
+        await using folder = temporaryDirectory()
+        await using pg = await startPostgres({ major, hba: ONLY_WAL_HBA })
+        await pg.query(`create role only_wal with login replication password 'only-wal'`)
+        await pg.query(`select pg_create_physical_replication_slot('${SLOT}', true)`)
+        const kept = await switchWal(pg)
+        await pg.query(LOAD)
+        const servers = [{ ...pg.connection, ...ONLY_WAL }]
+        const repository = await claimFor(pg, folder.path)
+        const change = { servers, ...(mayAsk && { sql: pg.connection }) }
+        await using _receiver = startReceiver(pg, repository, change)
+        await untilReceived(pg)
+        await assertSameAsPrimary(pg, repository, mayAsk ? kept : await switchWal(pg), 1)
+        assert.equal(await repository.wal.hasSegment(kept), mayAsk)
+      })
+    }
 
     it('acknowledges in order when it is stopped, and a fast shutdown of the server does not wait for it', async () => {
       await using folder = temporaryDirectory()

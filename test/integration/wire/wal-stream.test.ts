@@ -163,16 +163,9 @@ for (const major of matrixMajors()) {
         const rows = await sql.query("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
         return rows.length === 1
       })
-      let isCommitted = false
-      const commit = sql.query('INSERT INTO noise VALUES (0, 0)').then(() => (isCommitted = true))
       await using observer = await SqlClient.connect(server.connection)
-      await until('the commit to wait', async () => {
-        const rows = await observer.query(
-          "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-        )
-        return rows.length === 1
-      })
-      assert.equal(isCommitted, false)
+      const { commit, state } = await waitingCommit(sql, observer)
+      assert.equal(state.isDone, false)
       const lsn = await flushed(observer)
       await collector.reach(lsn)
       stream.confirm({ writeLsn: lsn, flushLsn: lsn }, { sendNow: true })
@@ -353,6 +346,24 @@ function segmentsBetween(from: Lsn, to: Lsn): string[] {
 async function flushed(sql: SqlClient): Promise<Lsn> {
   const { lsn } = await sql.one<{ lsn: Lsn }>('SELECT pg_current_wal_flush_lsn() AS lsn')
   return lsn
+}
+
+/**
+ * A commit that waits for the synchronous receiver. The checkpointer tells the server that there is one, and may be busy: until then
+ * commits do not wait, although the view shows it as synchronous.
+ */
+async function waitingCommit(sql: SqlClient, observer: SqlClient) {
+  return until('a commit to wait', async () => {
+    const state = { isDone: false }
+    const commit = sql.query('INSERT INTO noise VALUES (0, 0)').then(() => (state.isDone = true))
+    const isWaiting = await until('the commit to wait or to end', async () => {
+      const rows = await observer.query(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+      )
+      return rows.length === 1 ? 'waits' : state.isDone && 'ended'
+    })
+    return isWaiting === 'waits' && { commit, state }
+  })
 }
 
 async function restartLsn(sql: SqlClient, slot: string): Promise<Lsn | undefined> {
