@@ -17,6 +17,7 @@ import {
   parseIncrementalHeader,
 } from './incremental-header.ts'
 import type { ReferenceFile } from './reference-files.ts'
+import type { RelationLimit } from './relation-limits.ts'
 import type { PageMend, VisibilityMaps } from './visibility-maps.ts'
 
 /** What the file builds on, and where its pages go. */
@@ -33,8 +34,8 @@ export interface IncrementalContext {
   readonly checksums: boolean
   /** Told which blocks changed, and asked what becomes of a map's pages. */
   readonly maps: VisibilityMaps
-  /** To where the relation's main fork was cut since the reference, numbered in its fork. */
-  readonly limitBlock: number | undefined
+  /** To where the relation's main fork was cut since the reference. */
+  readonly limit: RelationLimit | undefined
 }
 
 /** Pages that follow each other in the file and in the stream. */
@@ -99,15 +100,34 @@ export class IncrementalIntake implements FileIntake {
         reference: { extents: file.extents, endBytes, pageCrcs },
       })
     }
-    const { limitBlock } = this.#context
+    const limitBlock = this.#context.limit?.block
     if (!maps.defer(record.facts.path, { limitBlock, close })) await close()
   }
 
   /** From which block on nothing of the reference is taken over. */
   #limitInFile(): number {
-    const { limitBlock, firstBlock, record } = this.#context
-    const isCut = limitBlock !== undefined && parseRelationPath(record.facts.path)?.fork === 'main'
-    return isCut ? Math.max(0, limitBlock - firstBlock) : Infinity
+    const { firstBlock } = this.#context
+    const limit = this.#ownLimit()
+    return limit === undefined ? Infinity : Math.max(0, limit.block - firstBlock)
+  }
+
+  /** Undefined for a file of another fork. */
+  #ownLimit(): RelationLimit | undefined {
+    const { limit, record } = this.#context
+    return parseRelationPath(record.facts.path)?.fork === 'main' ? limit : undefined
+  }
+
+  /** The server may forget what was written behind a cut. */
+  #requireWritten({ blocks, truncationBlocks }: IncrementalHeader): void {
+    const { firstBlock } = this.#context
+    const sent = new Set(blocks)
+    for (const inFork of this.#ownLimit()?.writtenBlocks ?? []) {
+      const block = inFork - firstBlock
+      if (block < 0 || block >= truncationBlocks || sent.has(block)) continue
+      throw this.#invalid(
+        `the server left out block ${block}, which was written after the relation was cut`,
+      )
+    }
   }
 
   /** Collects the head; returns what of `chunk` lies behind it. */
@@ -123,6 +143,7 @@ export class IncrementalIntake implements FileIntake {
       rest = rest.subarray(part.byteLength)
     }
     this.#header = parseIncrementalHeader(this.#head, path)
+    this.#requireWritten(this.#header)
     this.#runs = runsOf(this.#header.blocks)
     this.#head = Buffer.alloc(0)
     return rest

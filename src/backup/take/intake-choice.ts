@@ -152,7 +152,7 @@ export class IntakeChoice {
       firstBlock: firstBlockOfPath(file.path) ?? 0,
       checksums: this.#options.dataChecksums,
       maps: this.#maps,
-      limitBlock: limitOf?.(file.path),
+      limit: limitOf?.(file.path),
     })
     return { intake, isTransformed: true }
   }

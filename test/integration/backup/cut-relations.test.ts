@@ -137,6 +137,30 @@ for (const major of availableMajors().filter((each) => each >= 17)) {
       await assertTrueMap(copy)
     })
 
+    it('has what was written behind a cut between later checkpoints, which the server may leave out', async () => {
+      await using directory = temporaryDirectory()
+      await using pg = await startPostgres({ major, settings: SETTINGS })
+      const repository = join(directory.path, 'repository')
+      await pg.query('create table t (id int, f text)')
+      await pg.query(`insert into t select g, repeat('x', 300) from generate_series(1, 50000) g`)
+      await backUp(pg, repository)
+      await pg.query('delete from t where id > 25000')
+      await pg.query('vacuum t')
+      // Each is named by a summary of its own; the file system says which of them the server reads before that of the cut.
+      for (const first of [50_001, 60_001, 70_001, 80_001]) {
+        await pg.query('checkpoint')
+        await pg.query(
+          `insert into t select g, repeat('y', 300) from generate_series(${first}, ${first + 4000}) g`,
+        )
+      }
+      const wanted = await pg.query(content('t'))
+      const { id } = await backUp(pg, repository)
+      await verifyAll(repository)
+      const target = join(directory.path, id)
+      await using copy = await restoreAndOpen(pg, { directory: repository, id, target })
+      assert.deepEqual(await copy.query(content('t')), wanted)
+    })
+
     it('is found by page LSN where SQL cannot say to where it was cut', async () => {
       await using directory = temporaryDirectory()
       await using pg = await startPostgres({ major, settings: SETTINGS })
