@@ -31,6 +31,8 @@ export interface Lineage {
   readonly forkLsn: Lsn | undefined
   /** Whether pg_rewind would find that place: it looks at timelines only. */
   readonly isRewindable: boolean
+  /** Whether the WAL itself was compared. False where one of the two has none of it any more: then `same` says only where they are. */
+  readonly isCompared: boolean
 }
 
 /** Asks the primary over the replication protocol, which also proves that a standby may come in. */
@@ -96,17 +98,24 @@ export function judgeLineage(
   return diverged(`${here}, which the primary left at ${formatLsn(left)}`, left)
 }
 
-/** Whether all that a standby holds is the primary's, too. @throws when it cannot be told. */
+/** Whether it is proved that all that a standby holds is the primary's, too. @throws when it cannot be told. */
 export async function isBeginningOf(
   context: ClusterContext,
   standby: MemberFound,
   primary: ServerWanted,
 ): Promise<boolean> {
-  const own = await lineOf(context, standby)
-  const server = wantedServer(context.wanted, standby.name)
-  const isStopped = standby.running === undefined
+  const judged = await judgeMember(context, standby)
+  const { kind, isCompared } = await lineageOf(context, judged, primary)
+  return kind === 'same' && isCompared
+}
+
+/** What a member is judged by. @throws when it cannot be told. */
+export async function judgeMember(context: ClusterContext, member: MemberFound): Promise<Judged> {
+  const own = await lineOf(context, member)
+  const server = wantedServer(context.wanted, member.name)
+  const isStopped = member.running === undefined
   const end = isStopped ? await endOfStopped(context, server, own) : receivedOf(own)
-  return (await lineageOf(context, { server, end, own }, primary)).kind === 'same'
+  return { server, end, own }
 }
 
 /** What is known of a server when it is judged. */
@@ -137,7 +146,7 @@ export async function lineageOf(
   const { history: theirs, flushLsn } = line
   const place = { timeline: theirs.timeline, history: theirs, segmentBytes }
   const match = await matchWal(mine, await placeOf(primary, place), { lsn: end.lsn, flushLsn })
-  if (match !== 'different') return lineage
+  if (match !== 'different') return { ...lineage, isCompared: match === 'same' }
   return partedWithin(`${lineage.reason}, and what comes before that is not the primary's WAL`)
 }
 
@@ -147,14 +156,14 @@ function receivedOf({ timeline, hasLsn }: Line): WalPosition | undefined {
 }
 
 function diverged(reason: string, forkLsn: Lsn | undefined): Lineage {
-  return { kind: 'diverged', reason, forkLsn, isRewindable: true }
+  return { kind: 'diverged', reason, forkLsn, isRewindable: true, isCompared: false }
 }
 
 /** One of the two was set back to an older state: the timeline is one, and nothing says where they parted. */
 function partedWithin(reason: string): Lineage {
-  return { kind: 'diverged', reason, forkLsn: undefined, isRewindable: false }
+  return { kind: 'diverged', reason, forkLsn: undefined, isRewindable: false, isCompared: false }
 }
 
 function same(reason: string): Lineage {
-  return { kind: 'same', reason, forkLsn: undefined, isRewindable: true }
+  return { kind: 'same', reason, forkLsn: undefined, isRewindable: true, isCompared: false }
 }

@@ -15,18 +15,17 @@ import {
   rememberAside,
   setAside,
 } from '../build/aside.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import type { ClusterContext } from '../cluster/context.ts'
 import type { ClusterFound, RoomFound, ServerFound } from '../cluster/found.ts'
 import { lockCluster } from '../cluster/lock.ts'
 import { lookCluster } from '../cluster/look/look.ts'
 import { lookRoomFor } from '../cluster/look/look-room.ts'
-import { isStreaming } from '../build/plan/attach-plan.ts'
-import { findLeader, isMember, isPrimaryLike, type MemberFound } from '../cluster/leader.ts'
+import { findLeader, isMember, type MemberFound } from '../cluster/leader.ts'
 import { makePlan, type Plan } from '../build/plan/plan.ts'
 import { errorOf } from '../cluster/problem.ts'
 import type { Step } from '../build/plan/step.ts'
 import { refuseUnfinished } from '../cluster/journal.ts'
-import { isBeginningOf } from './lineage.ts'
+import { mayHoldMore } from './only-copy.ts'
 import { instanceOf } from '../build/steps/act-context.ts'
 import { bringUpLocked, stepsUntil, type UpResult } from '../build/up.ts'
 import { moveWalOut } from '../build/wal-link.ts'
@@ -233,22 +232,6 @@ function refusePrimary(
   throw new BackstayError('SPLIT_BRAIN', `Will not reclone server "${name}": it is the primary`, {
     hint: 'Switch over to a standby first.',
   })
-}
-
-/** Anything but a standby of which it is certain that the primary has all it has: a former primary may look like one. */
-async function mayHoldMore(
-  context: ClusterContext,
-  member: MemberFound,
-  leader: MemberFound | undefined,
-): Promise<boolean> {
-  if (isPrimaryLike(member) || leader === undefined) return true
-  if (isStreaming(leader.sql, member)) return false
-  try {
-    return !(await isBeginningOf(context, member, wantedServer(context.wanted, leader.name)))
-  } catch (error) {
-    factOf(error)
-    return true
-  }
 }
 
 function refuseToDiscard(found: ClusterFound, server: ServerWanted, old: ServerFound): void {

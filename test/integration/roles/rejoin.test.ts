@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promoteServer, stopServer } from '../../../src/host/postgres-control.ts'
 import { failOver } from '../../../src/failover/failover.ts'
+import { recloneStandby } from '../../../src/failover/reclone.ts'
 import { rejoinServer } from '../../../src/failover/rejoin.ts'
 import { switchOver } from '../../../src/failover/switchover.ts'
 import { instanceOf } from '../../../src/build/steps/act-context.ts'
@@ -36,6 +37,30 @@ async function diverge(house: House): Promise<void> {
   await promoteServer(await instanceOf(house.context(), db2), { timeoutMs: 30_000 })
   await house.query('db1', 'INSERT INTO acknowledged VALUES (1, 1); CHECKPOINT')
   await house.query('db2', 'INSERT INTO acknowledged VALUES (2, 2)')
+}
+
+/** The same, and a primary keeps no WAL for standbys that come back. */
+function withoutKeptWal({ path, wanted }: House): House {
+  const replication = { ...wanted.replication, walKeepBytes: 0 }
+  return openHouse(path, { ...wanted, replication }, async () => undefined)
+}
+
+/** db2 is down, and only the backup server has the WAL that it needs. */
+async function leaveBehind(house: House): Promise<Vault> {
+  await makeTable(house)
+  const vault = await Vault.open(house)
+  await vault.has(1, 1n)
+  const db2 = house.wanted.servers[1] as ServerWanted
+  await stopServer(await instanceOf(house.context(), db2), { timeoutMs: 30_000 })
+  await house.query('db1', "SELECT pg_drop_replication_slot('backstay_db2')")
+  for (let round = 1; round <= 4; round += 1) {
+    await house.query('db1', `INSERT INTO acknowledged VALUES (${round}, 1)`)
+    await house.query('db1', 'SELECT pg_switch_wal()')
+    await house.query('db1', 'CHECKPOINT')
+  }
+  const [row] = await house.query('db1', 'SELECT pg_current_wal_flush_lsn() AS lsn')
+  await vault.has(1, row?.['lsn'] as bigint)
+  return vault
 }
 
 async function idsOn(house: House, server: string): Promise<readonly unknown[]> {
@@ -111,26 +136,25 @@ describe(
 
     test('of a standby whose WAL the primary gave up takes it from the backup server', async () => {
       await using base = await makeHouse({ major: 18 })
-      const replication = { ...base.wanted.replication, walKeepBytes: 0 }
-      const house = openHouse(base.path, { ...base.wanted, replication }, async () => undefined)
+      const house = withoutKeptWal(base)
       await bringUp(house.context())
-      await makeTable(house)
-      await using vault = await Vault.open(house)
-      await vault.has(1, 1n)
-      const db2 = house.wanted.servers[1] as ServerWanted
-      await stopServer(await instanceOf(house.context(), db2), { timeoutMs: 30_000 })
-      await house.query('db1', "SELECT pg_drop_replication_slot('backstay_db2')")
-      for (let round = 1; round <= 4; round += 1) {
-        await house.query('db1', `INSERT INTO acknowledged VALUES (${round}, 1)`)
-        await house.query('db1', 'SELECT pg_switch_wal()')
-        await house.query('db1', 'CHECKPOINT')
-      }
-      const [row] = await house.query('db1', 'SELECT pg_current_wal_flush_lsn() AS lsn')
-      await vault.has(1, row?.['lsn'] as bigint)
+      await using _vault = await leaveBehind(house)
       const { way, reasons } = await rejoinServer(house.context(), 'db2')
       assert.equal(way, 'catch-up', reasons.join('\n'))
       await isInOrder(house, 'db1')
       assert.deepEqual(await idsOn(house, 'db2'), [1, 2, 3, 4])
+    })
+
+    test('or else a reclone: what the backup server has as well is not kept', async () => {
+      await using base = await makeHouse({ major: 18 })
+      const house = withoutKeptWal(base)
+      await bringUp(house.context())
+      await using _vault = await leaveBehind(house)
+      const result = await recloneStandby(house.context(), 'db2', { discardOld: false })
+      assert.deepEqual(result.keptAside, [])
+      await isInOrder(house, 'db1')
+      const left = (await readdir(house.path)).filter((name) => name.includes('.old-'))
+      assert.deepEqual(left, [])
     })
 
     test('of a standby whose slot a broken connection still holds waits, and clones nothing', async () => {

@@ -4,11 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { checkCluster } from '../../../src/report/check.ts'
 import { failOver } from '../../../src/failover/failover.ts'
+import { recloneStandby } from '../../../src/failover/reclone.ts'
 import { rejoinServer } from '../../../src/failover/rejoin.ts'
 import { switchOver } from '../../../src/failover/switchover.ts'
 import { clusterStatus } from '../../../src/report/status.ts'
@@ -93,6 +95,20 @@ async function setBack(rows: {
   return house
 }
 
+/** db1 has nothing left of what it wrote so far. */
+async function giveUpWal(house: House): Promise<void> {
+  await house.query('db1', "SELECT pg_drop_replication_slot('backstay_db2')")
+  await house.query('db1', 'ALTER SYSTEM SET wal_keep_size = 0')
+  await house.query('db1', 'SELECT pg_reload_conf()')
+  for (let round = 0; round < 4; round += 1) {
+    await write(house, 'after', 1)
+    await house.query('db1', 'SELECT pg_switch_wal()')
+    await house.query('db1', 'CHECKPOINT')
+  }
+  await house.query('db1', 'ALTER SYSTEM RESET wal_keep_size')
+  await house.query('db1', 'SELECT pg_reload_conf()')
+}
+
 /** By a clone, and what db2 had is kept. */
 async function isRejoined(house: House): Promise<void> {
   const { way, keptAside, reasons } = await rejoinServer(house.context(), 'db2')
@@ -151,6 +167,15 @@ describe(
     test('and stands where its standby does is not followed by it', async () => {
       await using house = await setBack({ before: 50, after: 60, isApart: true })
       await isRejoined(house)
+    })
+
+    test('and has no WAL any more to compare with: a reclone keeps what only the standby has', async () => {
+      await using house = await setBack({ before: 50, after: 60, isApart: true })
+      await giveUpWal(house)
+      const { keptAside } = await recloneStandby(house.context(), 'db2', { discardOld: false })
+      assert.equal(keptAside.length, 1)
+      await isInOrder(house, 'db1')
+      assert.ok(existsSync(`${keptAside[0]}/PG_VERSION`), 'up does not remove it')
     })
   },
 )
