@@ -29,7 +29,8 @@ const REST = String.raw`(?:"[^"\n]*"|'[^'\n]*'|\S)*`
 
 /** Values after `=`, by how they are quoted: inside a quoted setting the quotes are doubled or escaped. */
 const VALUE = [
-  String.raw`''(?:(?!'')(?:\\+''|${ESCAPED}|[^]))*''${REST}`,
+  // A run of backslashes is read in one way, or ends it: with more ways to try, a text without an end would take for ever.
+  String.raw`''(?:\\+(?:''|(?!'')[^\\])|(?!'')[^\\])*\\*''${REST}`,
   // Either nothing, or the beginning of a doubled quote whose end was cut off.
   String.raw`''[^\n]*`,
   String.raw`\\+'(?:(?!\\')(?:${ESCAPED}|[^]))*(?:\\+'|$)${REST}`,

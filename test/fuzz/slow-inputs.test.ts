@@ -31,6 +31,8 @@ const INPUTS: readonly [string, () => unknown][] = [
     () => parseTimelineHistory(3, `1 1/1 ${' '.repeat(2 * COUNT)}x\r\n`),
   ],
   ['addresses in a text that is redacted', () => redact('a://x:'.repeat(COUNT))],
+  ['backslashes in a quoted secret without an end', () => redact(`password=''${'\\'.repeat(60)}`)],
+  ['escapes in one', () => redact(`password=''${String.raw`\a\''`.repeat(COUNT)}'`)],
   ['unknown keys in a cluster file', yaml(keys.join('\n'))],
   ['servers that are all wrong', yaml(['cluster: x', 'servers:', ...servers].join('\n'))],
   ['aliases of aliases', yaml([...bomb, 'c: [*b,*b,*b,*b,*b,*b,*b,*b]'].join('\n'))],
