@@ -11,9 +11,10 @@ import type {
   ManifestTotals,
 } from '../repository/manifest-entry.ts'
 import type { ManifestReader } from '../repository/manifest-reader.ts'
+import { COPY_NOTE_NAME, MARKER_NAME } from './marker.ts'
 
-/** Files that are not written with the others: pg_control comes last, the rest is made anew for the recovery wanted. */
-export const HELD_BACK: ReadonlySet<string> = new Set([
+/** pg_control comes last, the rest is made anew for the recovery wanted. */
+const MADE_HERE = [
   CONTROL_FILE_PATH,
   'recovery.conf',
   'recovery.done',
@@ -21,11 +22,15 @@ export const HELD_BACK: ReadonlySet<string> = new Set([
   'standby.signal',
   'postgresql.auto.conf',
   'tablespace_map',
-])
+]
+
+/** What is obeyed where it is found: in a backup it is the origin's word. */
+const NOTES = [MARKER_NAME, COPY_NOTE_NAME]
+const HELD_BACK = [...MADE_HERE, ...NOTES]
 
 /** Small files whose content the main thread needs. */
 const READ_HERE: ReadonlySet<string> = new Set([
-  ...HELD_BACK,
+  ...MADE_HERE,
   'postgresql.conf',
   'pg_hba.conf',
   'pg_ident.conf',
@@ -38,7 +43,7 @@ export interface ManifestSurvey {
   readonly links: readonly ManifestLink[]
   /** Sum of file sizes below each link's path; the rest is below ''. */
   readonly bytesBelow: ReadonlyMap<string, number>
-  /** The files among `HELD_BACK` and the configuration files, by path. */
+  /** The files that are made anew and the configuration files, by path. */
   readonly special: ReadonlyMap<string, ManifestFile>
   /** Mode of the data directory, as its directories have it. */
   readonly directoryMode: number
@@ -76,6 +81,11 @@ export async function surveyManifest(
 /** `pg_tblspc/<oid>` for a path below it, '' for all others. */
 function tablespaceOf(path: string): string {
   return /^pg_tblspc\/\d+(?=\/)/.exec(path)?.[0] ?? ''
+}
+
+/** Whether a path is not written with the others. A directory of such a name, with all below it, would only be in the way. */
+export function isHeldBack(path: string): boolean {
+  return HELD_BACK.some((name) => path === name || path.startsWith(`${name}/`))
 }
 
 /**

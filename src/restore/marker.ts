@@ -17,6 +17,9 @@ import { syncDirectory } from '../util/sync-directory.ts'
 /** Its name in the data directory and in the directories of tablespaces. */
 export const MARKER_NAME = 'backstay-restore.json'
 
+/** Of the note in a copy that was opened (opened-copy.ts). */
+export const COPY_NOTE_NAME = 'backstay-copy.json'
+
 /** Whether a name is a marker's temporary file, left by a process that died while it wrote one. */
 export function isMarkerLeftover(name: string): boolean {
   return name.startsWith(`.${MARKER_NAME}.`)

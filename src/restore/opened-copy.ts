@@ -13,9 +13,9 @@ import type { Clock } from '../util/clock.ts'
 import { formatDuration } from '../util/duration.ts'
 import { until } from '../util/until.ts'
 import { RESTORE_MARK } from './left-settings.ts'
+import { COPY_NOTE_NAME } from './marker.ts'
 import type { RestorePlan } from './plan.ts'
 
-const NOTE_NAME = 'backstay-copy.json'
 const STOP_TIMEOUT_MS = 300_000
 /** Takes out of a directory of WAL what is PostgreSQL's: segments and histories, what PostgreSQL keeps beside them, then the directory when nothing else is in it. */
 const EMPTY_WAL =
@@ -53,7 +53,7 @@ export async function noteCopy(
   const walDirectory = wal?.target === undefined ? {} : { walDirectory: wal.target }
   const note = { directory, backup: backup.id, tablespaces, hold, ...walDirectory }
   const text = `${JSON.stringify(note, undefined, 2)}\n`
-  await host.writeFile(join(directory, NOTE_NAME), text, { mode: 0o600, owner: user })
+  await host.writeFile(join(directory, COPY_NOTE_NAME), text, { mode: 0o600, owner: user })
 }
 
 /**
@@ -116,7 +116,7 @@ export async function removeCopy(host: Host, copy: OpenedCopy): Promise<void> {
   }
   await host.remove(join(directory, 'global'))
   const names = (await host.list(directory)) ?? []
-  for (const name of names) if (name !== NOTE_NAME) await host.remove(join(directory, name))
+  for (const name of names) if (name !== COPY_NOTE_NAME) await host.remove(join(directory, name))
   await host.remove(directory)
 }
 
@@ -139,7 +139,7 @@ async function readNote(
   host: Host,
   directory: string,
 ): Promise<Omit<OpenedCopy, 'owner'> | undefined> {
-  const content = await host.readFile(join(directory, NOTE_NAME))
+  const content = await host.readFile(join(directory, COPY_NOTE_NAME))
   try {
     const note = JSON.parse(content?.toString() ?? 'null') as Partial<OpenedCopy> | null
     if (note?.directory !== directory || !Array.isArray(note.tablespaces)) return undefined

@@ -13,7 +13,7 @@ import { walFilesOf } from './path-files.ts'
 import { warnAboutSettings } from './copied-settings.ts'
 import { checkLinked, decideFill, type FillMode, lookAtDirectory } from './directory.ts'
 import { layOut, linkedPlaces, type RestoreLayout, type TablespaceWish } from './layout.ts'
-import { HELD_BACK, type ManifestSurvey, surveyManifest } from './manifest-survey.ts'
+import { isHeldBack, type ManifestSurvey, surveyManifest } from './manifest-survey.ts'
 import type { BackupPaths } from './old-content.ts'
 import type { RestorePlan } from './plan.ts'
 import { readContent } from './read-content.ts'
@@ -133,8 +133,8 @@ async function readBackup(
   await using manifest = await openManifest(repository, backup)
   const [files, directories] = [new Set<string>(), new Set<string>()]
   const survey = await surveyManifest(manifest, backup.postgres.major, (entry) => {
-    if (!order.isDelta) return
-    if (entry.kind === 'file' && !HELD_BACK.has(entry.path)) files.add(entry.path)
+    if (!order.isDelta || isHeldBack(entry.path)) return
+    if (entry.kind === 'file') files.add(entry.path)
     if (entry.kind === 'directory') directories.add(entry.path)
   })
   await using packs = new PackReader(store, names)

@@ -11,7 +11,7 @@ import type { FileWorkSettings } from './file-job.ts'
 import { FilePool } from './file-pool.ts'
 import type { HeldPlaces } from './held-places.ts'
 import type { RestoreLayout } from './layout.ts'
-import { checkPath, HELD_BACK } from './manifest-survey.ts'
+import { checkPath, isHeldBack } from './manifest-survey.ts'
 import { removeAt } from './old-content.ts'
 import { FileFeed, type WriteProgress } from './write-files.ts'
 
@@ -80,11 +80,11 @@ export async function writeTree(
     const feed = new FileFeed({ ...order, pool })
     for await (const entry of manifest.entries()) {
       checkPath(entry, order.major)
+      if (isHeldBack(entry.path)) continue
       const path = join(directory, entry.path)
       const mode = modeOf(entry, order.directoryMode)
       if (entry.kind === 'directory') places.make(path, mode)
-      else if (entry.kind === 'file' && !HELD_BACK.has(entry.path))
-        await feed.add({ ...entry, mode }, path)
+      else if (entry.kind === 'file') await feed.add({ ...entry, mode }, path)
     }
     return await feed.finish()
   } finally {

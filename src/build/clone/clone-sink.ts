@@ -9,6 +9,7 @@ import { runChecked } from '../../host/run-checked.ts'
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts'
 import { MANAGED_CONF_NAME } from '../../postgres/managed-conf.ts'
 import { isTablespaceContent, type TablespacePlace } from '../../postgres/tablespace-place.ts'
+import { COPY_NOTE_NAME } from '../../restore/marker.ts'
 import { formatSize } from '../../util/size.ts'
 import type {
   BaseBackupEntry,
@@ -37,6 +38,7 @@ const LEFT_OUT = [
   'recovery.done',
   'current_logfiles',
   'backup_manifest',
+  COPY_NOTE_NAME,
 ]
 const LOG_PREFIX = 'log/'
 /** PostgreSQL starts on nothing that others may read or the group may write. */

@@ -3,10 +3,11 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chown, lstat, mkdir, readdir, stat } from 'node:fs/promises'
+import { chown, lstat, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { findPostmaster } from '../../../src/host/postmaster.ts'
+import { COPY_NOTE_NAME, MARKER_NAME } from '../../../src/restore/marker.ts'
 import { claimPort } from '../../harness/ports.ts'
 import { startPostgres } from '../../harness/postgres.ts'
 import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
@@ -95,4 +96,38 @@ test('a copy is stopped and removed, with its tablespaces, and nothing else is',
     assert.match(said, /no `restore --start` opened a copy there/)
     assert.deepEqual(await pg.query('SELECT i FROM t'), [{ i: 1 }])
   })
+})
+
+test('what the origin puts into its data directory is no note of a copy, and in the way of none', async () => {
+  await using pg = await startPostgres({ major: 18 })
+  await using vault = await startVault(pg)
+  const [directory, others] = [join(vault.base, 'copy'), join(vault.base, 'others')]
+  const [wal, space] = [join(others, 'pg_wal'), join(others, 'space')]
+  for (const path of [wal, join(space, 'PG_18_202506291')]) await mkdir(path, { recursive: true })
+  await writeFile(join(wal, '000000010000000000000001'), 'another cluster’s')
+  await giveAway(others)
+  const note = { directory, backup: 'any', tablespaces: [space], walDirectory: wal }
+  for (const name of [COPY_NOTE_NAME, MARKER_NAME]) {
+    await writeFile(join(pg.directory, name), JSON.stringify(note))
+    await giveAway(join(pg.directory, name))
+  }
+  await mkdir(join(pg.directory, 'recovery.signal/below'), { recursive: true })
+  await giveAway(join(pg.directory, 'recovery.signal'))
+  await vault.backup()
+  await vault.caughtUp()
+  await vault.stop()
+  const { location } = vault.repository.store
+  await giveAway(location)
+  const words = ['--repository', location, '--cluster', 'shop', '--os-user', unprivilegedUser.name]
+  for (const option of [[], ['--delta']]) {
+    const restored = await backstay('restore', 'latest', directory, ...words, ...option)
+    assert.equal(restored.code, 0, restored.said)
+    const names = await readdir(directory)
+    assert.deepEqual([names.includes(COPY_NOTE_NAME), names.includes(MARKER_NAME)], [false, false])
+  }
+  const { code, said } = await backstay('copy', 'remove', directory, '--yes')
+  assert.notEqual(code, 0)
+  assert.match(said, /no `restore --start` opened a copy there/)
+  assert.deepEqual(await readdir(wal), ['000000010000000000000001'])
+  assert.deepEqual(await readdir(space), ['PG_18_202506291'])
 })
