@@ -5,13 +5,17 @@
 
 /** The password that is asked for is not his own: everything is not his for the asking. */
 const OTHERS_PASSWORD = /(?<![!\w])(?:targetpw|rootpw|runaspw)\b/
-/** For some commands or users another proof than for the rest. */
-const OTHER_PROOF = /\b(?:authenticate|exempt_group|targetpw|rootpw|runaspw)\b/
+/** For some commands or users another proof than for the rest, or one that lasts longer. */
+const OTHER_PROOF =
+  /\b(?:authenticate|exempt_group|targetpw|rootpw|runaspw|timestamp_\w+|tty_tickets|pam_\w+)\b/
+/** No rule says it, and it holds for all that say nothing. */
+const FREE_BY_DEFAULT = /!authenticate\b/
 const BOUND_DEFAULTS = /^Runas and Command-specific defaults for .*:$/m
 const RULES = /^User .+ may run the following commands on .+:$/m
 /** So much further in does a long line go on. */
 const WRAPPED = /\n {8}/g
 const NO_PASSWORD = '!authenticate'
+const PASSWORD = 'authenticate'
 /** They take nothing from “everything”. */
 const FREE_OPTIONS = /^!?(?:authenticate|setenv|log_input|log_output|follow|intercept_verify)$/
 const KNOWN_OPTIONS =
@@ -39,16 +43,17 @@ export function allowsEverything(listing: string): boolean {
   const [general = '', bound = ''] = defaults.split(BOUND_DEFAULTS)
   if (OTHERS_PASSWORD.test(general) || OTHER_PROOF.test(bound)) return false
   const rules = parseRules(text)
-  return rules !== undefined && areFull(rules)
+  return rules !== undefined && areFull(rules, FREE_BY_DEFAULT.test(general))
 }
 
-function areFull(rules: readonly Rule[]): boolean {
+function areFull(rules: readonly Rule[], isFreeByDefault: boolean): boolean {
   if (rules.some(isUnclear)) return false
+  const isFree = ({ options }: Rule): boolean =>
+    options.includes(NO_PASSWORD) || (isFreeByDefault && !options.includes(PASSWORD))
   // The last one counts, as in sudo.
   const last = rules.findLast(({ commands, runAs }) => commands.includes('ALL') && isRoots(runAs))
   if (last === undefined || !isFull(last)) return false
-  const asksLess = rules.some(({ options }) => options.includes(NO_PASSWORD))
-  return !asksLess || last.options.includes(NO_PASSWORD)
+  return !rules.some(isFree) || isFree(last)
 }
 
 function isUnclear({ commands, options }: Rule): boolean {

@@ -59,6 +59,15 @@ test('root obeys the caller’s files where sudo gives him everything for what h
       false,
       ['Defaults!/usr/bin/backstay !authenticate', password],
     ],
+    [
+      'Backstay for less, said by a default',
+      false,
+      [
+        'Defaults !authenticate',
+        'nobody ALL=(ALL:ALL) PASSWD: ALL',
+        'nobody ALL=(root) /usr/bin/backstay',
+      ],
+    ],
     ['one command', false, [status]],
     ['all but one', false, ['nobody ALL=(ALL) ALL, !/bin/su']],
     ['nothing', false, ['root ALL=(ALL) ALL']],
