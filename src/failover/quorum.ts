@@ -13,7 +13,7 @@ export interface Quorum {
  * what promises less than it seems to: a plain list, or `*`, which anybody matches.
  */
 export function parseQuorum(text: string): Quorum | undefined {
-  const match = /^\s*(?:ANY|FIRST)?\s*(\d+)\s*\((.*)\)\s*$/i.exec(text)
+  const match = /^(?:ANY|FIRST)?\s*(\d+)\s*\((.*)\)$/i.exec(text.trim())
   if (match === null) return undefined
   const names = [...(match[2] ?? '').matchAll(/"((?:[^"]|"")*)"|([^\s,"]+)/g)].map(
     ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',

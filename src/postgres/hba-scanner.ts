@@ -33,7 +33,7 @@ export function scanHba(text: string, major: number): readonly HbaLine[] {
   let pending: { number: number; text: string; joined: string } | undefined
   const physical = text.match(/[^\n]*\n|[^\n]+$/g) ?? []
   for (const [index, part] of physical.entries()) {
-    const content = part.replace(/[\r\n]+$/, '')
+    const content = withoutLineEnd(part)
     const isContinued = major >= CONTINUATION_SINCE && content.endsWith('\\')
     pending ??= { number: index + 1, text: '', joined: '' }
     pending.text += part
@@ -47,6 +47,13 @@ export function scanHba(text: string, major: number): readonly HbaLine[] {
     pending = undefined
   }
   return lines
+}
+
+/** Carriage returns, however many, belong to it. */
+function withoutLineEnd(part: string): string {
+  let end = part.length
+  while (end > 0 && '\r\n'.includes(part.charAt(end - 1))) end -= 1
+  return part.slice(0, end)
 }
 
 /** The fields of one line without its line end. */

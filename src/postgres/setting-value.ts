@@ -27,6 +27,9 @@ const TIME_US = {
   d: 86_400_000_000,
 } as const
 
+/** Characters; PostgreSQL's own have a dozen. */
+const LONGEST_NUMBER = 400
+
 /** Values that one setting takes under two names: hidden enum words of PostgreSQL. */
 const ENUM_ALIASES: Readonly<Record<string, string>> = {
   archive: 'replica',
@@ -64,9 +67,12 @@ export function parseSettingBoolean(text: string): boolean | undefined {
  * A bare number is in the setting's unit already. Octal and hexadecimal integers count.
  */
 export function parseSettingNumber(text: string, type: SettingType): number | undefined {
+  const word = text.trim()
+  // What a server of others says is matched in more ways than there is time for.
+  if (word.length > LONGEST_NUMBER) return undefined
   const match =
-    /^\s*([-+]?(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?))\s*([A-Za-z]*)\s*$/.exec(
-      text,
+    /^([-+]?(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?))\s*([A-Za-z]*)$/.exec(
+      word,
     )
   if (match === null) return undefined
   const number = readNumber(match[1] ?? '', type)

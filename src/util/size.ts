@@ -9,7 +9,7 @@ const NAMES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
  * in either spelling (`MB` and `MiB` mean the same); a bare number is bytes.
  */
 export function parseSize(text: string): number | undefined {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*$/i.exec(text)
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?$/i.exec(text.trim())
   const power = POWERS[(match?.[2] ?? '').toLowerCase()]
   return match === null || power === undefined
     ? undefined

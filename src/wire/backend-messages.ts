@@ -18,7 +18,7 @@ export interface ServerMessage {
 }
 
 /** Of a text for people this much is kept. */
-const MAX_TEXT_LENGTH = 8 * 1024
+export const MAX_TEXT_LENGTH = 8 * 1024
 
 /** One row: the values as the server sent them (text format), undefined for NULL. */
 export type RowValues = readonly (Buffer | undefined)[]

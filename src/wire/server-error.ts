@@ -5,6 +5,7 @@
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
+import { oneLine } from '../util/one-line.ts'
 import type { ServerMessage } from './backend-messages.ts'
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -59,5 +60,5 @@ export function serverError(action: string, server: ServerMessage, cause?: unkno
 /** Message and detail in one, on one line. */
 function sentence(server: ServerMessage): string {
   const text = server.detail === undefined ? server.message : `${server.message}: ${server.detail}`
-  return text.replace(/\s*\n\s*/g, ' ').replace(/\.$/, '')
+  return oneLine(text).replace(/\.$/, '')
 }

@@ -2,6 +2,7 @@
  * What the `pg` library throws as our errors.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { MAX_TEXT_LENGTH } from './backend-messages.ts'
 import { networkError } from './network-error.ts'
 import { serverError } from './server-error.ts'
 
@@ -15,11 +16,15 @@ export function sqlError(action: string, error: unknown): BackstayError {
       detail?: string
       hint?: string
     }
-    const { code: sqlstate, message } = error
-    const fields = { severity: severity ?? 'ERROR', sqlstate, message, detail, hint }
-    return serverError(action, fields, error)
+    const { code: sqlstate } = error
+    const texts = { message: kept(error.message), detail: kept(detail), hint: kept(hint) }
+    return serverError(action, { severity: severity ?? 'ERROR', sqlstate, ...texts }, error)
   }
   return textError(action, error)
+}
+
+function kept<Text extends string | undefined>(text: Text): Text {
+  return text?.slice(0, MAX_TEXT_LENGTH) as Text
 }
 
 /** pg's own errors have a text and no code. */

@@ -6,9 +6,14 @@ import { readCluster } from '../../src/config/read.ts'
 import { isBackstayError } from '../../src/errors/backstay-error.ts'
 import { redact } from '../../src/errors/redact.ts'
 import { BackupManifestReader } from '../../src/postgres/backup-manifest-reader.ts'
+import { parseQuorum } from '../../src/failover/quorum.ts'
 import { scanConf } from '../../src/postgres/conf-scanner.ts'
+import { scanHba } from '../../src/postgres/hba-scanner.ts'
 import { lookupPassword } from '../../src/postgres/passfile.ts'
+import { parseSettingNumber } from '../../src/postgres/setting-value.ts'
 import { parseTimelineHistory } from '../../src/postgres/timeline.ts'
+import { parseSize } from '../../src/util/size.ts'
+import { sqlError } from '../../src/wire/sql-error.ts'
 import { MACHINE } from '../unit/config/machine.ts'
 
 /** On a busy machine, too; each took at least a minute. */
@@ -23,6 +28,12 @@ const key = { host: 'a', port: 1, database: 'd', user: 'u' }
 const bomb = ['a: &a [x,x,x,x,x,x,x,x]', 'b: &b [*a,*a,*a,*a,*a,*a,*a,*a]']
 const credential = { role: 'x', password: 'y' }
 
+const BLANKS = `${' '.repeat(4 * COUNT)}x`
+const NUMBER = { vartype: 'integer', unit: 'ms' } as const
+function messageOf(message: string): Error {
+  return Object.assign(new Error(message), { severity: 'FATAL', code: '28000', hint: message })
+}
+
 const INPUTS: readonly [string, () => unknown][] = [
   ['a line of escaped quotes in postgresql.conf', () => scanConf(String.raw`\'`.repeat(COUNT))],
   ['carriage returns in a password file', () => lookupPassword(`${'\r'.repeat(2 * COUNT)}x`, key)],
@@ -33,6 +44,10 @@ const INPUTS: readonly [string, () => unknown][] = [
   ['addresses in a text that is redacted', () => redact('a://x:'.repeat(COUNT))],
   ['backslashes in a quoted secret without an end', () => redact(`password=''${'\\'.repeat(60)}`)],
   ['escapes in one', () => redact(`password=''${String.raw`\a\''`.repeat(COUNT)}'`)],
+  ['blanks in a message of a server', () => sqlError('Cannot ask', messageOf(BLANKS))],
+  ['blanks in what a server says of itself', () => [parseQuorum(BLANKS), parseSize(`1${BLANKS}`)]],
+  ['a number without an end', () => parseSettingNumber('1'.repeat(COUNT) + BLANKS, NUMBER)],
+  ['carriage returns in pg_hba.conf', () => scanHba(`${'\r'.repeat(4 * COUNT)}x\n`, 18)],
   ['unknown keys in a cluster file', yaml(keys.join('\n'))],
   ['servers that are all wrong', yaml(['cluster: x', 'servers:', ...servers].join('\n'))],
   ['aliases of aliases', yaml([...bomb, 'c: [*b,*b,*b,*b,*b,*b,*b,*b]'].join('\n'))],

@@ -4,6 +4,7 @@
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { PostgresInstance } from '../../host/postgres-instance.ts'
 import { lastLines } from '../../host/run-checked.ts'
+import { oneLine } from '../../util/one-line.ts'
 
 /**
  * Reads the configuration as the server would (`postgres -C`), without touching a running one.
@@ -16,7 +17,7 @@ export async function checkConfiguration(instance: PostgresInstance): Promise<vo
   const command = [postgres, '-D', directory, ...where, '-C', 'data_directory']
   const result = await host.run(command, { user })
   if (result.exitCode === 0) return
-  const said = lastLines(result.stderr, 3).replaceAll(/\s*\n\s*/g, ' ')
+  const said = oneLine(lastLines(result.stderr, 3))
   throw new BackstayError(
     'CONFIG_INVALID',
     `PostgreSQL refuses the settings of server "${name}": ${said}`,
