@@ -108,7 +108,11 @@ function asError(value: unknown): BackstayError {
   const { code, message, hint } = Object(value) as Partial<Failure>
   const isKnown = typeof code === 'string' && Object.hasOwn(ERROR_KINDS, code)
   const known = isKnown ? (code as ErrorCode) : 'FAILED'
-  return new BackstayError(known, String(message), { hint: String(hint) })
+  return new BackstayError(known, textOf(message), { hint: textOf(hint) })
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 /** Bodies of frames whose first four bytes are the length of what follows `extra` more. */
