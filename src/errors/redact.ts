@@ -68,6 +68,11 @@ const PATTERNS: readonly [RegExp, string][] = [
   ],
   // password=secret, password = 'it''s', PGPASSWORD=secret, X-Amz-Signature=secret, pw => secret
   [new RegExp(String.raw`(${KEY})(\s*=>?\s*)(?:${VALUE})`, 'gi'), '$1$2***'],
+  // WALG_LIBSODIUM_KEY=secret: a variable for a program that archives, whatever the key is for
+  [new RegExp(String.raw`\b((?:[A-Z][A-Z0-9]*_)+KEY=)(?:${VALUE})`, 'g'), '$1***'],
+  // openssl enc -pass pass:secret, -passin pass:secret, -k secret
+  [new RegExp(String.raw`((?:^|\s)-pass(?:in|out)?[ \t]+)(?=["']?pass:)${WORD}`, 'g'), '$1***'],
+  [new RegExp(String.raw`(\bopenssl\b[^|;&\n]{0,300}?\s-[kK][ \t]+)${WORD}`, 'g'), '$1***'],
   // password: secret, PGPASSWORD: secret
   [
     new RegExp(

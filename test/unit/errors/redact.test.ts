@@ -99,6 +99,9 @@ suite('redaction', () => {
     "archive_command = 'push --password=s3cret %p'",
     'archive_command = \'push --password "s3cret tail" %p\'',
     'AWS_SECRET_ACCESS_KEY=s3cret GITHUB_TOKEN=hunter API_KEY=tail push %p',
+    `WALG_LIBSODIUM_KEY=s3cret B2_APPLICATION_KEY="hunter tail" wal-g wal-push %p`,
+    'openssl enc -aes-256-cbc -pbkdf2 -k s3cret -in %p | openssl enc -d -pass pass:hunter -K tail',
+    `openssl rsa -passin 'pass:s3cret hunter tail'`,
   ]) {
     test(`takes the secret out of ${text}`, () => {
       assert.doesNotMatch(redact(text), MARK)
@@ -186,6 +189,8 @@ suite('redaction', () => {
     'the primary key of table "t"; sslkey=/srv/client.key',
     'Cannot parse: unexpected token',
     'ssl_key_file = server.key, ssl_cert_file = server.crt',
+    'openssl version; gzip -k -c %p',
+    'SSH_KEY_FILE=/srv/key push -k %p',
     'a certificate whose signature is wrong: it is of another authority',
     'https://docs.example/x?page=1 and http://h:80/a',
     'push --keep-archiving --hold-for 2d --tablespace 16384:/srv/x',
