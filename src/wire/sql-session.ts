@@ -4,7 +4,6 @@
 import { Socket } from 'node:net'
 import type { Client } from 'pg'
 import { BackstayError } from '../errors/backstay-error.ts'
-import { parseLsn } from '../postgres/lsn.ts'
 import { afterStart, startOptions } from '../postgres/session-settings.ts'
 import { limitBytes } from './byte-limit.ts'
 import type { ConnectionOptions } from './connection-options.ts'
@@ -14,6 +13,7 @@ import { describeServer } from './server-address.ts'
 import { sqlError } from './sql-error.ts'
 import { type PgConnection, SqlLogin } from './sql-login.ts'
 import { type Encryption, tlsSettings } from './tls-settings.ts'
+import { setValueTypes } from './value-types.ts'
 
 const DEFAULT_DATABASE = 'postgres'
 /** All that a server says until it is ready for the first query. */
@@ -52,8 +52,7 @@ export async function openSqlSession(
   const { default: pg } = await import('pg')
   const socket = new Socket()
   const client = new pg.Client(await clientConfig(options, encryption, socket))
-  client.setTypeParser(pg.types.builtins.INT8, parseInt8)
-  client.setTypeParser(pg.types.builtins.PG_LSN, parseLsn)
+  setValueTypes(client, (oid) => pg.types.getTypeParser(oid, 'text'))
   const { connection } = client as unknown as { readonly connection: PgConnection }
   let serverVersion = ''
   connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
@@ -123,10 +122,4 @@ async function clientConfig(
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
   }
-}
-
-/** A number where it is exact, else the text: a system identifier stays whole. */
-function parseInt8(text: string): number | string {
-  const value = Number(text)
-  return Number.isSafeInteger(value) ? value : text
 }

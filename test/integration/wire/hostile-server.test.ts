@@ -143,6 +143,21 @@ describe('a server that sends without end', () => {
   }
 })
 
+describe('a server whose times have no end', () => {
+  for (const oid of [1082, 1184, 1115]) {
+    it(`is left when they are of type ${oid}`, { timeout: 30_000 }, async () => {
+      const column = [int16(1), text('x'), int32(0), int16(0), int32(oid), Buffer.alloc(8)]
+      const digits = '1'.repeat(2_000_000)
+      const long = row(oid === 1115 ? `{${digits}}` : digits)
+      await using server = await hostile(() =>
+        Buffer.concat([message('T', ...column), long, DONE, READY]),
+      )
+      const asked = withSql(server.options, async (sql) => sql.query('SELECT now()'))
+      await assert.rejects(asked, PROTOCOL)
+    })
+  }
+})
+
 describe('a server whose few bytes unfold to many values', () => {
   const many = (count: number): Buffer =>
     columns(...Array.from({ length: count }, (_, n) => `c${n}`))

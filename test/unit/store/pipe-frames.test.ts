@@ -14,7 +14,7 @@ test('a failure whose words are none is one of the catalogue', async () => {
   const head = Buffer.alloc(9)
   head.writeUInt32BE(body.length)
   head.writeUInt8(FAILURE, 8)
-  const answers = await Array.fromAsync(readAnswers(Readable.from([head, body])))
-  const [failure] = answers.map((answer) => ('failure' in answer ? answer.failure : undefined))
-  assert.equal(failure?.code, 'FAILED')
+  for await (const answer of readAnswers(Readable.from([head, body]))) {
+    assert.equal('failure' in answer ? answer.failure.code : undefined, 'FAILED')
+  }
 })
