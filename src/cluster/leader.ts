@@ -5,7 +5,8 @@
 import { RESTORE_MARK } from '../restore/left-settings.ts'
 import type { ClusterFound, DataDirectoryFound, ServerFound } from './found.ts'
 import { isRestoring } from './takeover.ts'
-import type { ClusterWanted, ServerWanted } from './wanted.ts'
+import type { ClusterWanted } from './wanted.ts'
+import { wantedPrimary } from './wanted-server.ts'
 import { blocker, type Problem } from './problem.ts'
 
 /** A server whose data directory is of this cluster. */
@@ -109,7 +110,7 @@ function timelineOf({ sql, directory }: MemberFound): number {
 }
 
 function nothingFound(wanted: ClusterWanted, found: ClusterFound): Leader {
-  const primary = wanted.servers.find((server) => server.role === 'primary') as ServerWanted
+  const primary = wantedPrimary(wanted)
   const directory = found.servers.find((server) => server.name === primary.name)?.directory
   // An initdb that died after it had told its identifier is done again: nothing was ever stored in it.
   if (found.identity === undefined || directory?.state === 'initdb-unfinished') {

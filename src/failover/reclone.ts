@@ -17,6 +17,7 @@ import {
 } from '../build/aside.ts'
 import type { ClusterContext } from '../cluster/context.ts'
 import type { ClusterFound, RoomFound, ServerFound } from '../cluster/found.ts'
+import { foundServer } from '../cluster/found-server.ts'
 import { lockCluster } from '../cluster/lock.ts'
 import { lookCluster } from '../cluster/look/look.ts'
 import { lookRoomFor } from '../cluster/look/look-room.ts'
@@ -119,7 +120,7 @@ async function planReclone(
 ): Promise<Course> {
   const found = await lookCluster(context, { forPlan: true })
   const server = wantedServer(context.wanted, name)
-  const old = found.servers.find((candidate) => candidate.name === name) as ServerFound
+  const old = foundServer(found, name)
   const leader = refusePrimary(context, found, old)
   const isOld =
     options.keepOld !== true && isMember(found, old) && !(await mayHoldMore(context, old, leader))

@@ -6,6 +6,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { applySteps } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'
 import type { ClusterFound, ServerFound } from '../cluster/found.ts'
+import { foundServer } from '../cluster/found-server.ts'
 import { isMember, isPrimaryLike } from '../cluster/leader.ts'
 import { asStopped, followSteps } from './follow.ts'
 import { type HandOver, handOver } from './hand-over.ts'
@@ -35,7 +36,7 @@ export async function resumeSwitchover(
 ): Promise<Resumed> {
   const { found, roles: held } = await lookLocked(context, { forPlan: true })
   await using roles = held
-  const to = serverOf(found, journal.to)
+  const to = foundServer(found, journal.to)
   const lines = await lookLines(context, found)
   const way = wayOf(journal, found, lines)
   if (way === 'two-primaries') throw twoPrimaries(journal)
@@ -66,7 +67,7 @@ async function goForward(
   { journal, roles }: Pick<HandOver, 'journal' | 'roles'>,
   found: ClusterFound,
 ): Promise<Resumed> {
-  const from = serverOf(found, journal.from)
+  const from = foundServer(found, journal.from)
   const others = standbysBeside(found, [journal.from, journal.to])
   const isThere = from.hostError === undefined && isMember(found, from)
   const course = { journal, from: isThere ? from : undefined, others, roles }
@@ -80,8 +81,8 @@ export function wayOf(
   found: ClusterFound,
   lines: Lines = new Map(),
 ): Way {
-  const from = serverOf(found, journal.from)
-  const to = serverOf(found, journal.to)
+  const from = foundServer(found, journal.from)
+  const to = foundServer(found, journal.to)
   const serves = from.running !== undefined && isMember(found, from) && isPrimaryLike(from)
   if (primaryBeside(journal, found) !== undefined) return 'overtaken'
   const promoted = wasPromoted(journal, to)
@@ -130,14 +131,10 @@ async function fence(
   found: ClusterFound,
   journal: SwitchoverJournal,
 ): Promise<void> {
-  const from = serverOf(found, journal.from)
+  const from = foundServer(found, journal.from)
   if (from.hostError !== undefined || !isMember(found, from)) return
   if (from.running !== undefined || from.directory.isStandby) return
   await applySteps(context, followSteps(context.wanted, asStopped(from), journal.to))
-}
-
-function serverOf(found: ClusterFound, name: string): ServerFound {
-  return found.servers.find((server) => server.name === name) as ServerFound
 }
 
 function twoPrimaries({ from, to }: SwitchoverJournal): BackstayError {

@@ -3,6 +3,7 @@
  */
 import type { BinariesFound, ClusterFound, FoundError, ServerFound } from '../../cluster/found.ts'
 import type { ClusterWanted, ServerWanted } from '../../cluster/wanted.ts'
+import { wantedServer } from '../../cluster/wanted-server.ts'
 import { isMember } from '../../cluster/leader.ts'
 import { blocker, type Problem, problemOf, warning } from '../../cluster/problem.ts'
 
@@ -14,7 +15,7 @@ export function serverProblems(
   found: ClusterFound,
   server: ServerFound,
 ): readonly Problem[] {
-  const wish = wanted.servers.find((candidate) => candidate.name === server.name) as ServerWanted
+  const wish = wantedServer(wanted, server.name)
   return [
     ...(isHopeless(server) ? [problemOf(server.name, server.binaries)] : []),
     ...machineProblems(wanted, found, server),
@@ -69,7 +70,7 @@ function machineProblems(
 ): readonly Problem[] {
   if (server.machineId === undefined) return []
   const index = found.servers.indexOf(server)
-  const wish = wanted.servers[index] as ServerWanted
+  const wish = wantedServer(wanted, server.name)
   const twin = wanted.servers.slice(0, index).find((other, at) => {
     const isSame = found.servers[at]?.machineId === server.machineId
     const isPlaced = other.port === wish.port || other.directory === wish.directory
