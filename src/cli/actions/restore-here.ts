@@ -30,7 +30,6 @@ import {
 import { type PipeVersion, pipeVersion, type PlannedThere } from '../session/serve-repository.ts'
 import type { Destination } from './restore-wish.ts'
 import { planJson, planText } from './restore-text.ts'
-import { wantedServer } from '../../cluster/wanted-server.ts'
 
 /** The disk is the limit soon, and each thread has a connection of its own. */
 const MOST_JOBS = 4
@@ -172,7 +171,9 @@ async function write(
 
 /** The files of a standby, as a clone from the primary gets them. */
 function standbyOf({ wanted, ...names }: NonNullable<RestoreThereOrder['standby']>) {
-  const [server, primary] = [names.server, names.primary].map((name) => wantedServer(wanted, name))
+  const [server, primary] = [names.server, names.primary].map((name) =>
+    wanted.servers.find((each) => each.name === name),
+  )
   return async (_directory: string, { parameters }: ControlFile): Promise<void> => {
     if (server === undefined || primary === undefined) {
       throw new BackstayError('USAGE', `Cannot make standby "${names.server}": it is not known`)
