@@ -11,7 +11,7 @@ import { GENERATED, renderMarkdownTable } from './markdown.ts'
 
 /** The page. */
 export async function commandsPage(): Promise<string> {
-  const entries = (await loadAll(REGISTRY)).filter(({ definition }) => definition.hidden !== true)
+  const entries = (await loadAll(REGISTRY)).filter(({ line }) => line.hidden !== true)
   return [
     '# Commands',
     '',
@@ -28,7 +28,7 @@ export async function commandsPage(): Promise<string> {
   ].join('\n')
 }
 
-function commandText({ path, definition }: CatalogueEntry): string {
+function commandText({ path, line, definition }: CatalogueEntry): string {
   const words = (definition.arguments ?? []).map(argumentWord)
   const usage = ['backstay', path, ...words, ...(definition.options ? ['[options]'] : [])]
   return [
@@ -38,7 +38,7 @@ function commandText({ path, definition }: CatalogueEntry): string {
     usage.join(' '),
     '```',
     '',
-    definition.description ?? `${definition.summary}.`,
+    definition.description ?? `${line.summary}.`,
     '',
     ...(definition.arguments?.length
       ? [

@@ -2,9 +2,8 @@
  * The commander program for a set of commands: it prints nothing, never ends the process, and only notes what it heard.
  */
 import { Command } from 'commander'
-import type { CatalogueEntry } from './catalogue.ts'
+import type { CatalogueEntry, ListedCommand, Registry } from './catalogue.ts'
 import { argumentHelp, argumentWord, helpTail, makeOption } from './commander-parts.ts'
-import type { Registry } from './commands/registry.ts'
 import { GLOBAL_OPTIONS } from './global-options.ts'
 
 /** What parsing hangs on besides the words. */
@@ -32,10 +31,11 @@ const TAIL = 'Run `backstay COMMAND --help` for options, examples and exit codes
 
 /** Builds the program. Parsing with it fills `heard`, and throws CommanderError for help and for faults. */
 export function buildProgram(
-  entries: readonly CatalogueEntry[],
+  entries: readonly (ListedCommand | CatalogueEntry)[],
   options: ParseOptions,
   heard: Heard,
 ): Command {
+  const terms = new Map<Command, string>()
   const program = new Command('backstay')
     .description('PostgreSQL that stays up and comes back')
     .version(`backstay ${options.version}`, '-V, --version', 'Print the version')
@@ -43,7 +43,11 @@ export function buildProgram(
     .helpCommand(false)
     .addHelpText('after', `\n${TAIL}`)
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Commander makes it from options and arguments, which are not loaded for a list.
+      subcommandTerm: (command) => terms.get(command) ?? command.name(),
+    })
     .configureOutput({
       writeOut: (text) => (heard.help += text),
       writeErr: () => {},
@@ -57,6 +61,9 @@ export function buildProgram(
   for (const entry of entries) {
     program.commandsGroup(`${entry.section}:`)
     const command = defineIn(parentOf(entry, program, options.registry), entry)
+    terms.set(command, `${command.name()} ${entry.line.usage}`.trimEnd())
+    if (!('definition' in entry)) continue
+    describe(command, entry)
     command.action(() => {
       heard.command = { entry, command }
     })
@@ -65,7 +72,7 @@ export function buildProgram(
 }
 
 /** The program itself, or the group the command belongs to, made when its first command comes. */
-function parentOf({ path }: CatalogueEntry, program: Command, registry: Registry): Command {
+function parentOf({ path }: ListedCommand, program: Command, registry: Registry): Command {
   const [group = '', verb] = path.split(' ')
   if (verb === undefined) return program
   const made = program.commands.find((command) => command.name() === group)
@@ -78,12 +85,15 @@ function parentOf({ path }: CatalogueEntry, program: Command, registry: Registry
   )
 }
 
-function defineIn(parent: Command, { path, definition }: CatalogueEntry): Command {
+function defineIn(parent: Command, { path, line }: ListedCommand): Command {
   const name = path.split(' ').at(-1) ?? path
-  const command = parent
-    .command(name, { hidden: definition.hidden === true })
-    .summary(definition.summary)
-    .description(definition.description ?? `${definition.summary}.`)
+  return parent.command(name, { hidden: line.hidden === true }).summary(line.summary)
+}
+
+/** What only the definition knows. */
+function describe(command: Command, { definition, line }: CatalogueEntry): void {
+  command
+    .description(definition.description ?? `${line.summary}.`)
     .addHelpText('after', helpTail(definition))
   for (const [option, spec] of Object.entries(definition.options ?? {})) {
     command.addOption(makeOption(option, spec))
@@ -91,5 +101,4 @@ function defineIn(parent: Command, { path, definition }: CatalogueEntry): Comman
   for (const argument of definition.arguments ?? []) {
     command.argument(argumentWord(argument), argumentHelp(argument))
   }
-  return command
 }

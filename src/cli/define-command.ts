@@ -1,6 +1,5 @@
 /**
- * What a command is: one object of data from which parsing, --help, completion and docs/reference/commands.md come,
- * and a lazy `load` of the module that does the work, so that `--help` and completion never load the engine.
+ * What a command is: one object from which parsing, --help, completion and docs/reference/commands.md come, and the function that does it.
  */
 import type { ErrorCode } from '../errors/codes.ts'
 import type { CommandContext, CommandResult } from './context.ts'
@@ -11,13 +10,10 @@ export interface CommandDefinition<
   O extends OptionSpecs = OptionSpecs,
   A extends readonly ArgumentSpec[] = readonly ArgumentSpec[],
 > {
-  /** Half a sentence for the list of commands, without full stop. */
-  readonly summary: string
-  /** What --help says below the usage line. */
+  /** What --help says below the usage line. Default: the summary in the registry. */
   readonly description?: string
   readonly options?: O
   readonly arguments?: A
-  readonly hidden?: true
   /** `config`: the command reads the cluster file, so --help names the errors of reading it. */
   readonly needs?: { readonly config?: true }
   /** Where the command has to run: started elsewhere, it is run there over ssh. Default: where it is started. */
@@ -28,13 +24,10 @@ export interface CommandDefinition<
   readonly exits?: readonly ErrorCode[]
   /** Whole command lines. */
   readonly examples?: readonly string[]
-  load(): Promise<{ run(context: CommandContext<O, A>): Promise<CommandResult | void> }>
+  run(context: CommandContext<O, A>): Promise<CommandResult | void>
 }
 
-/**
- * Declares a command. Keep `options` and `arguments` in constants of their own (`as const satisfies OptionSpecs`):
- * the module that `load` imports takes its context type from them.
- */
+/** Declares a command. Keep `options` and `arguments` in constants of their own (`as const satisfies OptionSpecs`): its context type comes from them. */
 export function defineCommand<
   const O extends OptionSpecs = OptionSpecs,
   const A extends readonly ArgumentSpec[] = readonly ArgumentSpec[],

@@ -10,7 +10,8 @@ import { exitCodeOf, renderErrorJson, renderErrorText } from '../errors/render.t
 import { systemClock } from '../util/clock.ts'
 import { endProcess, exitNow } from '../util/end-process.ts'
 import { trustedUids } from '../util/trusted-path.ts'
-import { REGISTRY, type Registry } from './commands/registry.ts'
+import type { Registry } from './catalogue.ts'
+import { REGISTRY } from './commands/registry.ts'
 import type { CommandContext, CommandResult } from './context.ts'
 import { type Interrupts, watchInterrupts } from './interrupts.ts'
 import { renderJson } from './output/json.ts'
@@ -54,8 +55,7 @@ async function run(registry: Registry, interrupts: Interrupts): Promise<number> 
     const exitCode = await runElsewhere(context)
     if (exitCode !== undefined) return exitCode
   }
-  const action = await invocation.definition.load()
-  const result = await action.run(context)
+  const result = await invocation.definition.run(context)
   if (result !== undefined) print(result, invocation.globals.json)
   return result?.exitCode ?? 0
 }

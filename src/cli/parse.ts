@@ -4,8 +4,14 @@
  */
 import { type Command, CommanderError } from 'commander'
 import { BackstayError } from '../errors/backstay-error.ts'
-import { type CatalogueEntry, commandWords, loadAll, loadOne, pathIn } from './catalogue.ts'
-import type { Registry } from './commands/registry.ts'
+import {
+  commandWords,
+  listCommands,
+  type ListedCommand,
+  loadOne,
+  pathIn,
+  type Registry,
+} from './catalogue.ts'
 import { buildProgram, type Heard, type HeardCommand, type ParseOptions } from './build-program.ts'
 import { argumentValues, rawOptions } from './commander-parts.ts'
 import type { CommandDefinition } from './define-command.ts'
@@ -32,9 +38,8 @@ export async function parseCommandLine(
 ): Promise<Invocation> {
   const argv = words[0] === 'help' ? [...words.slice(1), '--help'] : words
   const path = pathIn(options.registry, argv)
-  const entries = await (path === undefined
-    ? loadAll(options.registry)
-    : loadOne(options.registry, path))
+  const entries =
+    path === undefined ? listCommands(options.registry) : await loadOne(options.registry, path)
   if (path === undefined) refuseBareGroup(argv, options.registry, entries)
   const heard: Heard = { help: '', command: undefined }
   const program = buildProgram(entries, options, heard)
@@ -64,12 +69,12 @@ function invocationOf(program: Command, { entry, command }: HeardCommand): RunIn
 function refuseBareGroup(
   argv: readonly string[],
   registry: Registry,
-  entries: readonly CatalogueEntry[],
+  entries: readonly ListedCommand[],
 ): void {
   const [group = '', second] = commandWords(argv)
   if (second !== undefined || !(group in registry.groups) || asksForHelp(argv)) return
   const verbs = entries
-    .filter(({ path, definition }) => path.startsWith(`${group} `) && definition.hidden !== true)
+    .filter(({ path, line }) => path.startsWith(`${group} `) && line.hidden !== true)
     .map(({ path }) => path.slice(group.length + 1))
   throw new BackstayError(
     'USAGE',

@@ -1,12 +1,20 @@
 /**
  * `backstay backup-status`: what `status` asks the backup server when its repository is on another machine.
  */
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
+import { readBackupStatus } from '../session/backup-status.ts'
+import { backupOf } from '../session/wal-place.ts'
 
 export default defineCommand({
-  summary: 'Show the state of backups and receiver from the repository on this machine',
-  hidden: true,
   needs: { config: true },
   examples: ['backstay backup-status --json'],
-  load: () => import('../actions/backup-status.ts'),
+  run,
 })
+
+/** @throws CONFIG_MISSING, CONFIG_INVALID when the file has no backup part */
+async function run(context: CommandContext): Promise<CommandResult> {
+  const { wanted } = await context.config()
+  const status = await readBackupStatus(wanted, backupOf(wanted), context.clock)
+  return { data: status, text: () => JSON.stringify(status, undefined, 2) }
+}

@@ -1,8 +1,17 @@
 /**
  * `backstay down`: stops the cluster.
  */
+import { destroyCluster } from '../../build/destroy.ts'
+import { takeDown } from '../../build/down.ts'
+import type { Problem } from '../../cluster/problem.ts'
+import { stopBackupService, tryStopBackupService } from '../../fleet/stop-service.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
+import { askYes } from '../session/ask-yes.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
 
 export const OPTIONS = {
   destroy: { type: 'flag', help: 'Remove the data directories as well' },
@@ -10,11 +19,59 @@ export const OPTIONS = {
 } as const satisfies OptionSpecs
 
 export default defineCommand({
-  summary: 'Stop the servers, or remove the cluster for good',
   description: `Stops the primary first, so that standbys and WAL receiver get everything up to its last record, and the service that up made of backstay serve. A base backup that is being taken breaks off with it: that is asked first. --destroy removes data directories that are provably this cluster’s; archives and the repository stay.`,
   options: OPTIONS,
   needs: { config: true },
   exits: ['NEEDS_CONFIRMATION', 'REPOSITORY_LOCKED'],
   examples: ['backstay down'],
-  load: () => import('../actions/down.ts'),
+  run,
 })
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** @throws NEEDS_CONFIRMATION, REPOSITORY_LOCKED, what a step throws */
+async function run(context: Context): Promise<CommandResult> {
+  const report = reportSteps(context.output.tasks)
+  await using session = await openClusterSession(context, { report })
+  if (context.options.destroy) return await destroy(context, session)
+  const { cluster } = session
+  const silent: Problem[] = []
+  const down = await takeDown(cluster, {
+    stopReceiver: async () => void silent.push(...(await tryStopBackupService(cluster))),
+    mayBreakOff: async (backups) =>
+      context.options.yes || (await askYes(context, `${backups.join('; ')}. Break off?`)),
+  })
+  const { stopped } = down
+  const problems = [...down.problems, ...silent]
+  return {
+    data: { cluster: session.wanted.name, stopped, problems },
+    text: () =>
+      [
+        ...problemLines(problems, context.output.colour),
+        stopped.length === 0 ? 'nothing runs' : `Stopped ${stopped.join(', ')}`,
+      ].join('\n'),
+    exitCode: problems.length === 0 ? 0 : 3,
+  }
+}
+
+async function destroy(
+  context: Context,
+  session: Awaited<ReturnType<typeof openClusterSession>>,
+): Promise<CommandResult> {
+  const { name } = session.wanted
+  const isConfirmed =
+    context.options.yes || (await askYes(context, `Remove all data of cluster "${name}" for good?`))
+  const { removed, kept } = await destroyCluster(session.cluster, {
+    isConfirmed,
+    stopReceiver: async () => stopBackupService(session.cluster),
+  })
+  return {
+    data: { cluster: name, removed, kept },
+    text: () =>
+      [
+        ...removed.map((path) => `Removed ${path}`),
+        ...kept.map((text) => `Kept ${text}`),
+        `Cluster "${name}" is gone`,
+      ].join('\n'),
+  }
+}

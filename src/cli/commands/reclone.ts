@@ -1,8 +1,14 @@
 /**
  * `backstay reclone`: a new clone of a standby.
  */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { recloneStandby } from '../../failover/reclone.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
+import { askYes } from '../session/ask-yes.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
 
 export const ARGUMENTS = [
   { name: 'server', help: 'Name of the standby in the cluster file' },
@@ -17,7 +23,6 @@ export const OPTIONS = {
 } as const satisfies OptionSpecs
 
 export default defineCommand({
-  summary: 'Make a standby anew from the primary',
   description: `What lies in its directory is set aside and removed only when the new standby streams.`,
   options: OPTIONS,
   arguments: ARGUMENTS,
@@ -32,5 +37,30 @@ export default defineCommand({
     'NEEDS_CONFIRMATION',
   ],
   examples: ['backstay reclone db2'],
-  load: () => import('../actions/reclone.ts'),
+  run,
 })
+
+type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+
+/** @throws USAGE, NEEDS_CONFIRMATION, SPLIT_BRAIN, DIRECTORY_FOREIGN, what `up` throws */
+async function run(context: Context): Promise<CommandResult> {
+  const { server } = context.arguments
+  const { discardOld, yes } = context.options
+  const report = reportSteps(context.output.tasks)
+  await using session = await openClusterSession(context, { report })
+  if (!session.wanted.servers.some(({ name }) => name === server)) {
+    throw new BackstayError('USAGE', `There is no server "${server}" in the cluster file`)
+  }
+  if (discardOld && !yes && !(await askYes(context, `Remove what "${server}" holds now?`))) {
+    throw new BackstayError('NEEDS_CONFIRMATION', `Will not remove the data of "${server}" unasked`)
+  }
+  const { keptAside } = await recloneStandby(session.cluster, server, { discardOld })
+  return {
+    data: { server, keptAside },
+    text: () =>
+      [
+        `"${server}" is a new clone and streams`,
+        ...keptAside.map((path) => `Kept aside: ${path}`),
+      ].join('\n'),
+  }
+}

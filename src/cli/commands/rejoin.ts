@@ -1,8 +1,14 @@
 /**
  * `backstay rejoin`: a server follows the primary again.
  */
+import { rejoinServer, type RejoinResult } from '../../failover/rejoin.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
+import { askYes } from '../session/ask-yes.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
 
 export const ARGUMENTS = [
   { name: 'server', help: 'Name of the server in the cluster file' },
@@ -13,7 +19,6 @@ export const OPTIONS = {
 } as const satisfies OptionSpecs
 
 export default defineCommand({
-  summary: 'Make a former primary or a lost standby follow again',
   description: `Tries what is cheapest first: go on from where it is, with WAL from the backup server when the primary has it no more; wind it back with pg_rewind; clone it anew. What may hold commits that nobody else has is kept beside it. Run again after an interruption, it goes on.`,
   options: OPTIONS,
   arguments: ARGUMENTS,
@@ -29,5 +34,38 @@ export default defineCommand({
     'PARTIAL',
   ],
   examples: ['backstay rejoin db1'],
-  load: () => import('../actions/rejoin.ts'),
+  run,
 })
+
+type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+
+/** @throws USAGE, NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED, what a step throws */
+async function run(context: Context): Promise<CommandResult> {
+  const { tasks, colour } = context.output
+  await using session = await openClusterSession(context, { report: reportSteps(tasks) })
+  const confirm = async (question: string): Promise<boolean> =>
+    context.options.yes || (await askYes(context, question))
+  const result = await rejoinServer(session.cluster, context.arguments.server, { confirm })
+  return {
+    data: { cluster: session.wanted.name, ...result },
+    text: () => [...problemLines(result.problems, colour), ...lines(result)].join('\n'),
+    exitCode: result.problems.length === 0 ? 0 : 3,
+  }
+}
+
+const WAYS: Readonly<Record<RejoinResult['way'], string>> = {
+  already: 'nothing to do: it streamed already',
+  follow: 'it went on from where it was',
+  'catch-up': 'it took the WAL it lacked from the backup server',
+  rewind: 'it was wound back',
+  clone: 'it was cloned anew',
+  built: 'it was built anew: there was nothing in its place',
+}
+
+function lines({ server, primary, way, reasons, keptAside }: RejoinResult): string[] {
+  return [
+    ...reasons.map((reason) => `note: ${reason}`),
+    `"${server}" follows "${primary}": ${WAYS[way]}`,
+    ...keptAside.map((path) => `Kept aside, it may hold commits that nobody else has: ${path}`),
+  ]
+}

@@ -1,8 +1,14 @@
 /**
  * `backstay restart`: servers come up again with what is installed and configured now.
  */
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { restartServers } from '../../failover/restart.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
 
 export const OPTIONS = {
   rolling: {
@@ -20,7 +26,6 @@ export const ARGUMENTS = [
 ] as const satisfies readonly ArgumentSpec[]
 
 export default defineCommand({
-  summary: 'Restart one server, or all of them in turn',
   description: `A server goes on running the program it was started with after a package update has replaced it; check says so. Each standby has to stream again before the next server is touched, and nothing is restarted while a standby that should be there is not. Where systemd runs a server it is restarted as that service.`,
   options: OPTIONS,
   arguments: ARGUMENTS,
@@ -38,5 +43,35 @@ export default defineCommand({
     'backstay restart --rolling',
     'backstay restart --rolling --switchover',
   ],
-  load: () => import('../actions/restart.ts'),
+  run,
 })
+
+type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+
+/** @throws USAGE, NOT_READY, PRIMARY_MISSING, UNFINISHED, what a step throws */
+async function run(context: Context): Promise<CommandResult> {
+  const { options, output } = context
+  const { server } = context.arguments
+  if ((server === undefined) !== options.rolling) throw whichOne(server)
+  const report = reportSteps(output.tasks)
+  await using session = await openClusterSession(context, { report })
+  const wish = { server, switchover: options.switchover }
+  const { restarted, primary, problems } = await restartServers(session.cluster, wish)
+  return {
+    data: { cluster: session.wanted.name, restarted, primary, problems },
+    text: () =>
+      [
+        ...problemLines(problems, output.colour),
+        `Restarted ${restarted.join(', ')}; "${primary}" is the primary`,
+      ].join('\n'),
+    exitCode: problems.length === 0 ? 0 : 3,
+  }
+}
+
+function whichOne(server: string | undefined): BackstayError {
+  const why =
+    server === undefined
+      ? 'name a server, or say --rolling for all of them in turn'
+      : `--rolling means all servers, and "${server}" is one`
+  return new BackstayError('USAGE', `Cannot restart: ${why}`)
+}

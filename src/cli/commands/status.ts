@@ -1,8 +1,14 @@
 /**
  * `backstay status`: the state of everything.
  */
+import { clusterStatus, type ClusterStatus } from '../../report/status.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
+import { renderJson } from '../output/json.ts'
+import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
+import { sessionBackupStatus } from '../session/remote-backup-status.ts'
+import { renderStatus } from '../text/cluster-status.ts'
 
 export const OPTIONS = {
   watch: {
@@ -19,11 +25,47 @@ export const OPTIONS = {
 } as const satisfies OptionSpecs
 
 export default defineCommand({
-  summary: 'Show servers, lag, slots, receiver and backups',
   description: `One look at everything. Exit code 3 when a server is not as it should be.`,
   options: OPTIONS,
   needs: { config: true },
   exits: ['CHECK_FAILED'],
   examples: ['backstay status'],
-  load: () => import('../actions/status.ts'),
+  run,
 })
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** Cursor home, and clear from there. */
+const REDRAW = '\u001B[H\u001B[J'
+
+/** @throws CONFIG_MISSING, CONFIG_INVALID */
+async function run(context: Context): Promise<CommandResult> {
+  await using session = await openClusterSession(context)
+  if (context.options.watch) await watch(context, session)
+  return resultOf(context, await look(context, session))
+}
+
+async function look(context: Context, session: ClusterSession): Promise<ClusterStatus> {
+  return await clusterStatus(session.cluster, sessionBackupStatus(session, context.clock))
+}
+
+/** Until the operator ends it, which is thrown. */
+async function watch(context: Context, session: ClusterSession): Promise<never> {
+  const { output, clock, signal, options } = context
+  for (;;) {
+    const result = resultOf(context, await look(context, session))
+    // A line for each look, so that a reader can take them one by one.
+    if (output.isJson) context.stdout.write(renderJson(result.data, false))
+    else output.write(output.isTerminal ? `${REDRAW}${result.text()}` : `${result.text()}\n`)
+    await clock.sleep(options.interval, signal)
+  }
+}
+
+function resultOf({ output }: Context, status: ClusterStatus): CommandResult {
+  const { colour, columns } = output
+  return {
+    data: status,
+    text: () => renderStatus(status, { colour, columns }),
+    exitCode: status.verdict === 'ok' ? 0 : 3,
+  }
+}

@@ -1,8 +1,14 @@
 /**
  * `backstay switchover`: another server becomes the primary, in order.
  */
+import { switchOver, type SwitchoverResult } from '../../failover/switchover.ts'
+import { formatDuration } from '../../util/duration.ts'
+import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
+import { openClusterSession } from '../session/cluster-session.ts'
+import { reportSteps } from '../session/report-steps.ts'
+import { problemLines } from '../text/cluster-plan.ts'
 
 export const OPTIONS = {
   to: { type: 'string', value: 'SERVER', help: 'The standby that takes over (default: the best)' },
@@ -17,7 +23,6 @@ export const OPTIONS = {
 } as const satisfies OptionSpecs
 
 export default defineCommand({
-  summary: 'Hand the role of the primary to a standby',
   description: `The primary shuts down, the standby is proved to have all of its WAL and is promoted, the old primary and the other standbys follow it. When a step fails the old primary serves again. Run again after an interruption, it finishes or undoes.`,
   options: OPTIONS,
   needs: { config: true },
@@ -37,5 +42,36 @@ export default defineCommand({
     'backstay switchover --to db2',
     'backstay switchover --target-is-dead',
   ],
-  load: () => import('../actions/switchover.ts'),
+  run,
 })
+
+type Context = CommandContext<typeof OPTIONS>
+
+/** @throws NOT_READY, UNFINISHED, PRIMARY_MISSING, SPLIT_BRAIN, what a step throws */
+async function run(context: Context): Promise<CommandResult> {
+  const { tasks, colour } = context.output
+  const { to, targetIsDead, allowDataLoss } = context.options
+  const wish = { givingUp: { targetIsDead, allowDataLoss } }
+  await using session = await openClusterSession(context, { report: reportSteps(tasks) })
+  const result = await switchOver(session.cluster, to === undefined ? wish : { to, ...wish })
+  const { proof, ...facts } = result
+  const isProved = proof?.isProved ?? true
+  return {
+    data: { cluster: session.wanted.name, ...facts, isProved: proof?.isProved ?? null },
+    text: () => [...problemLines(result.problems, colour), ...lines(result)].join('\n'),
+    exitCode: isProved && result.problems.length === 0 ? 0 : 3,
+  }
+}
+
+function lines(result: SwitchoverResult): string[] {
+  const { outcome, from, primary, timeline, refusedMs, proof } = result
+  if (outcome === 'already') return [`nothing to do: "${primary}" is the primary`]
+  if (outcome === 'undone') return [`The interrupted switchover is undone: "${primary}" is primary`]
+  return [
+    `"${primary}" is the primary now, on timeline ${timeline}; "${from}" follows it`,
+    ...(refusedMs === undefined ? [] : [`Writes were refused for ${formatDuration(refusedMs)}`]),
+    proof?.isProved === true
+      ? 'A row written there was read on every standby'
+      : 'NOT every standby showed a row written there: see backstay status',
+  ]
+}

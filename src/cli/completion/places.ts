@@ -1,8 +1,7 @@
 /**
  * What can be typed where: the command tree as the completion scripts need it.
  */
-import type { CatalogueEntry } from '../catalogue.ts'
-import type { Registry } from '../commands/registry.ts'
+import type { CatalogueEntry, Registry } from '../catalogue.ts'
 import { type ArgumentSpec, optionFlag, type OptionSpecs } from '../option-spec.ts'
 import { GLOBAL_OPTIONS } from '../global-options.ts'
 
@@ -31,7 +30,7 @@ const GLOBALS = completedOptions(GLOBAL_OPTIONS)
 
 /** All places of the command tree, the root first; hidden commands and options left out. */
 export function completionPlaces(entries: readonly CatalogueEntry[], registry: Registry): Place[] {
-  const visible = entries.filter(({ definition }) => definition.hidden !== true)
+  const visible = entries.filter(({ line }) => line.hidden !== true)
   const groups = Object.entries(registry.groups).filter(([group]) =>
     visible.some(({ path }) => path.startsWith(`${group} `)),
   )
@@ -55,8 +54,8 @@ export function completionPlaces(entries: readonly CatalogueEntry[], registry: R
   ]
 }
 
-function wordOf({ path, definition }: CatalogueEntry): Word {
-  return { word: path.split(' ').at(-1) ?? path, help: definition.summary }
+function wordOf({ path, line }: CatalogueEntry): Word {
+  return { word: path.split(' ').at(-1) ?? path, help: line.summary }
 }
 
 function argumentWords(specs: readonly ArgumentSpec[] = []): Word[] {

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { selfProgram } from '../actions/self-program.ts'
+import { selfProgram } from '../session/self-program.ts'
 import type { Environment } from '../environment.ts'
 
 /** Between SIGTERM and SIGKILL. */

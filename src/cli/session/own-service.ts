@@ -8,7 +8,7 @@ import { isBackstayError } from '../../errors/backstay-error.ts'
 import { callService } from '../../service/control-client.ts'
 import { controlSocketOf } from '../../service/control-protocol.ts'
 import { systemdUnit } from '../../service/systemd-unit.ts'
-import { lastingProgram } from '../actions/self-program.ts'
+import { lastingProgram } from './self-program.ts'
 import { ownPackage } from './own-package.ts'
 
 const ANSWER_TIMEOUT_MS = 5000

@@ -15,7 +15,7 @@ import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import { describeServer } from '../../wire/server-address.ts'
 import { lastRecord } from '../../wal/production-line.ts'
 import { spoolOf } from '../../wal/spool-place.ts'
-import { roleConnections } from '../actions/wal-place.ts'
+import { roleConnections } from './wal-place.ts'
 import { readRegular } from '../../util/read-regular.ts'
 
 const NOTE_NAME = 'primary.json'

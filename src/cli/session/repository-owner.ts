@@ -9,7 +9,7 @@ import type { Host } from '../../host/host.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { ownerOfWay } from '../../host/owner-of-way.ts'
 import { runChecked } from '../../host/run-checked.ts'
-import { selfProgram } from '../actions/self-program.ts'
+import { selfProgram } from './self-program.ts'
 
 interface UserNumbers {
   readonly uid: number

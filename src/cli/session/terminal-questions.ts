@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { printableWord } from '../../errors/printable.ts'
-import { askYes } from '../actions/ask-yes.ts'
+import { askYes } from './ask-yes.ts'
 import type { CommandContext } from '../context.ts'
 import type { Asking } from './remote-hosts.ts'
 

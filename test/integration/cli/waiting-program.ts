@@ -3,7 +3,7 @@
  */
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Registry } from '../../../src/cli/commands/registry.ts'
+import type { Registry, RegistryLine } from '../../../src/cli/catalogue.ts'
 import type { CommandContext, CommandResult } from '../../../src/cli/context.ts'
 import { type CommandDefinition, defineCommand } from '../../../src/cli/define-command.ts'
 import { main as program } from '../../../src/cli/main.ts'
@@ -11,10 +11,9 @@ import { BackstayError } from '../../../src/errors/backstay-error.ts'
 
 type Action = (context: CommandContext) => Promise<CommandResult | void>
 
-function command(run: Action): () => Promise<{ default: CommandDefinition }> {
-  return async () => ({
-    default: defineCommand({ summary: 'For tests', load: async () => ({ run }) }),
-  })
+function command(run: Action, more: Partial<CommandDefinition> = {}): RegistryLine {
+  const definition = defineCommand({ ...more, run })
+  return { summary: 'For tests', usage: '', load: async () => ({ default: definition }) }
 }
 
 async function waitForAbort({ output, signal }: CommandContext): Promise<void> {
@@ -35,18 +34,13 @@ const REGISTRY: Registry = {
           await waitForAbort(context)
           context.signal.throwIfAborted()
         }),
-        daemon: async () => ({
-          default: defineCommand({
-            summary: 'For tests',
-            staysOnHangup: true,
-            load: async () => ({
-              run: async (context: CommandContext) => {
-                await waitForAbort(context)
-                context.signal.throwIfAborted()
-              },
-            }),
-          }),
-        }),
+        daemon: command(
+          async (context) => {
+            await waitForAbort(context)
+            context.signal.throwIfAborted()
+          },
+          { staysOnHangup: true },
+        ),
         sleep: command(async ({ output, signal }) => {
           output.write('waiting\n')
           await delay(60_000, undefined, { signal })

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { INIT_QUESTIONS, newClusterOf } from '../../../src/cli/actions/init-questions.ts'
+import { INIT_QUESTIONS, newClusterOf } from '../../../src/cli/session/init-questions.ts'
 
 const JUDGED: readonly [key: string, answer: string, fault: RegExp | undefined][] = [
   ['cluster', 'shop', undefined],

@@ -3,13 +3,12 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Registry } from '../../../src/cli/commands/registry.ts'
+import type { Registry } from '../../../src/cli/catalogue.ts'
 import { defineCommand } from '../../../src/cli/define-command.ts'
 import { parseCommandLine, type RunInvocation } from '../../../src/cli/parse.ts'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 
 const take = defineCommand({
-  summary: 'Take a thing',
   description: 'Takes a thing from a place.',
   arguments: [
     { name: 'thing', help: 'What to take' },
@@ -29,13 +28,12 @@ const take = defineCommand({
   needs: { config: true },
   exits: ['DATA_LOSS'],
   examples: ['backstay take it'],
-  load: () => assert.fail('an action is not loaded to parse'),
+  run: () => assert.fail('a command is not run to parse'),
 })
 const must = defineCommand({
-  summary: 'Has a required option',
   options: { to: { type: 'string', value: 'SERVER', required: true, help: 'Target' } },
   arguments: [{ name: 'files', help: 'Files', rest: true }],
-  load: () => assert.fail('an action is not loaded to parse'),
+  run: () => assert.fail('a command is not run to parse'),
 })
 
 const loaded: string[] = []
@@ -45,8 +43,16 @@ const REGISTRY: Registry = {
     {
       title: 'Things',
       commands: {
-        take: async () => (loaded.push('take'), { default: take }),
-        'thing must': async () => (loaded.push('thing must'), { default: must }),
+        take: {
+          summary: 'Take a thing',
+          usage: '[options] <thing> [place]',
+          load: async () => (loaded.push('take'), { default: take }),
+        },
+        'thing must': {
+          summary: 'Has a required option',
+          usage: '[options] <files...>',
+          load: async () => (loaded.push('thing must'), { default: must }),
+        },
       },
     },
   ],

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { askQuestions } from '../../../src/cli/actions/ask.ts'
-import { askYes } from '../../../src/cli/actions/ask-yes.ts'
-import { INIT_QUESTIONS } from '../../../src/cli/actions/init-questions.ts'
+import { askQuestions } from '../../../src/cli/session/ask.ts'
+import { askYes } from '../../../src/cli/session/ask-yes.ts'
+import { INIT_QUESTIONS } from '../../../src/cli/session/init-questions.ts'
 import type { CommandContext } from '../../../src/cli/context.ts'
 import { terminalQuestions } from '../../../src/cli/session/terminal-questions.ts'
 

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadAll } from '../../../src/cli/catalogue.ts'
+import { argumentWord } from '../../../src/cli/commander-parts.ts'
 import { REGISTRY } from '../../../src/cli/commands/registry.ts'
 import { EXIT_MEANINGS } from '../../../src/cli/exit-status.ts'
 import { parseCommandLine } from '../../../src/cli/parse.ts'
@@ -11,9 +12,13 @@ import { ERROR_KINDS } from '../../../src/errors/codes.ts'
 
 const entries = await loadAll(REGISTRY)
 
-for (const { path, definition } of entries) {
+for (const { path, line, definition } of entries) {
   test(`backstay ${path} is described`, () => {
-    assert.match(definition.summary, /^[A-Z].*[^.]$/)
+    assert.match(line.summary, /^[A-Z].*[^.]$/)
+    const options = Object.keys(definition.options ?? {}).length > 0 ? ['[options]'] : []
+    const words = [...options, ...(definition.arguments ?? []).map(argumentWord)]
+    assert.equal(line.usage, words.join(' '))
+    assert.equal(typeof definition.run, 'function')
     for (const option of Object.values(definition.options ?? {})) {
       assert.match(option.help, /^[A-Z].*[^.]$/)
     }
@@ -33,10 +38,6 @@ for (const { path, definition } of entries) {
       assert.equal(invocation.kind === 'run' ? invocation.path : 'help', path)
     })
   }
-
-  test(`the action of backstay ${path} can be loaded`, async () => {
-    assert.equal(typeof (await definition.load()).run, 'function')
-  })
 }
 
 test('every error of the catalogue has an exit code with a meaning', () => {

@@ -1,12 +1,14 @@
 /**
  * From the words of `backstay restore` to a wish and the directories it goes to.
  */
+import { serviceConfigOf } from '../../cluster/machine/service-source.ts'
+import { isSameMachine } from '../../cluster/machine/way-files.ts'
 import type { ServerWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { tablespaceMappingOf } from '../../restore/layout.ts'
 import { spellTimeUs } from '../../util/local-time.ts'
 import { formatTimeUs, hasZone, parseTimeUs } from '../../restore/target-time.ts'
-import type { ARGUMENTS, OPTIONS } from '../commands/restore.ts'
+import type { ARGUMENTS, OPTIONS } from '../commands/restore-options.ts'
 import type { CommandContext } from '../context.ts'
 import type { WishWords } from '../../fleet/restore-order.ts'
 import { absolute } from './wal-place.ts'
@@ -54,7 +56,7 @@ export function remarksOn({ options }: RestoreContext): string[] {
 }
 
 /** The server named with --server. @throws {BackstayError} USAGE when there is none of that name */
-export async function serverNamed(context: RestoreContext): Promise<ServerWanted | undefined> {
+async function serverNamed(context: RestoreContext): Promise<ServerWanted | undefined> {
   const { server: name } = context.options
   return name === undefined ? undefined : await serverOf(context, name)
 }
@@ -103,4 +105,28 @@ async function serverOf(context: RestoreContext, name: string): Promise<ServerWa
     throw new BackstayError('USAGE', `Cannot restore into "${name}": the servers are ${known}`)
   }
   return server
+}
+
+/** The server to restore onto when it is on another machine, and the repository on a third. @throws HOST_UNREACHABLE */
+export async function serverElsewhere(context: RestoreContext): Promise<ServerWanted | undefined> {
+  const server = await serverNamed(context)
+  if (server === undefined || context.options.repository !== undefined) return undefined
+  const { wanted } = await context.config()
+  const { backup } = wanted
+  if (backup === undefined || (server.host.local && backup.host.local)) return undefined
+  if (!server.host.local && !isSameMachine(server.host, backup.host)) return server
+  const [where, hint] = server.host.local
+    ? [
+        'this machine',
+        `the repository is on "${backup.host.address}": reach both machines over ssh from a third.`,
+      ]
+    : [
+        `"${server.host.address}"`,
+        `Log in there and run: backstay --config ${serviceConfigOf(wanted.name)} restore …`,
+      ]
+  throw new BackstayError(
+    'HOST_UNREACHABLE',
+    `Cannot restore onto "${server.name}" from here: it is on ${where}`,
+    { hint },
+  )
 }

@@ -2,6 +2,7 @@
  * The plan of a restore for people and for --json.
  */
 import { formatLsn } from '../../postgres/lsn.ts'
+import type { OpenedState } from '../../restore/start.ts'
 import { describePath, type RestorePlan } from '../../restore/plan.ts'
 import { isoTimeUs } from '../../restore/target-time.ts'
 import { describeTarget, type RestoreTarget } from '../../restore/wish.ts'
@@ -10,7 +11,7 @@ import { spellIsoTime, spellTimeUs } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
 import { describeBackup } from './backup-json.ts'
 import { renderFacts } from './facts.ts'
-import type { Destination } from './restore-wish.ts'
+import type { Destination } from '../session/restore-wish.ts'
 
 /** Whose the copy becomes, and where he opens it. */
 export interface Opener {
@@ -132,4 +133,29 @@ function targetJson(target: RestoreTarget): object {
       break
   }
   return target
+}
+
+/** Who runs the copy now; empty when nobody does. */
+export function openedAs(opener: Opener, state: OpenedState | undefined): string {
+  return state === undefined || state === 'shut-down' ? '' : ` It runs as "${opener.osUser}".`
+}
+
+/** What to do with a restored directory. */
+export function nextStep(
+  { directory, port: start }: { readonly directory: string; readonly port: number | undefined },
+  state: OpenedState | undefined,
+): string {
+  switch (state) {
+    case undefined:
+      return `Start the server on "${directory}": it recovers by itself.`
+    case 'promoted':
+      return `It is open on port ${start}, promoted.`
+    case 'paused':
+      return `It is open for reading on port ${start}, paused at the target: \`SELECT pg_wal_replay_resume()\` promotes it.`
+    case 'standby':
+      return `It is open for reading on port ${start}, a standby.`
+    case 'shut-down':
+      break
+  }
+  return 'It came to the target and shut down.'
 }

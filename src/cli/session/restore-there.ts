@@ -21,9 +21,9 @@ import { readJson } from '../../util/read-json.ts'
 import { formatSize } from '../../util/size.ts'
 import type { CommandResult } from '../context.ts'
 import type { TaskHandle } from '../output/tasks.ts'
-import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
-import { reportSteps } from '../session/report-steps.ts'
-import { nextStep } from './restore.ts'
+import { type ClusterSession, openClusterSession } from './cluster-session.ts'
+import { reportSteps } from './report-steps.ts'
+import { nextStep } from '../text/restore-text.ts'
 import {
   type Destination,
   destinationOf,
@@ -258,7 +258,8 @@ function restoredResult(course: Course, planned: PlanTold, done: DoneTold): Comm
   const took = `Restored ${formatSize(bytes)} on "${server.name}" in ${formatDuration(elapsedMs)}.`
   return {
     data: { ...planned.json, server: server.name, warnings, done: true, restored, opened },
-    text: () => `${took} ${nextStep(context, destination, opened ?? undefined)}\n`,
+    text: () =>
+      `${took} ${nextStep({ directory: destination.directory, port: context.options.start }, opened ?? undefined)}\n`,
   }
 }
 

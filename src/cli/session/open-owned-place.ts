@@ -4,7 +4,7 @@
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { WalPlaceOptions } from '../commands/wal-options.ts'
 import type { CommandContext } from '../context.ts'
-import { becomeRepositoryOwner } from '../session/repository-owner.ts'
+import { becomeRepositoryOwner } from './repository-owner.ts'
 import { openWalPlace, walPlace } from './wal-place.ts'
 
 /** @throws {BackstayError} USAGE, CONFIG_MISSING, REPOSITORY_MISSING, … */

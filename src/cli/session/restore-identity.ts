@@ -11,7 +11,7 @@ import { ownerOfWay } from '../../host/owner-of-way.ts'
 import { runChecked } from '../../host/run-checked.ts'
 import type { Owner } from '../../restore/file-job.ts'
 import { linkedPlaces, type RestoreLayout } from '../../restore/layout.ts'
-import { becomeRepositoryOwner } from '../session/repository-owner.ts'
+import { becomeRepositoryOwner } from './repository-owner.ts'
 import type { RestoreContext } from './restore-wish.ts'
 import { selfProgram } from './self-program.ts'
 

@@ -5,9 +5,9 @@ import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { findCopy, type OpenedCopy } from '../../restore/opened-copy.ts'
-import type { ARGUMENTS, OPTIONS } from '../commands/copy-stop.ts'
+import type { ARGUMENTS, OPTIONS } from '../commands/copy-options.ts'
 import type { CommandContext } from '../context.ts'
-import { openClusterSession } from '../session/cluster-session.ts'
+import { openClusterSession } from './cluster-session.ts'
 import { absolute } from './wal-place.ts'
 
 type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
