@@ -1,15 +1,12 @@
 /**
  * Takes backups. Each restores as a full one and stores only what changed.
  */
-import { availableParallelism } from 'node:os'
-import type { BackupEvent } from '../../backup/events.ts'
-import { receivedOrFetched } from '../../backup/received-or-fetched.ts'
-import { takeBackup } from '../../backup/take/take-backup.ts'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { bytesBetween, formatLsn, type Lsn, toLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import { storeAt } from '../../store/address.ts'
+import { type BackUpEvent, backUp } from '../../work/back-up.ts'
 import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { plainTime, prettySize, prettySpan } from '../output/pretty.ts'
@@ -21,13 +18,12 @@ import { severalServers } from '../server/choose.ts'
 import { placeOf } from '../server/place.ts'
 import { segmentAt } from '../server/wal-of-backup.ts'
 
-const MOST_WORKERS = 8
 /** What a backup fails with is said for its server; the others have their turn. */
 export async function run(context: BarmanContext): Promise<void> {
   const { output } = context
   for (const server of severalServers(context, { skipPassive: true })) {
     try {
-      await backUp(context, server)
+      await backUpServer(context, server)
     } catch (error) {
       if (!(error instanceof BackstayError)) throw error
       output.error(`Backup failed for server ${server.name}.\nDETAILS: ${error.message}`)
@@ -35,7 +31,7 @@ export async function run(context: BarmanContext): Promise<void> {
   }
 }
 
-async function backUp(context: BarmanContext, server: BarmanServer): Promise<void> {
+async function backUpServer(context: BarmanContext, server: BarmanServer): Promise<void> {
   const { output, options, clock, environment, signal } = context
   const incremental = options['incremental']
   if (typeof incremental === 'string') {
@@ -43,27 +39,24 @@ async function backUp(context: BarmanContext, server: BarmanServer): Promise<voi
     if ((await findServerBackup(context, server, incremental)) === undefined) return
   }
   const { store, name } = placeOf(context, server)
-  const connection = backupConnection(server, environment)
   const startedAtMs = clock.now()
   const label = options['name']
   const take = (): Promise<BackupInfo> =>
-    takeBackup({
-      cluster: name,
-      store: storeAt(store.location),
-      clock,
-      connection,
-      server: server.name,
-      wal: receivedOrFetched(connection),
-      label: typeof label === 'string' ? label : null,
-      full: false,
-      checkpoint: isFast(context, server) ? 'fast' : 'spread',
-      ...rateOf(context, server),
-      workers: workersOf(context, server),
-      ...waitOf(context),
-      createdBy: context.createdBy,
-      signal,
-      onEvent: (event) => tell(context, server, event),
-    })
+    backUp(
+      { store: storeAt(store.location), cluster: name, clock },
+      {
+        servers: [backupConnection(server, environment)],
+        nameOf: () => server.name,
+        label: typeof label === 'string' ? label : null,
+        full: false,
+        checkpoint: isFast(context, server) ? 'fast' : 'spread',
+        ...rateOf(context, server),
+        jobs: jobsOf(context, server),
+        ...waitOf(context),
+        createdBy: context.createdBy,
+      },
+      { signal, on: (event) => tell(context, server, event) },
+    )
   const all = await backupsOf(context, server)
   const variables = (done: BackupInfo | undefined): Record<string, string> =>
     backupVariables(context, server, { id: done?.id, all })
@@ -92,12 +85,12 @@ function waitOf({ options }: BarmanContext): { walTimeoutMs?: number } {
 }
 
 /** Barman's jobs are copies; ours are compression threads, and one is too few unless it was asked for. */
-function workersOf({ options }: BarmanContext, server: BarmanServer): number {
+function jobsOf({ options }: BarmanContext, server: BarmanServer): number | undefined {
   const jobs = numberOf(options, 'jobs') ?? server.parallelJobs
-  return jobs > 1 ? jobs : Math.min(MOST_WORKERS, availableParallelism())
+  return jobs > 1 ? jobs : undefined
 }
 
-function tell(context: BarmanContext, server: BarmanServer, event: BackupEvent): void {
+function tell(context: BarmanContext, server: BarmanServer, event: BackUpEvent): void {
   const { output } = context
   if (event.kind === 'warning') return output.warning(event.text)
   if (event.kind === 'planned') {

@@ -6,18 +6,21 @@
  */
 import { cpSync, renameSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, hostname } from 'node:os'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import { commandWord } from '../../postgres/command-word.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { holdBackup, useBackup } from '../../repository/use-backup.ts'
+import { holdBackup } from '../../repository/use-backup.ts'
 import type { RestoreSources } from '../../restore/restore-sources.ts'
 import type { RestorePlan } from '../../restore/plan.ts'
-import { prepareRestore } from '../../restore/prepare.ts'
-import { surveyDemands } from '../../restore/replay-demands.ts'
-import { runRestore } from '../../restore/restore.ts'
+import {
+  localPlace,
+  restoreBackup,
+  type RestoreBackupWish,
+  type RestoreEvent,
+} from '../../work/restore-backup.ts'
 import type { BarmanContext } from '../context.ts'
 import type { RestoreOrder } from './order.ts'
 import { tablespaceMapping } from './tablespaces.ts'
@@ -40,41 +43,43 @@ export interface PlannedRestore {
   }
 }
 
-/** WAL that is fetched while recovering must not expire meanwhile. */
 const HOLD_MS = 24 * 3_600_000
-const MOST_WORKERS = 8
 const WAL_FOLDER = 'barman_wal'
 
 /** Restores; returns what the operator ought to look at, as sentences. */
 export async function restoreLocally(planned: PlannedRestore): Promise<readonly string[]> {
-  const { context, server, repository, plan, order, sources } = planned
-  const { id } = plan.backup
-  const purpose = `restoring backup ${id} into "${order.destination}"`
-  await using _lock = await useBackup(repository, id, purpose)
-  if (order.getWal) {
-    const recovery = `the recovery of "${order.destination}"`
-    await holdBackup(repository, id, { purpose: recovery, forMs: HOLD_MS })
+  const { context, repository, plan, sources } = planned
+  const { clock, signal, output } = context
+  const host = new LocalHost('localhost')
+  const place = localPlace({ repository, map: sources.map, host, clock }, plan)
+  let wal: StagedWal | undefined
+  const beforehand = async (): Promise<StagedWal> => {
+    await holdForGetWal(planned)
+    wal = await stageWal(planned)
+    output.info('Copying the base backup.')
+    return wal
   }
-  const wish = { rules: order.tablespaces, info: plan.backup }
-  const mapping = planned.elsewhere?.tablespaces
-  const prepared = await prepareRestore(
-    {
+  const on = (event: RestoreEvent): void => {
+    // Nothing is synced yet, and pg_control has no name.
+    if (event.kind === 'phase' && event.phase === 'sync') wal?.moveIn()
+  }
+  const wish = { ...(await wishOf(planned)), beforehand }
+  return (await restoreBackup(place, wish, { signal, on })).prepared.warnings
+}
+
+async function wishOf(planned: PlannedRestore): Promise<RestoreBackupWish> {
+  const { context, server, plan, order, directory, elsewhere } = planned
+  const rules = { rules: order.tablespaces, info: plan.backup }
+  return {
+    order: {
       plan,
-      directory: planned.directory,
-      tablespaces: mapping ?? (await tablespaceMapping(context, server, wish)),
+      directory,
+      tablespaces: elsewhere?.tablespaces ?? (await tablespaceMapping(context, server, rules)),
       // Where Barman's users expect them; as root only where they are told to go.
       tablespaceRoots: process.getuid?.() === 0 ? [] : 'any',
       isDelta: order.isDelta,
       allowDataLoss: false,
     },
-    { repository, host: new LocalHost('localhost'), map: sources.map },
-  )
-  await using wal = await stageWal(planned)
-  context.output.info('Copying the base backup.')
-  await runRestore(prepared, {
-    repository,
-    clock: context.clock,
-    demands: await surveyDemands(repository, plan, context.signal),
     recovery: {
       restoreCommand: restoreCommandOf(planned),
       ...endCommandOf(planned),
@@ -82,14 +87,15 @@ export async function restoreLocally(planned: PlannedRestore): Promise<readonly 
       port: undefined,
     },
     owner: undefined,
-    workers: order.jobs ?? Math.min(MOST_WORKERS, availableParallelism()),
-    signal: context.signal,
-    onPhase: (phase) => {
-      // Nothing is synced yet, and pg_control has no name.
-      if (phase === 'sync') wal.moveIn()
-    },
-  })
-  return prepared.warnings
+    jobs: order.jobs,
+  }
+}
+
+/** WAL that is fetched while recovering must not expire meanwhile. */
+async function holdForGetWal({ repository, plan, order }: PlannedRestore): Promise<void> {
+  if (!order.getWal) return
+  const purpose = `the recovery of "${order.destination}"`
+  await holdBackup(repository, plan.backup.id, { purpose, forMs: HOLD_MS })
 }
 
 /** The command recovery gets its WAL with. */

@@ -1,20 +1,14 @@
 /**
  * `backstay backup`: takes a backup.
  */
-import type { BackupEvent } from '../../backup/events.ts'
-import { receivedOrFetched } from '../../backup/received-or-fetched.ts'
-import { takeBackup } from '../../backup/take/take-backup.ts'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
-import { clearFailedJob } from '../../repository/failed-jobs.ts'
-import { clusterNames } from '../../repository/format.ts'
-import { type LineRecords, readLines } from '../../repository/line-records.ts'
 import { storeAt } from '../../store/address.ts'
 import { formatSize } from '../../util/size.ts'
-import { type ChosenServer, chooseServer } from '../../wal/choose-server.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import { describeServer } from '../../wire/server-address.ts'
+import { type BackUpEvent, backUp, type BackupWish } from '../../work/back-up.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
@@ -24,7 +18,6 @@ import { becomeRepositoryOwner } from '../session/repository-owner.ts'
 import { backupOf, roleConnections } from '../session/wal-place.ts'
 import { backupJson, describeBackup } from '../text/backup-json.ts'
 import { readVersion } from '../version.ts'
-import { availableParallelism } from 'node:os'
 
 export const OPTIONS = {
   full: { type: 'flag', help: 'Take every page, even where changed pages would do' },
@@ -63,69 +56,45 @@ export default defineCommand({
 
 type Context = CommandContext<typeof OPTIONS>
 
-const MOST_JOBS = 8
-
 /** @throws {BackstayError} REPOSITORY_LOCKED, WAL_UNAVAILABLE, POSTGRES_UNREACHABLE, … */
 async function run(context: Context): Promise<CommandResult> {
   const { wanted } = await context.config()
-  await becomeRepositoryOwner(backupOf(wanted).repository)
-  await requireMadePlace(backupOf(wanted).repository)
-  const connections = serversOf(context, wanted)
-  const notes: string[] = []
-  const rivals: string[] = []
+  const { repository } = backupOf(wanted)
+  await becomeRepositoryOwner(repository)
+  await requireMadePlace(repository)
+  const wish = wishOf(context, wanted)
+  const told: Told = { notes: [], isSplit: false }
+  const place = { store: storeAt(repository), cluster: wanted.name, clock: context.clock }
   const info = await context.output.tasks.task(`Back up "${wanted.name}"`, async (task) =>
-    take(context, { wanted, connections, task, notes, rivals }),
+    backUp(place, wish, { signal: context.signal, on: (event) => tell(event, task, told) }),
   )
-  await clearFailedJob(
-    { store: storeAt(backupOf(wanted).repository), names: clusterNames(wanted.name) },
-    'backup',
-  )
+  const { notes, isSplit } = told
   return {
     data: { ...backupJson({ info, keep: undefined }, undefined), notes },
-    exitCode: info.badPages.count === 0 && rivals.length === 0 ? 0 : 3,
+    exitCode: info.badPages.count === 0 && !isSplit ? 0 : 3,
     text: () => `${notes.map((note) => `${note}.\n`).join('')}${describe(info)}`,
   }
 }
 
-interface Course {
-  readonly wanted: ClusterWanted
-  readonly connections: readonly ConnectionOptions[]
-  readonly task: TaskHandle
-  readonly notes: string[]
-  /** Other primaries of this cluster. */
-  readonly rivals: string[]
-}
-
-async function take(context: Context, course: Course): Promise<BackupInfo> {
-  const { wanted, connections } = course
-  const backup = backupOf(wanted)
-  const { full, label = null, rate, jobs, spread } = context.options
-  const place = { store: storeAt(backup.repository), names: clusterNames(wanted.name) }
-  const lines = await readLines({ ...place, clock: context.clock })
-  const { options: connection, rivals } = await chosenOf(connections, lines, context.signal)
-  tellRivals(course, connection, rivals)
-  const maxRateBytes = rate ?? backup.rateLimitBytes
-  return await takeBackup({
-    cluster: wanted.name,
-    store: storeAt(backup.repository),
-    clock: context.clock,
-    connection,
-    server: nameOf(wanted, connection),
-    wal: receivedOrFetched(connection),
+/** @throws {BackstayError} USAGE for a server that is not in the cluster file */
+function wishOf({ options }: Context, wanted: ClusterWanted): BackupWish {
+  const { full, label = null, rate, jobs, spread, from } = options
+  const { rateLimitBytes, compressionLevel: level } = backupOf(wanted)
+  const maxRateBytes = rate ?? rateLimitBytes
+  return {
+    servers: serversOf(wanted, from),
+    nameOf: (server) => nameOf(wanted, server),
     label,
     full,
     checkpoint: spread ? 'spread' : 'fast',
     ...(maxRateBytes === undefined ? {} : { maxRateBytes }),
-    level: backup.compressionLevel,
-    workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
+    level,
+    jobs,
     createdBy: `backstay ${readVersion()}`,
-    signal: context.signal,
-    onEvent: (event) => tell(event, course),
-  })
+  }
 }
 
-function serversOf(context: Context, wanted: ClusterWanted): ConnectionOptions[] {
-  const { from } = context.options
+function serversOf(wanted: ClusterWanted, from: string | undefined): ConnectionOptions[] {
   const all = roleConnections(wanted, backupOf(wanted).backupRole)
   const at = wanted.servers.findIndex((server) => server.name === from)
   if (from !== undefined && at === -1) {
@@ -135,49 +104,38 @@ function serversOf(context: Context, wanted: ClusterWanted): ConnectionOptions[]
   return from === undefined ? all : all.slice(at, at + 1)
 }
 
-/** Which of them holds what is wanted is for the operator to say; a backup of the one that was chosen is still worth having. */
-function tellRivals(
-  { notes, rivals }: Course,
-  connection: ConnectionOptions,
-  found: readonly string[],
-): void {
-  if (found.length === 0) return
-  rivals.push(...found)
-  notes.push(
-    `SPLIT BRAIN: ${describeServer(connection)}, which is backed up, and ${found.join(', ')} are primaries of one cluster; see backstay status, and end all but one`,
-  )
-}
-
-/** The primary, or the one server that was named. */
-async function chosenOf(
-  connections: readonly ConnectionOptions[],
-  lines: LineRecords,
-  signal: AbortSignal,
-): Promise<Pick<ChosenServer, 'options' | 'rivals'>> {
-  await using chosen = await chooseServer(connections, signal, lines)
-  const { options, rivals } = chosen
-  return { options, rivals }
-}
-
-function nameOf(wanted: ClusterWanted, connection: ConnectionOptions): string | null {
-  const { host, port } = connection
+function nameOf(wanted: ClusterWanted, { host, port }: ConnectionOptions): string | null {
   return wanted.servers.find((each) => each.address === host && each.port === port)?.name ?? null
 }
 
-function tell(event: BackupEvent, { task, notes }: Course): void {
+interface Told {
+  readonly notes: string[]
+  isSplit: boolean
+}
+
+function tell(event: BackUpEvent, task: TaskHandle, told: Told): void {
   switch (event.kind) {
     case 'step':
       return task.update(event.text)
     case 'progress':
       return task.progress(event.receivedBytes, event.totalBytes)
     case 'warning':
-      notes.push(event.text)
+      told.notes.push(event.text)
+      return undefined
+    case 'split-brain':
+      told.isSplit = true
+      told.notes.push(splitBrain(event.chosen, event.rivals))
       return undefined
     case 'planned':
     case 'cleaned':
       break
   }
   return undefined
+}
+
+/** Which of them holds what is wanted is for the operator to say; a backup of the one that was chosen is still worth having. */
+function splitBrain(chosen: ConnectionOptions, rivals: readonly string[]): string {
+  return `SPLIT BRAIN: ${describeServer(chosen)}, which is backed up, and ${rivals.join(', ')} are primaries of one cluster; see backstay status, and end all but one`
 }
 
 function describe(info: BackupInfo): string {

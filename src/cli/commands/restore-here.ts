@@ -9,35 +9,38 @@ import {
   type RestoreThereOrder,
   type RestoreTold,
 } from '../../fleet/restore-order.ts'
-import { findBinaries } from '../../host/binaries.ts'
 import { checkPort } from '../../host/check-port.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
 import type { ReplayDemands } from '../../postgres/parameter-change.ts'
-import { isSupportedMajor } from '../../postgres/version.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { type PreparedRestore, prepareRestore } from '../../restore/prepare.ts'
-import { type RestoreResult, runRestore } from '../../restore/restore.ts'
-import { hasRecovered, type OpenedState, openRestored } from '../../restore/start.ts'
+import { type PreparedRestore, prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
+import type { PostgresBinaries } from '../../host/binaries.ts'
+import { type RestoreResult } from '../../restore/restore.ts'
+import { hasRecovered, type OpenedState } from '../../restore/start.ts'
 import { ownWayConfig } from '../../service/own-way.ts'
 import { PipeClient } from '../../store/pipe-client.ts'
 import { PipeStore } from '../../store/pipe-store.ts'
 import { restoreCommand } from '../../wal/restore-command.ts'
 import type { CommandContext } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
+import {
+  restoreBackup,
+  type RestoreBackupWish,
+  type RestoreEvent,
+  type RestorePlace,
+} from '../../work/restore-backup.ts'
+import { copyBinaries, openCopy } from '../../work/open-copy.ts'
 import { openLifeline } from '../session/lifeline.ts'
 import type { Destination } from '../session/restore-wish.ts'
 import { type PipeVersion, pipeVersion, type PlannedThere } from '../session/serve-repository.ts'
 import { planJson, planText } from '../text/restore-text.ts'
-import { availableParallelism } from 'node:os'
 
 export default defineCommand({
   run,
 })
 
-/** The disk is the limit soon, and each thread has a connection of its own. */
-const MOST_JOBS = 4
-/** Of 16 connections that a server may have (session/gate-places.ts); the recovery and this process need some. */
+/** Each thread has one. Of 16 connections that a server may have (session/gate-places.ts); the recovery and this process need some. */
 const CONNECTIONS_MAX = 12
 const TELL_EVERY_MS = 200
 
@@ -54,8 +57,9 @@ async function run(context: CommandContext): Promise<void> {
   const repository = await openCluster(store, order.cluster, context.clock)
   const planned = (await client.call('plan', order.wish)) as PlannedThere
   const course: Course = { context, order, command, repository, planned, signal, tell }
-  const prepared = await prepare(course)
-  if (order.start !== undefined) await checkPort(new LocalHost('localhost'), order.start)
+  const host = new LocalHost('localhost')
+  const prepared = await prepareRestore(orderOf(course), { repository, host, map: planned.map })
+  if (order.start !== undefined) await checkPort(host, order.start)
   tellPlan(course, prepared)
   if (order.isPlanOnly) return
   await restore(course, client)
@@ -84,13 +88,9 @@ async function checkVersion(client: PipeClient): Promise<void> {
   )
 }
 
-async function prepare(course: Course): Promise<PreparedRestore> {
-  const { order, repository, planned } = course
+function orderOf({ order, planned }: Course): RestoreOrder {
   const { isDelta, allowDataLoss } = order
-  return await prepareRestore(
-    { plan: planned.plan, ...destinationOf(order), isDelta, allowDataLoss },
-    { repository, host: new LocalHost('localhost'), map: planned.map },
-  )
+  return { plan: planned.plan, ...destinationOf(order), isDelta, allowDataLoss }
 }
 
 function destinationOf(order: RestoreThereOrder): Destination {
@@ -119,58 +119,60 @@ async function restore(course: Course, client: PipeClient): Promise<void> {
   const { start } = order
   const binaries = start === undefined ? undefined : await binariesFor(course, host)
   const backup = planned.plan.backup.id
-  await client.call('use', { backup })
   // The recovery, of a standby too until it streams, outlives this process.
   await client.call('hold', { backup, forMs: order.holdForMs })
-  const demands = ((await client.call('demands', order.wish)) ?? undefined) as
-    | ReplayDemands
-    | undefined
-  // Once more under the hold: the backup may have been deleted since.
-  const written = await write(course, await prepare(course), demands)
-  const { files, bytes, writtenBytes, elapsedMs } = written
+  const { files, bytes, writtenBytes, elapsedMs } = await write(course, client)
   const opened = binaries === undefined ? null : await open(course, host, binaries)
   if (opened !== null && hasRecovered(opened)) await client.call('release')
   tell({ told: 'done', restored: { files, bytes, writtenBytes, elapsedMs }, opened })
 }
 
-async function write(
-  course: Course,
-  prepared: PreparedRestore,
-  demands: ReplayDemands | undefined,
-): Promise<RestoreResult> {
-  const { context, order, command, repository, signal, tell } = course
-  const { keepArchiving, start: port, program, way, cluster, wish } = order
-  let toldAtMs = 0
-  return await runRestore(prepared, {
+async function write(course: Course, client: PipeClient): Promise<RestoreResult> {
+  const { context, order, command, repository, planned, signal } = course
+  const backup = planned.plan.backup.id
+  const place: RestorePlace = {
     repository,
     storeAddress: { kind: 'pipe', command },
+    map: planned.map,
+    host: new LocalHost('localhost'),
     clock: context.clock,
-    recovery: {
-      restoreCommand: restoreCommand({
-        program,
-        place: { way },
-        cluster,
-        standby: wish.standbyMode,
-      }),
-      keepArchiving,
-      port,
+    // It is let go of with the connection.
+    use: async () => {
+      await client.call('use', { backup })
+      return { [Symbol.asyncDispose]: async () => {} }
     },
-    ...(order.standby === undefined ? {} : { configure: standbyOf(order.standby) }),
-    demands,
+    demands: async () =>
+      ((await client.call('demands', order.wish)) ?? undefined) as ReplayDemands | undefined,
+  }
+  const on = teller(course)
+  return (await restoreBackup(place, wishOf(course), { signal, on })).result
+}
+
+function wishOf(course: Course): RestoreBackupWish {
+  const { keepArchiving, start: port, program, way, cluster, wish, standby, jobs } = course.order
+  const command = { program, place: { way }, cluster, standby: wish.standbyMode }
+  return {
+    order: orderOf(course),
+    recovery: { restoreCommand: restoreCommand(command), keepArchiving, port },
+    ...(standby === undefined ? {} : { configure: standbyOf(standby) }),
     standIns: port !== undefined,
     owner: undefined,
-    workers: Math.min(order.jobs ?? Math.min(MOST_JOBS, availableParallelism()), CONNECTIONS_MAX),
-    signal,
-    onProgress: ({ bytes }) => {
-      const nowMs = context.clock.monotonic()
-      if (nowMs - toldAtMs < TELL_EVERY_MS) return
-      toldAtMs = nowMs
-      tell({ told: 'progress', bytes })
-    },
-    onPhase: (phase) => {
-      if (phase === 'sync') tell({ told: 'phase', text: 'Making it durable' })
-    },
-  })
+    jobs: jobs === undefined ? undefined : Math.min(jobs, CONNECTIONS_MAX),
+  }
+}
+
+function teller({ context, tell }: Course): (event: RestoreEvent) => void {
+  let toldAtMs = 0
+  return (event) => {
+    if (event.kind === 'phase') {
+      if (event.phase === 'sync') tell({ told: 'phase', text: 'Making it durable' })
+      return
+    }
+    const nowMs = context.clock.monotonic()
+    if (nowMs - toldAtMs < TELL_EVERY_MS) return
+    toldAtMs = nowMs
+    tell({ told: 'progress', bytes: event.bytes })
+  }
 }
 
 /** The files of a standby, as a clone from the primary gets them. */
@@ -187,27 +189,17 @@ function standbyOf({ wanted, ...names }: NonNullable<RestoreThereOrder['standby'
   }
 }
 
-async function binariesFor({ order, planned }: Course, host: LocalHost) {
-  const { major } = planned.plan.backup.postgres
-  if (!isSupportedMajor(major)) {
-    throw new BackstayError('POSTGRES_VERSION', `Cannot open PostgreSQL ${major}: it is not known`)
-  }
-  return await findBinaries(host, { major, user: host.user, directory: order.binaries })
+async function binariesFor({ order, planned }: Course, host: LocalHost): Promise<PostgresBinaries> {
+  return await copyBinaries(host, planned.plan, { user: host.user, directory: order.binaries })
 }
 
 async function open(
   { context, order, planned, signal, tell }: Course,
   host: LocalHost,
-  binaries: Awaited<ReturnType<typeof binariesFor>>,
+  binaries: PostgresBinaries,
 ): Promise<OpenedState> {
   const { directory, startTimeoutMs: timeoutMs } = order
   tell({ told: 'phase', text: 'Open it and recover' })
-  const instance = { name: 'the restored server', host, binaries, directory, user: host.user }
-  const logFile = `${directory}/log/backstay-start.log`
-  return await openRestored(instance, planned.plan, {
-    clock: context.clock,
-    timeoutMs,
-    logFile,
-    signal,
-  })
+  const copy = { plan: planned.plan, directory, host, user: host.user, binaries }
+  return await openCopy(copy, { clock: context.clock, timeoutMs, signal })
 }

@@ -3,26 +3,31 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { wishFrom } from '../../fleet/restore-order.ts'
-import { findBinaries, type PostgresBinaries } from '../../host/binaries.ts'
+import { type PostgresBinaries } from '../../host/binaries.ts'
 import { checkPort } from '../../host/check-port.ts'
 import { embeddedDirectories } from '../../host/embedded-postgres.ts'
-import type { Host } from '../../host/host.ts'
 import { LocalHost } from '../../host/local-host.ts'
-import { isSupportedMajor } from '../../postgres/version.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { HeldLock } from '../../repository/lock.ts'
-import { holdBackup, useBackup } from '../../repository/use-backup.ts'
+import { holdBackup } from '../../repository/use-backup.ts'
 import { NO_RESTORE_COMMAND } from '../../restore/copy-wal.ts'
 import { loadSources } from '../../restore/load-sources.ts'
 import { planRestore, type RestorePlan } from '../../restore/plan.ts'
-import { type PreparedRestore, prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
-import { surveyDemands } from '../../restore/replay-demands.ts'
+import { prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
 import type { RestoreSources } from '../../restore/restore-sources.ts'
-import { type RestoreResult, runRestore } from '../../restore/restore.ts'
-import { hasRecovered, type OpenedState, openRestored } from '../../restore/start.ts'
+import { type RestoreResult } from '../../restore/restore.ts'
+import { hasRecovered, type OpenedState } from '../../restore/start.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { formatSize } from '../../util/size.ts'
 import { restoreCommand } from '../../wal/restore-command.ts'
+import {
+  localPlace,
+  restoreBackup,
+  type RestoreBackupWish,
+  type RestoreEvent,
+} from '../../work/restore-backup.ts'
+import { copyBinaries, openCopy, type RestoredCopy } from '../../work/open-copy.ts'
+import type { TaskHandle } from '../output/tasks.ts'
 import type { CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import {
@@ -45,7 +50,6 @@ import { openWalPlace } from '../session/wal-place.ts'
 import { nextStep, openedAs, type Opener, planJson, planText } from '../text/restore-text.ts'
 import { packageFile } from '../version.ts'
 import { ARGUMENTS, OPTIONS } from './restore-options.ts'
-import { availableParallelism } from 'node:os'
 
 export default defineCommand({
   description: `Says first which backup, which timelines, which WAL, how much and how long, or why it cannot be done; --plan stops there.
@@ -72,9 +76,6 @@ On the machine of a server the Backstay there restores, as PostgreSQL's OS user;
   ],
   run,
 })
-
-/** The disk is the limit soon, and each thread takes some 50 MB. */
-const MOST_JOBS = 4
 
 /** @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, SERVER_RUNNING, DISK_SPACE, REPOSITORY_DAMAGED, … */
 async function run(context: RestoreContext): Promise<CommandResult> {
@@ -113,7 +114,8 @@ async function restoreInto(course: Course, destination: Destination): Promise<Co
   const unreadable = await whatRecoveryCannotRead(host, osUser, location)
   const copiesWal = context.options.copyWal || unreadable.length > 0
   if (copiesWal) refuseStandby(context, unreadable)
-  const prepared = await prepare(course, destination, { host, copiesWal })
+  const order = orderOf(course, destination, copiesWal)
+  const prepared = await prepareRestore(order, { repository, host, map: course.sources.map })
   const warnings = [
     ...prepared.warnings,
     ...unreadable.map((problem) => `${problem}: the WAL is copied into the directory instead`),
@@ -127,11 +129,12 @@ async function restoreInto(course: Course, destination: Destination): Promise<Co
   context.output.write(`${planText(plan, destination, opener)}${warningText(course, warnings)}`)
   const writer = await becomeWriter(osUser, prepared.layout, location)
   const hold = copiesWal ? undefined : await holdWal(course, destination)
-  const result = await write(course, destination, { ...writer, copiesWal })
+  const result = await write(course, order, writer)
+  const { directory } = destination
   const state =
     binaries === undefined
       ? undefined
-      : await open(course, destination, { binaries, osUser, host: writer.host, hold })
+      : await open(course, { plan, directory, host: writer.host, user: osUser, binaries }, hold)
   if (state !== undefined && hasRecovered(state)) await hold?.[Symbol.asyncDispose]()
   return restoredResult(course, seen, { result, state, warnings })
 }
@@ -145,93 +148,74 @@ async function holdWal(
   return await holdBackup(repository, plan.backup.id, { purpose, forMs: context.options.holdFor })
 }
 
-async function prepare(
-  { context, repository, sources, plan }: Course,
+function orderOf(
+  { context, plan }: Course,
   destination: Destination,
-  { host, copiesWal }: { readonly host: Host; readonly copiesWal: boolean },
-): Promise<PreparedRestore> {
+  copiesWal: boolean,
+): RestoreOrder {
   const { delta, allowDataLoss } = context.options
-  const order: RestoreOrder = { plan, ...destination, isDelta: delta, allowDataLoss, copiesWal }
-  return await prepareRestore(order, { repository, host, map: sources.map })
+  return { plan, ...destination, isDelta: delta, allowDataLoss, copiesWal }
 }
 
-/** Prepares again under the lock: a backup may have been deleted since. */
 async function write(
   course: Course,
-  destination: Destination,
-  writer: Writer & { readonly copiesWal: boolean },
+  order: RestoreOrder,
+  { host, owner }: Writer,
 ): Promise<RestoreResult> {
-  const { context, repository, plan } = course
-  const { id } = plan.backup
-  const purpose = `restoring backup ${id} into "${destination.directory}"`
-  await using _lock = await useBackup(repository, id, purpose)
-  const prepared = await prepare(course, destination, writer)
-  const { jobs, keepArchiving, start, standbyMode } = context.options
-  const demands = await surveyDemands(repository, plan, context.signal)
-  return await context.output.tasks.task(`Restore backup ${id}`, async (task) =>
-    runRestore(prepared, {
-      repository,
-      clock: context.clock,
-      recovery: {
-        restoreCommand: writer.copiesWal
-          ? NO_RESTORE_COMMAND
-          : restoreCommand({
-              program: lastingProgram(),
-              place: { repository: repository.store.location },
-              cluster: repository.identity.cluster,
-              standby: standbyMode,
-            }),
-        keepArchiving,
-        port: start,
-      },
-      demands,
-      copiesWal: writer.copiesWal,
-      standIns: start !== undefined,
-      owner: writer.owner,
-      workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
-      signal: context.signal,
-      onProgress: ({ bytes }) => task.progress(bytes, plan.bytesToWrite),
-      onPhase: (phase) => task.update(phase === 'sync' ? 'Making it durable' : ''),
-    }),
-  )
+  const { context, repository, sources, plan } = course
+  const { clock, signal, output } = context
+  const place = localPlace({ repository, map: sources.map, host, clock }, plan)
+  return await output.tasks.task(`Restore backup ${plan.backup.id}`, async (task) => {
+    const on = (event: RestoreEvent): void => tell(event, task, plan)
+    return (await restoreBackup(place, wishOf(course, order, owner), { signal, on })).result
+  })
 }
 
-async function binariesFor({ context, plan }: Course, osUser: string): Promise<PostgresBinaries> {
-  const { major } = plan.backup.postgres
-  if (!isSupportedMajor(major)) {
-    throw new BackstayError('POSTGRES_VERSION', `Cannot open PostgreSQL ${major}: it is not known`)
-  }
+function wishOf(
+  { context, repository }: Course,
+  order: RestoreOrder,
+  owner: Writer['owner'],
+): RestoreBackupWish {
+  const { jobs, keepArchiving, start: port, standbyMode: standby } = context.options
+  const { copiesWal = false } = order
+  const place = { repository: repository.store.location }
+  const { cluster } = repository.identity
+  const command = copiesWal
+    ? NO_RESTORE_COMMAND
+    : restoreCommand({ program: lastingProgram(), place, cluster, standby })
+  const recovery = { restoreCommand: command, keepArchiving, port }
+  return { order, recovery, copiesWal, standIns: port !== undefined, owner, jobs }
+}
+
+function tell(event: RestoreEvent, task: TaskHandle, { bytesToWrite }: RestorePlan): void {
+  if (event.kind === 'progress') task.progress(event.bytes, bytesToWrite)
+  else task.update(event.phase === 'sync' ? 'Making it durable' : '')
+}
+
+async function binariesFor({ context, plan }: Course, user: string): Promise<PostgresBinaries> {
   const directory =
     context.options.repository === undefined
       ? (await context.config()).wanted.postgres.binaries
       : undefined
-  return await findBinaries(new LocalHost('localhost'), {
-    major,
-    user: osUser,
+  return await copyBinaries(new LocalHost('localhost'), plan, {
+    user,
     directory,
     embedded: embeddedDirectories([packageFile('.'), context.workingDirectory], context.trusted),
   })
 }
 
 async function open(
-  { context, repository, plan }: Course,
-  { directory }: Destination,
-  server: {
-    binaries: PostgresBinaries
-    osUser: string
-    host: Writer['host']
-    hold: HeldLock | undefined
-  },
+  { context, repository }: Course,
+  copy: RestoredCopy,
+  hold: HeldLock | undefined,
 ): Promise<OpenedState> {
-  const { binaries, osUser, host, hold } = server
-  const instance = { name: 'the restored server', host, binaries, directory, user: osUser }
-  return await context.output.tasks.task('Open it and recover', async () =>
-    openRestored(instance, plan, {
-      clock: context.clock,
-      timeoutMs: context.options.startTimeout,
-      logFile: `${directory}/log/backstay-start.log`,
+  const { clock, signal, options, output } = context
+  return await output.tasks.task('Open it and recover', async () =>
+    openCopy(copy, {
+      clock,
+      timeoutMs: options.startTimeout,
       hold: hold && `${repository.store.location}/${hold.object}`,
-      signal: context.signal,
+      signal,
     }),
   )
 }
