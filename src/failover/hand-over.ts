@@ -10,7 +10,6 @@ import { applySteps, takeStep } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'
 import { openAdminSql } from '../cluster/look/connect.ts'
 import type { MemberFound } from '../cluster/leader.ts'
-import { step } from '../build/plan/step.ts'
 import { asStopped, followSteps } from './follow.ts'
 import { unseenHistories } from './histories.ts'
 import { type SwitchoverJournal, writeJournal } from '../cluster/journal.ts'
@@ -19,6 +18,7 @@ import type { RolesLock } from './role-lock.ts'
 import { readShutdownEnd } from './shutdown-record.ts'
 import { steadyContext } from './steady.ts'
 import { stopOldPrimary } from './stop-old.ts'
+import { checkpointTold, promoteTold, proveTold, startStep, stopTold } from './switch-steps.ts'
 import { type Reached, takeBack } from './take-back.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
@@ -79,8 +79,7 @@ async function changeRoles(
   await writeJournal(context, { ...proved, phase: 'promote' })
   await roles.hold([journal.from])
   reached.isPromotionAsked = true
-  const told = { id: `${to.name}.promote`, server: to.name, title: 'become the primary' }
-  return await takeStep(context, told, async () =>
+  return await takeStep(context, promoteTold(to.name), async () =>
     promoteStandby(context, { server: to, histories, roles }, sql),
   )
 }
@@ -101,9 +100,9 @@ async function stopOld(
   await writeJournal(context, { ...journal, phase: 'stop' })
   await roles.hold()
   reached.stopAskedAtMs = context.clock.monotonic()
-  const title = 'stop the primary, mark it to start as a standby'
-  const told = { id: `${from.name}.stop`, server: from.name, title }
-  const stopped = await takeStep(context, told, async () => stopOldPrimary(context, server, marks))
+  const stopped = await takeStep(context, stopTold(from.name), async () =>
+    stopOldPrimary(context, server, marks),
+  )
   const endLsn = known ?? stopped.endLsn
   if (stopped.isMarked && endLsn !== undefined) return endLsn
   await writeJournal(context, { ...journal, phase: 'fence' })
@@ -118,8 +117,7 @@ async function prove(
   sql: SqlClient,
 ): Promise<void> {
   const { to, from, endLsn } = receipt
-  const title = `have all WAL of "${from}", up to ${formatLsn(endLsn)}`
-  await takeStep(context, { id: `${to}.prove`, server: to, title }, async () => {
+  await takeStep(context, proveTold(from, to, endLsn), async () => {
     const reached = await waitForEnd(context, sql, endLsn)
     if (reached !== undefined && reached >= endLsn) return
     const has = reached === undefined ? 'nothing' : formatLsn(reached)
@@ -167,12 +165,11 @@ SELECT pg_last_wal_replay_lsn() AS replayed,
 async function bringAlong(context: ClusterContext, course: HandOver): Promise<void> {
   const { journal, from, others } = course
   const { wanted } = context
-  const text = { title: 'start PostgreSQL', reason: 'as a standby' }
-  const start = step(journal.from, { action: 'start' }, text)
   await Promise.allSettled([
     ...others.map(async (other) => applySteps(context, followSteps(wanted, other, journal.to))),
-    ...(from === undefined ? [] : [applySteps(context, [start])]),
+    ...(from === undefined ? [] : [applySteps(context, [startStep(journal.from)])]),
   ])
-  const told = { id: `${journal.to}.checkpoint`, server: journal.to, title: 'checkpoint' }
-  await takeStep(context, told, async () => checkpoint(context, wantedServer(wanted, journal.to)))
+  await takeStep(context, checkpointTold(journal.to), async () =>
+    checkpoint(context, wantedServer(wanted, journal.to)),
+  )
 }

@@ -12,6 +12,7 @@ import type { Step } from '../build/plan/step.ts'
 import { dropSteps, pointSteps, slotSteps } from './follow.ts'
 import { checkpoint } from './promote.ts'
 import type { SwitchPlan } from './switch-plan.ts'
+import { checkpointTold, nearTold } from './switch-steps.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
 /** A standby this near has the rest before the primary has shut down. */
@@ -48,13 +49,11 @@ function slotsOf(steps: readonly Step[]): readonly string[] {
 
 async function makeReady(context: ClusterContext, { from, to }: SwitchPlan): Promise<void> {
   for (const { name } of [from, to]) {
-    const told = { id: `${name}.checkpoint`, server: name, title: 'checkpoint' }
-    await takeStep(context, told, async () =>
+    await takeStep(context, checkpointTold(name), async () =>
       checkpoint(context, wantedServer(context.wanted, name)),
     )
   }
-  const told = { id: `${to.name}.catch-up`, server: to.name, title: 'wait until it is near' }
-  await takeStep(context, told, async () => catchUp(context, from.name, to.name))
+  await takeStep(context, nearTold(to.name), async () => catchUp(context, from.name, to.name))
   await requireReplay(context, to.name)
 }
 

@@ -5,9 +5,11 @@
  *                └───────┴────────┴──► the old primary serves again
  */
 import { BackstayError } from '../errors/backstay-error.ts'
-import { applySteps, takeStep } from '../build/apply.ts'
+import { applySteps, type StepTold, takeStep } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'
+import type { ClusterFound } from '../cluster/found.ts'
 import { lockCluster } from '../cluster/lock.ts'
+import { lookCluster } from '../cluster/look/look.ts'
 import type { MemberFound } from '../cluster/leader.ts'
 import { errorOf, type Problem } from '../cluster/problem.ts'
 import { bringUpLocked, type UpResult } from '../build/up.ts'
@@ -26,20 +28,28 @@ import { lookLocked } from './look-locked.ts'
 import { prepareCandidate } from './prepare.ts'
 import { resumeSwitchover } from './resume-switchover.ts'
 import { lostSlots } from './lost-slots.ts'
-import { lostSlotNote, planSwitchover, type SwitchPlan } from './switch-plan.ts'
+import {
+  lostSlotNote,
+  planSwitchover,
+  type SwitchDecision,
+  type SwitchPlan,
+} from './switch-plan.ts'
+import { switchSteps, verifyTold } from './switch-steps.ts'
 
 /** What is asked for. */
 export interface SwitchoverOptions {
   /** Name of the standby; the best one when left out. */
   readonly to?: string
+  /** Only say what would be done. */
+  readonly planOnly?: boolean
   /** Of an interrupted one: what was said of a target that is lost. */
   readonly givingUp?: GivingUp
 }
 
 /** What became of it. */
 export interface SwitchoverResult {
-  /** `already`: the server asked for is the primary; `done`; `undone`: an interrupted one was taken back. */
-  readonly outcome: 'done' | 'already' | 'undone'
+  /** `already`: the server asked for is the primary; `done`; `undone`: an interrupted one was taken back; `planned`: nothing was changed. */
+  readonly outcome: 'done' | 'already' | 'undone' | 'planned'
   readonly from: string | undefined
   readonly primary: string
   /** Of the new primary; undefined unless `done`. */
@@ -48,6 +58,8 @@ export interface SwitchoverResult {
   readonly refusedMs: number | undefined
   readonly problems: readonly Problem[]
   readonly proof: VerifyResult | undefined
+  /** Only of `planned`. */
+  readonly steps?: readonly StepTold[]
 }
 
 /**
@@ -62,8 +74,11 @@ export async function switchOver(
   await using lock = await lockCluster(context, 'switchover')
   void lock
   const journal = await readJournal(context)
-  if (journal === undefined) return await begin(context, options)
+  if (journal === undefined) {
+    return options.planOnly === true ? await plan(context, options) : await begin(context, options)
+  }
   if (journal.operation !== 'switchover') throw unfinished(journal)
+  if (options.planOnly === true) throw unfinished(journal)
   if (options.to !== undefined && options.to !== journal.to) throw unfinished(journal)
   const lost = (journal.lostSlots ?? []).map((slot) => lostSlotNote(slot, journal))
   for (const { message } of lost)
@@ -76,18 +91,40 @@ export async function switchOver(
   return { ...result, problems: [...lost, ...result.problems] }
 }
 
+/** Looks, and changes nothing. */
+async function plan(context: ClusterContext, { to }: SwitchoverOptions): Promise<SwitchoverResult> {
+  const found = await lookCluster(context, { forPlan: true })
+  const decision = decide(context, found, to)
+  if (decision.kind === 'already') return nothingToDo(decision.primary)
+  const { from, to: successor, notes: problems } = decision.plan
+  const steps = switchSteps(context.wanted, decision.plan)
+  const names = { from: from.name, primary: successor.name }
+  return { ...NOTHING, outcome: 'planned', ...names, problems, steps }
+}
+
+/** @throws why it cannot be done */
+function decide(
+  context: ClusterContext,
+  found: ClusterFound,
+  to: string | undefined,
+): Exclude<SwitchDecision, { kind: 'refused' }> {
+  const decision = planSwitchover(context.wanted, found, to)
+  if (decision.kind === 'refused') throw errorOf(decision.problems)
+  return decision
+}
+
+function nothingToDo(primary: string): SwitchoverResult {
+  return { ...NOTHING, outcome: 'already', from: undefined, primary, problems: [] }
+}
+
 async function begin(
   context: ClusterContext,
   options: SwitchoverOptions,
 ): Promise<SwitchoverResult> {
   const { found, roles: held } = await lookLocked(context, { forPlan: true })
   await using roles = held
-  const decision = planSwitchover(context.wanted, found, options.to)
-  if (decision.kind === 'refused') throw errorOf(decision.problems)
-  if (decision.kind === 'already') {
-    const { primary } = decision
-    return { ...NOTHING, outcome: 'already', from: undefined, primary, problems: [] }
-  }
+  const decision = decide(context, found, options.to)
+  if (decision.kind === 'already') return nothingToDo(decision.primary)
   const { plan } = decision
   const journal: SwitchoverJournal = {
     operation: 'switchover',
@@ -136,11 +173,7 @@ async function settle(
     await applySteps(context, dropSteps(journal.from, journal.carriedSlots))
   }
   await closeJournal(context)
-  const proof = await takeStep(
-    context,
-    { id: 'switchover.verify', server: journal.to, title: 'write a row, read it everywhere' },
-    async () => verifyCluster(context),
-  )
+  const proof = await takeStep(context, verifyTold(journal.to), async () => verifyCluster(context))
   const { from, to } = journal
   return { outcome: 'done', from, primary: to, ...promoted, problems: up.problems, proof }
 }

@@ -12,6 +12,7 @@ import { problemLines } from '../text/cluster-plan.ts'
 
 export const OPTIONS = {
   to: { type: 'string', value: 'SERVER', help: 'The standby that takes over (default: the best)' },
+  plan: { type: 'flag', help: 'Say what would be done, step by step; change nothing' },
   targetIsDead: {
     type: 'flag',
     help: 'Of an interrupted one: the standby is lost for good (off or cut off); the old primary serves again',
@@ -39,6 +40,7 @@ export default defineCommand({
   ],
   examples: [
     'backstay switchover',
+    'backstay switchover --to db2 --plan',
     'backstay switchover --to db2',
     'backstay switchover --target-is-dead',
   ],
@@ -50,8 +52,8 @@ type Context = CommandContext<typeof OPTIONS>
 /** @throws NOT_READY, UNFINISHED, PRIMARY_MISSING, SPLIT_BRAIN, what a step throws */
 async function run(context: Context): Promise<CommandResult> {
   const { tasks, colour } = context.output
-  const { to, targetIsDead, allowDataLoss } = context.options
-  const wish = { givingUp: { targetIsDead, allowDataLoss } }
+  const { to, plan: planOnly, targetIsDead, allowDataLoss } = context.options
+  const wish = { planOnly, givingUp: { targetIsDead, allowDataLoss } }
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
   const result = await switchOver(session.cluster, to === undefined ? wish : { to, ...wish })
   const { proof, ...facts } = result
@@ -64,7 +66,14 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 function lines(result: SwitchoverResult): string[] {
-  const { outcome, from, primary, timeline, refusedMs, proof } = result
+  const { outcome, from, primary, timeline, refusedMs, proof, steps = [] } = result
+  if (outcome === 'planned') {
+    return [
+      `"${from}" would hand over to "${primary}":`,
+      ...steps.map(({ server, title }) => `  ${server}: ${title}`),
+      'Nothing was changed.',
+    ]
+  }
   if (outcome === 'already') return [`nothing to do: "${primary}" is the primary`]
   if (outcome === 'undone') return [`The interrupted switchover is undone: "${primary}" is primary`]
   return [

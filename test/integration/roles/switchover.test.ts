@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { switchOver } from '../../../src/failover/switchover.ts'
+import type { StepTold } from '../../../src/build/apply.ts'
 import { bringUp } from '../../../src/build/up.ts'
+import type { ClusterEvent } from '../../../src/cluster/context.ts'
 import { BackstayError } from '../../../src/errors/backstay-error.ts'
 import { findGaps } from '../../../src/wal/continuity.ts'
 import { loadContinuity } from '../../../src/wal/load-continuity.ts'
@@ -20,6 +22,17 @@ async function currentOf(house: House, server: string): Promise<bigint> {
   return row?.['lsn'] as bigint
 }
 
+/** Everything that was planned was done; what has to come before something else came before it. */
+function assertTaken(planned: readonly StepTold[], events: readonly ClusterEvent[]): void {
+  const taken = events.filter((event) => event.kind === 'step-started').map(({ id }) => id)
+  assert.deepEqual(
+    planned.map(({ id }) => id).filter((id) => !taken.includes(id)),
+    [],
+  )
+  const isOrdered = (id: string): boolean => /\.(catch-up|stop|prove|promote|verify)$/.test(id)
+  assert.deepEqual(planned.map(({ id }) => id).filter(isOrdered), taken.filter(isOrdered))
+}
+
 for (const major of majors) {
   describe(`PostgreSQL ${major}: switchover`, () => {
     test('there and back under load loses no row, and the backup server follows without a gap', async (t) => {
@@ -30,7 +43,11 @@ for (const major of majors) {
       const writers = [1, 2, 3].map((number) => new Writer(house, number))
       const timelines: number[] = []
       for (const to of ['db2', 'db1']) {
+        const planned = await switchOver(house.context(), { to, planOnly: true })
+        assert.equal(planned.outcome, 'planned')
+        const before = house.events.length
         const result = await switchOver(house.context(), { to })
+        assertTaken(planned.steps ?? [], house.events.slice(before))
         assert.equal(result.outcome, 'done')
         assert.deepEqual(result.problems, [])
         assert.ok(result.proof?.isProved, JSON.stringify(result.proof))
