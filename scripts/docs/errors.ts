@@ -1,7 +1,7 @@
 /**
  * docs/errors.md and docs/exit-codes.md from the catalogue of errors.
  */
-import { EXIT_MEANINGS } from '../../src/cli/exit-status.ts'
+import { EXIT_MEANINGS } from '../../src/errors/exit-meanings.ts'
 import { ERROR_KINDS, type ErrorKind } from '../../src/errors/codes.ts'
 import { GENERATED, renderMarkdownTable } from './markdown.ts'
 

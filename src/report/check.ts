@@ -21,7 +21,7 @@ import { lookCluster } from '../cluster/look/look.ts'
 import { findLogEnd, readLog } from '../cluster/look/server-log.ts'
 import { makePlan } from '../build/plan/plan.ts'
 import { type AnsweringServer, answeringPrimary, isAnswering } from '../cluster/replication.ts'
-import type { BackupStatusProvider } from './status.ts'
+import type { AskBackup } from './status.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
 /** In the order they are shown. */
@@ -59,9 +59,9 @@ const CHECKS: readonly Check[] = [
 /** Runs all checks. What does not answer is a finding; throws only for bugs and interruption. */
 export async function checkCluster(
   context: ClusterContext,
-  backupProvider?: BackupStatusProvider,
+  askBackup?: AskBackup,
 ): Promise<readonly Finding[]> {
-  return judge(await gatherFacts(context, backupProvider))
+  return judge(await gatherFacts(context, askBackup))
 }
 
 /** Judges facts. Pure. */
@@ -71,7 +71,7 @@ export function judge(facts: CheckFacts): readonly Finding[] {
 
 async function gatherFacts(
   context: ClusterContext,
-  backupProvider: BackupStatusProvider | undefined,
+  askBackup: AskBackup | undefined,
 ): Promise<CheckFacts> {
   const { wanted } = context
   const found = await lookCluster(context, { forPlan: false })
@@ -80,7 +80,7 @@ async function gatherFacts(
     measureFree(context, found),
     lookPrograms(context, found.servers),
     readArchiverMessage(context, answeringPrimary(found)),
-    backupProvider?.backupStatus(found),
+    askBackup?.(context),
   ])
   return {
     wanted,

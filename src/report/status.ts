@@ -58,10 +58,8 @@ export interface RecoverableWindow {
   readonly ageMs: number | undefined
 }
 
-/** Asked for the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
-export interface BackupStatusProvider {
-  backupStatus(found: ClusterFound): Promise<BackupStatus | undefined>
-}
+/** Tells the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
+export type AskBackup = (context: ClusterContext) => Promise<BackupStatus | undefined>
 
 /** The whole. */
 export interface ClusterStatus {
@@ -93,14 +91,14 @@ export interface ClusterStatus {
   readonly backup: BackupStatus | undefined
 }
 
-/** Looks and tells. */
+/** Looks and tells; nothing of the backup side without `askBackup`. */
 export async function clusterStatus(
   context: ClusterContext,
-  backup?: BackupStatusProvider,
+  askBackup?: AskBackup,
 ): Promise<ClusterStatus> {
   const found = await lookCluster(context, { forPlan: false })
   refuseUnknown(context, found)
-  const backupPart = await backup?.backupStatus(found)
+  const backupPart = await askBackup?.(context)
   const journal = await readJournal(context)
   const leader = findLeader(context.wanted, found)
   return statusOf(context.wanted, found, {

@@ -12,7 +12,7 @@ import { type Step, step } from './step.ts'
 
 const NOTHING: ServerPlan = { steps: [], problems: [] }
 
-/** Nothing where systemd does not run or the operator is not root: `up` says that when it ends (cli/session/local-service.ts). */
+/** Nothing where systemd does not run or the operator is not root: `up` says that when it ends (report/local-service.ts). */
 export function planOwnService(
   wanted: ClusterWanted,
   { ownService: found }: ClusterFound,

@@ -3,7 +3,7 @@
  */
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
-import { readBackupStatus } from '../session/backup-status.ts'
+import { readBackupStatus } from '../../report/read-backup-status.ts'
 import { backupOf } from '../session/wal-place.ts'
 
 export default defineCommand({

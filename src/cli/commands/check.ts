@@ -1,7 +1,7 @@
 /**
  * `backstay check`: everything that could be wrong.
  */
-import { checkCluster } from '../../report/check.ts'
+import { check } from '../../work/check.ts'
 import type { Finding } from '../../report/checks/finding.ts'
 import { nagiosLine, worstStatus } from '../../report/checks/nagios.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
@@ -9,7 +9,6 @@ import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 import type { Colour } from '../output/colour.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
-import { sessionBackupStatus } from '../session/remote-backup-status.ts'
 
 export const OPTIONS = {
   nagios: { type: 'flag', help: 'One line with performance data, for monitoring' },
@@ -29,7 +28,7 @@ export default defineCommand({
 async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   await using session = await openClusterSession(context)
   const { wanted, cluster } = session
-  const findings = await checkCluster(cluster, sessionBackupStatus(session, context.clock))
+  const findings = await check(cluster)
   const status = worstStatus(findings)
   const data = { cluster: wanted.name, status, findings }
   if (context.options.nagios) {

@@ -12,7 +12,8 @@ import { renderEnding } from '../demo/screen.ts'
 import { type DemoPlace, settleDemo } from '../demo/settle.ts'
 import * as story from '../demo/story.ts'
 import type { OptionSpecs } from '../option-spec.ts'
-import { backupStatusProvider } from '../session/backup-status.ts'
+import { readBackupStatus } from '../../report/read-backup-status.ts'
+import { backupOf } from '../session/wal-place.ts'
 import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { renderStatus } from '../text/cluster-status.ts'
@@ -134,7 +135,8 @@ async function showEnding(
   facts: { readonly place: DemoPlace; readonly elapsedMs: number },
 ): Promise<void> {
   const { colour, columns } = output
-  const status = await clusterStatus(cluster, backupStatusProvider(wanted, clock))
+  const backup = backupOf(wanted)
+  const status = await clusterStatus(cluster, async () => readBackupStatus(wanted, backup, clock))
   output.write(`\n${renderStatus(status, { colour, columns })}`)
   output.write(renderEnding({ ...facts, wanted, passfile: cluster.state.passfile }))
 }

@@ -1,13 +1,13 @@
 /**
  * `backstay status`: the state of everything.
  */
-import { clusterStatus, type ClusterStatus } from '../../report/status.ts'
+import type { ClusterStatus } from '../../report/status.ts'
+import { status } from '../../work/status.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 import { renderJson } from '../output/json.ts'
 import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
-import { sessionBackupStatus } from '../session/remote-backup-status.ts'
 import { renderStatus } from '../text/cluster-status.ts'
 
 export const OPTIONS = {
@@ -46,7 +46,7 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 async function look(context: Context, session: ClusterSession): Promise<ClusterStatus> {
-  return await clusterStatus(session.cluster, sessionBackupStatus(session, context.clock))
+  return await status(session.cluster)
 }
 
 /** Until the operator ends it, which is thrown. */
@@ -61,11 +61,11 @@ async function watch(context: Context, session: ClusterSession): Promise<never> 
   }
 }
 
-function resultOf({ output }: Context, status: ClusterStatus): CommandResult {
+function resultOf({ output }: Context, told: ClusterStatus): CommandResult {
   const { colour, columns } = output
   return {
-    data: status,
-    text: () => renderStatus(status, { colour, columns }),
-    exitCode: status.verdict === 'ok' ? 0 : 3,
+    data: told,
+    text: () => renderStatus(told, { colour, columns }),
+    exitCode: told.verdict === 'ok' ? 0 : 3,
   }
 }

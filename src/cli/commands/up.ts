@@ -6,7 +6,7 @@ import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
-import { serviceToRun } from '../session/local-service.ts'
+import { serviceToRun } from '../../report/local-service.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { planJson, problemLines } from '../text/cluster-plan.ts'
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readBackupStatus } from '../../../src/cli/session/backup-status.ts'
+import { readBackupStatus } from '../../../src/report/read-backup-status.ts'
 import { checkCluster } from '../../../src/report/check.ts'
 import { clusterStatus, type ClusterStatus } from '../../../src/report/status.ts'
 import { bringUp } from '../../../src/build/up.ts'
@@ -18,9 +18,9 @@ import { type House, makeHouse } from './house.ts'
 async function statusOf(house: House): Promise<ClusterStatus> {
   const { wanted } = house
   const backup = wanted.backup as NonNullable<typeof wanted.backup>
-  return await clusterStatus(house.context(), {
-    backupStatus: async () => readBackupStatus(wanted, backup, systemClock),
-  })
+  return await clusterStatus(house.context(), async () =>
+    readBackupStatus(wanted, backup, systemClock),
+  )
 }
 
 test('the backup part belongs to the verdict: no repository, no receiver, a receiver that stopped', async () => {

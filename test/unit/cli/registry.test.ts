@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { loadAll } from '../../../src/cli/catalogue.ts'
 import { argumentWord } from '../../../src/cli/commander-parts.ts'
 import { REGISTRY } from '../../../src/cli/commands/registry.ts'
-import { EXIT_MEANINGS } from '../../../src/cli/exit-status.ts'
+import { EXIT_MEANINGS } from '../../../src/errors/exit-meanings.ts'
 import { parseCommandLine } from '../../../src/cli/parse.ts'
 import { ERROR_KINDS } from '../../../src/errors/codes.ts'
 

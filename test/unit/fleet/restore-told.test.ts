@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseBackupStatus } from '../../../src/cli/session/remote-backup-status.ts'
+import { parseBackupStatus } from '../../../src/report/ask-backup-status.ts'
 import type { ClusterContext } from '../../../src/cluster/context.ts'
 import { parseProgress } from '../../../src/build/clone/remote-order.ts'
 import { giveRestoreOrder } from '../../../src/fleet/give-order.ts'

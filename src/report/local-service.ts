@@ -1,15 +1,15 @@
 /**
  * Whether anything starts `backstay serve` where the backup server is this machine: without it the slot fills and no backup is taken.
  */
-import type { ClusterFound } from '../../cluster/found.ts'
-import type { NoService, OwnUnit } from '../../cluster/machine/own-service.ts'
-import { serviceUnitOf } from '../../cluster/machine/service-source.ts'
-import type { BackupStatus } from '../../report/status.ts'
-import type { ClusterWanted } from '../../cluster/wanted.ts'
-import { unitPathOf } from '../../host/postgres-unit.ts'
-import { clusterNames } from '../../repository/format.ts'
-import type { Clock } from '../../util/clock.ts'
-import { isStale, readReceiverStatus } from '../../wal/receiver-status.ts'
+import type { ClusterFound } from '../cluster/found.ts'
+import type { NoService, OwnUnit } from '../cluster/machine/own-service.ts'
+import { serviceUnitOf } from '../cluster/machine/service-source.ts'
+import type { BackupStatus } from './status.ts'
+import type { ClusterWanted } from '../cluster/wanted.ts'
+import { unitPathOf } from '../host/postgres-unit.ts'
+import { clusterNames } from '../repository/format.ts'
+import type { Clock } from '../util/clock.ts'
+import { isStale, readReceiverStatus } from '../wal/receiver-status.ts'
 
 /**
  * What `up` leaves to be run, a line each; none where it made a service or told why it could not, where the backup server is another

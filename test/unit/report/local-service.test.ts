@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NoService, OwnUnit } from '../../../src/cluster/machine/own-service.ts'
-import { judgeService, serviceToRun } from '../../../src/cli/session/local-service.ts'
+import { judgeService, serviceToRun } from '../../../src/report/local-service.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { wish } from '../cluster/builders.ts'

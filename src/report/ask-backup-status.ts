@@ -2,47 +2,34 @@
  * The backup server's part of `status` and `check`: read here, or the Backstay on the machine of the repository is asked.
  */
 import { z } from 'zod'
-import { BackstayError } from '../../errors/backstay-error.ts'
-import { lastLines } from '../../host/run-checked.ts'
-import { type ClusterContext, factOf } from '../../cluster/context.ts'
-import { lookOwnUnit } from '../../cluster/look/own-unit.ts'
-import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/machine/service-source.ts'
-import type { BackupStatus, BackupStatusProvider } from '../../report/status.ts'
-import type { BackupWanted } from '../../cluster/wanted.ts'
-import type { Clock } from '../../util/clock.ts'
-import { readJson } from '../../util/read-json.ts'
-import { readBackupStatus } from './backup-status.ts'
-import type { ClusterSession } from './cluster-session.ts'
+import { BackstayError } from '../errors/backstay-error.ts'
+import { lastLines } from '../host/run-checked.ts'
+import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { lookOwnUnit } from '../cluster/look/own-unit.ts'
+import { SERVICE_COMMAND, serviceConfigOf } from '../cluster/machine/service-source.ts'
+import type { BackupStatus } from './status.ts'
+import type { BackupWanted } from '../cluster/wanted.ts'
+import { readJson } from '../util/read-json.ts'
+import { readBackupStatus } from './read-backup-status.ts'
 import { judgeService } from './local-service.ts'
 
 const TIMEOUT_MS = 30_000
 
-/** Asks here or there; undefined when the cluster file has no backup part. */
-export function sessionBackupStatus(
-  { wanted, cluster }: ClusterSession,
-  clock: Clock,
-): BackupStatusProvider | undefined {
-  const { backup } = wanted
+/** Asks here or there; undefined when the cluster file has no backup part. A failure is one of the problems told. */
+export async function askBackupStatus(cluster: ClusterContext): Promise<BackupStatus | undefined> {
+  const { backup } = cluster.wanted
   if (backup === undefined) return undefined
-  if (backup.host.local) return { backupStatus: async () => readHere(cluster, backup, clock) }
-  return {
-    backupStatus: async () => {
-      try {
-        return await ask(cluster, backup)
-      } catch (error) {
-        const { message } = factOf(error)
-        return { ...NOTHING, server: backup.name, problems: [message] }
-      }
-    },
+  if (backup.host.local) return await readHere(cluster, backup)
+  try {
+    return await ask(cluster, backup)
+  } catch (error) {
+    const { message } = factOf(error)
+    return { ...NOTHING, server: backup.name, problems: [message] }
   }
 }
 
-async function readHere(
-  cluster: ClusterContext,
-  backup: BackupWanted,
-  clock: Clock,
-): Promise<BackupStatus> {
-  const { wanted } = cluster
+async function readHere(cluster: ClusterContext, backup: BackupWanted): Promise<BackupStatus> {
+  const { wanted, clock } = cluster
   const status = await readBackupStatus(wanted, backup, clock)
   const { receiver, problems } = status
   const isReceiving = receiver !== undefined && receiver.state !== 'stopped'

@@ -3,10 +3,10 @@
  * the next backup. Pure.
  */
 import { Cron } from 'croner'
-import type { BackupInfo } from '../../repository/backup-info.ts'
-import { formatDuration } from '../../util/duration.ts'
-import { formatSize } from '../../util/size.ts'
-import type { ReceiverState } from '../../wal/receiver-status.ts'
+import type { BackupInfo } from '../repository/backup-info.ts'
+import { formatDuration } from '../util/duration.ts'
+import { formatSize } from '../util/size.ts'
+import type { ReceiverState } from '../wal/receiver-status.ts'
 
 const HOUR_MS = 3_600_000
 /** WAL that has to fit beside the next backup, in segments. */

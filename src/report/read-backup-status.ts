@@ -1,40 +1,30 @@
 /**
  * The backup server's part of `status` and `check`: read from the repository and the receiver's published status.
  */
-import { describeDamage } from '../../backup/known-damage.ts'
-import type { BackupStatus, BackupStatusProvider } from '../../report/status.ts'
-import type { BackupWanted, ClusterWanted } from '../../cluster/wanted.ts'
-import { isBackstayError } from '../../errors/backstay-error.ts'
-import { freeBytes } from '../../host/local-files.ts'
-import { formatLsn } from '../../postgres/lsn.ts'
-import type { BackupInfo } from '../../repository/backup-info.ts'
-import { type Catalogue, readCatalogue } from '../../repository/catalogue.ts'
-import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
-import { type FailedJob, listFailedJobs } from '../../repository/failed-jobs.ts'
-import { loadSources } from '../../restore/load-sources.ts'
-import type { RestoreSources } from '../../restore/restore-sources.ts'
-import { isoTimeUs } from '../../restore/target-time.ts'
-import { timeOfEnd } from '../../restore/window-time.ts'
-import { storeAt } from '../../store/address.ts'
-import type { Clock } from '../../util/clock.ts'
-import { describeContested, listContested } from '../../wal/contested.ts'
-import { recoverableRange } from '../../wal/continuity.ts'
-import { describeDamagedWal } from '../../wal/damaged-histories.ts'
-import { loadLosses } from '../../wal/losses.ts'
-import { EXIT_MEANINGS } from '../exit-status.ts'
+import { describeDamage } from '../backup/known-damage.ts'
+import type { BackupStatus } from './status.ts'
+import type { BackupWanted, ClusterWanted } from '../cluster/wanted.ts'
+import { isBackstayError } from '../errors/backstay-error.ts'
+import { freeBytes } from '../host/local-files.ts'
+import { formatLsn } from '../postgres/lsn.ts'
+import type { BackupInfo } from '../repository/backup-info.ts'
+import { type Catalogue, readCatalogue } from '../repository/catalogue.ts'
+import { type ClusterRepository, openCluster } from '../repository/cluster-repository.ts'
+import { type FailedJob, listFailedJobs } from '../repository/failed-jobs.ts'
+import { loadSources } from '../restore/load-sources.ts'
+import type { RestoreSources } from '../restore/restore-sources.ts'
+import { isoTimeUs } from '../restore/target-time.ts'
+import { timeOfEnd } from '../restore/window-time.ts'
+import { storeAt } from '../store/address.ts'
+import type { Clock } from '../util/clock.ts'
+import { describeContested, listContested } from '../wal/contested.ts'
+import { recoverableRange } from '../wal/continuity.ts'
+import { describeDamagedWal } from '../wal/damaged-histories.ts'
+import { loadLosses } from '../wal/losses.ts'
+import { EXIT_MEANINGS } from '../errors/exit-meanings.ts'
 import { backupTroubles, nextAtMs } from './backup-troubles.ts'
-import { isStale, readReceiverStatus, type ReceiverStatus } from '../../wal/receiver-status.ts'
-import type { WalPosition } from '../../wal/wal-position.ts'
-
-/** Undefined when the cluster file has no backup part, or its repository is on another machine. */
-export function backupStatusProvider(
-  wanted: ClusterWanted,
-  clock: Clock,
-): BackupStatusProvider | undefined {
-  const { backup } = wanted
-  if (backup === undefined || !backup.host.local) return undefined
-  return { backupStatus: async () => readBackupStatus(wanted, backup, clock) }
-}
+import { isStale, readReceiverStatus, type ReceiverStatus } from '../wal/receiver-status.ts'
+import type { WalPosition } from '../wal/wal-position.ts'
 
 /** The status of a repository on this machine. Its failure is one of the problems told. */
 export async function readBackupStatus(

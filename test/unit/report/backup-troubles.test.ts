@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type BackupFacts, backupTroubles } from '../../../src/cli/session/backup-troubles.ts'
+import { type BackupFacts, backupTroubles } from '../../../src/report/backup-troubles.ts'
 
 const NOW = Date.parse('2026-03-10T12:00:00Z')
 const MB = 1024 * 1024
