@@ -3,14 +3,14 @@
  */
 import type { BarmanConfig } from '../config/barman/model.ts'
 import type { Clock } from '../util/clock.ts'
-import type { GlobalOptions, OptionValues } from './command-line/values.ts'
+import type { GlobalOptions, BarmanOptionValues } from './command-line/values.ts'
 import type { BarmanOutput } from './output/output.ts'
 
 /** Everything a command may use of the process it runs in. */
 export interface BarmanContext {
   readonly config: BarmanConfig
   readonly globals: GlobalOptions
-  readonly options: OptionValues
+  readonly options: BarmanOptionValues
   /** The words after the command. */
   readonly words: readonly string[]
   readonly output: BarmanOutput

@@ -12,13 +12,13 @@ import { readMainFile } from '../config/barman/main-file.ts'
 import type { BarmanConfig } from '../config/barman/model.ts'
 import { becomeUser } from './become-user.ts'
 import type { GlobalOptions } from './command-line/values.ts'
-import { type Invocation, parseCommandLine } from './command-line/parse.ts'
+import { type BarmanInvocation, parseCommandLine } from './command-line/parse.ts'
 import type { BarmanContext } from './context.ts'
 import { openLog } from './output/log-file.ts'
 import { BarmanOutput } from './output/output.ts'
 import { backstayVersion, BARMAN_VERSION } from './version.ts'
 
-type RunInvocation = Extract<Invocation, { kind: 'run' }>
+type BarmanRunInvocation = Extract<BarmanInvocation, { kind: 'run' }>
 
 const USAGE_EXIT_CODE = 2
 /** Added to a signal's number, as shells do. */
@@ -63,7 +63,7 @@ async function run(words: readonly string[]): Promise<number> {
 }
 
 async function runCommand(
-  invocation: RunInvocation,
+  invocation: BarmanRunInvocation,
   config: BarmanConfig,
   home: string | undefined,
 ): Promise<number> {

@@ -20,7 +20,7 @@ import { readRegular } from '../util/read-regular.ts'
 
 const CONNECTION_EXIT_CODE = 3
 
-type Options = Readonly<Record<string, string | boolean | undefined>>
+type ArchiveOptions = Readonly<Record<string, string | boolean | undefined>>
 
 /** Runs the command line of this process and ends the process. */
 export async function main(): Promise<void> {
@@ -38,19 +38,19 @@ export async function main(): Promise<void> {
     .option('--compression-level <LEVEL>', 'low, medium, high or a number', 'medium')
   await runClient(program, async () => {
     const [host = '', server = '', path = ''] = program.args
-    const options = program.opts<Options>()
+    const options = program.opts<ArchiveOptions>()
     const remote = { host, user: String(options['user']), port: optional(options['port']) }
     return await archive(remote, { server, path, options })
   })
 }
 
-interface Order {
+interface ArchiveOrder {
   readonly server: string
   readonly path: string
-  readonly options: Options
+  readonly options: ArchiveOptions
 }
 
-async function archive(remote: RemoteBarman, order: Order): Promise<number> {
+async function archive(remote: RemoteBarman, order: ArchiveOrder): Promise<number> {
   const { options, server } = order
   const isTest = options['test'] === true
   const config = optional(options['config'])
@@ -71,7 +71,7 @@ async function archive(remote: RemoteBarman, order: Order): Promise<number> {
   throw new ClientError("Remote 'barman put-wal' command has failed!", exitCode)
 }
 
-async function stream({ path, options }: Order): Promise<Buffer> {
+async function stream({ path, options }: ArchiveOrder): Promise<Buffer> {
   const found = await stat(path)
   if (found.isDirectory()) {
     throw new ClientError(`WAL_PATH cannot be a directory: ${path}`, USAGE_EXIT_CODE)

@@ -20,7 +20,7 @@ const NAMES_BYTES_MAX = 256 * 1024
 
 const whole = (word: string): number => Number(readWord('whole', word))
 
-interface Order {
+interface WalRestoreOrder {
   readonly host: string
   readonly server: string
   readonly name: string
@@ -48,7 +48,7 @@ export async function main(): Promise<void> {
   })
 }
 
-async function restore(order: Order): Promise<number> {
+async function restore(order: WalRestoreOrder): Promise<number> {
   const { options, name, destination } = order
   if (options['test'] === true) {
     const said = await ask(order, ['get-wal --test', name || 'dummy_wal_name'], SAID_BYTES_MAX)
@@ -92,7 +92,7 @@ function unwritable(destination: string, error: unknown): ClientError {
 }
 
 /** The requested file and those after it at the same time; only the requested one decides. */
-async function fetchAhead(order: Order, parallel: number, spool: string): Promise<void> {
+async function fetchAhead(order: WalRestoreOrder, parallel: number, spool: string): Promise<void> {
   const peek = [`get-wal --peek ${shellWord(String(parallel))}`, order.name]
   const peeked = await ask(order, peek, NAMES_BYTES_MAX)
   const names = namesAhead(peeked.toString(), order.name, parallel)
@@ -104,7 +104,7 @@ async function fetchAhead(order: Order, parallel: number, spool: string): Promis
   await ahead
 }
 
-async function fetch(order: Order, name: string): Promise<Buffer> {
+async function fetch(order: WalRestoreOrder, name: string): Promise<Buffer> {
   const { options } = order
   const flags = [
     ...(options['gzip'] === true ? ['--gzip'] : []),
@@ -118,7 +118,7 @@ async function fetch(order: Order, name: string): Promise<Buffer> {
 
 /** What the remote command prints. @throws {ClientError} with its exit code, and when it is more than `mostBytes`. */
 async function ask(
-  order: Order,
+  order: WalRestoreOrder,
   [command = '', name = '']: readonly string[],
   mostBytes: number,
 ): Promise<Buffer> {

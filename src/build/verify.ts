@@ -45,7 +45,7 @@ export interface VerifyResult {
 }
 
 /** How long to wait for the row. */
-export interface VerifyOptions {
+export interface VerifyClusterOptions {
   readonly timeoutMs?: number
 }
 
@@ -55,7 +55,7 @@ export interface VerifyOptions {
  */
 export async function verifyCluster(
   context: ClusterContext,
-  options: VerifyOptions = {},
+  options: VerifyClusterOptions = {},
 ): Promise<VerifyResult> {
   const before = await lookCluster(context, { forPlan: false })
   assertIdentity(before)

@@ -4,7 +4,7 @@
 import type { LoadedCluster } from '../config/load.ts'
 import type { Clock } from '../util/clock.ts'
 import type { ArgumentSpec, ArgumentValues, OptionSpecs, OptionValues } from './option-spec.ts'
-import type { Environment } from './environment.ts'
+import type { Environment } from '../util/environment.ts'
 import type { Output } from './output/output.ts'
 
 /** Everything a command may touch of the world outside. */

@@ -10,7 +10,7 @@ import { findHbaProblems } from '../postgres/hba-file.ts'
 import type { ConfigPath } from './document.ts'
 import { ownPlaceFindings } from './own-places.ts'
 import { parameterFindings } from './parameter-checks.ts'
-import type { Finding } from './problems.ts'
+import type { ConfigFinding } from './problems.ts'
 import { ARCHIVE_TO_REPOSITORY, type ClusterSettings, type ServerSettings } from './settings.ts'
 import { NAME_PATTERN, NAME_RULE } from './values.ts'
 
@@ -18,11 +18,11 @@ import { NAME_PATTERN, NAME_RULE } from './values.ts'
 const SOCKET_PATH_BYTES = 107
 const SOCKET_FILE = '/.s.PGSQL.65535'
 
-type Named = readonly [name: string, server: ServerSettings]
+type ServerEntry = readonly [name: string, server: ServerSettings]
 
 /** Everything that does not fit together, settings included; the names of servers apart. */
-export function findingsOf(settings: ClusterSettings): Finding[] {
-  const servers: readonly Named[] = Object.entries(settings.servers)
+export function findingsOf(settings: ClusterSettings): ConfigFinding[] {
+  const servers: readonly ServerEntry[] = Object.entries(settings.servers)
   return [
     ...roleFindings(servers),
     ...sharedPlaces(servers),
@@ -41,7 +41,7 @@ export function findingsOf(settings: ClusterSettings): Finding[] {
 }
 
 /** What is wrong with the names of servers alone. */
-export function nameFindings(names: readonly string[]): Finding[] {
+export function nameFindings(names: readonly string[]): ConfigFinding[] {
   const owners = new Map<string, string>()
   return names.flatMap((name) => {
     const slot = slotNameOf(name)
@@ -56,7 +56,7 @@ export function nameFindings(names: readonly string[]): Finding[] {
   })
 }
 
-function roleFindings(servers: readonly Named[]): Finding[] {
+function roleFindings(servers: readonly ServerEntry[]): ConfigFinding[] {
   const [first, ...more] = servers.filter(([, server]) => server.role === 'primary')
   if (first === undefined) {
     return [
@@ -69,7 +69,7 @@ function roleFindings(servers: readonly Named[]): Finding[] {
   }))
 }
 
-function sharedPlaces(servers: readonly Named[]): Finding[] {
+function sharedPlaces(servers: readonly ServerEntry[]): ConfigFinding[] {
   return [
     ...repeated(
       servers,
@@ -97,11 +97,11 @@ function machineOf({ host, isLocal }: Pick<ServerSettings, 'host' | 'isLocal'>):
 
 /** One finding for every server whose key an earlier one has. */
 function repeated(
-  servers: readonly Named[],
-  keyOf: (server: Named) => string,
-  finding: (server: Named, earlier: Named) => Finding,
-): Finding[] {
-  const seen = new Map<string, Named>()
+  servers: readonly ServerEntry[],
+  keyOf: (server: ServerEntry) => string,
+  finding: (server: ServerEntry, earlier: ServerEntry) => ConfigFinding,
+): ConfigFinding[] {
+  const seen = new Map<string, ServerEntry>()
   return servers.flatMap((server) => {
     const earlier = seen.get(keyOf(server))
     if (earlier === undefined) seen.set(keyOf(server), server)
@@ -109,7 +109,7 @@ function repeated(
   })
 }
 
-function pathFindings([name, server]: Named): Finding[] {
+function pathFindings([name, server]: ServerEntry): ConfigFinding[] {
   const socketPath = Buffer.byteLength(server.socketDirectory) + SOCKET_FILE.length
   const directories = ['directory', 'socketDirectory', 'configFile', 'hbaFile'] as const
   return [
@@ -130,7 +130,7 @@ function pathFindings([name, server]: Named): Finding[] {
 }
 
 /** Paths that hold on every server. */
-function sharedPathFindings({ postgres, replication }: ClusterSettings): Finding[] {
+function sharedPathFindings({ postgres, replication }: ClusterSettings): ConfigFinding[] {
   return [
     ...absoluteFinding(['postgres', 'binaries'], postgres.binaries),
     ...postgres.tablespaceRoots.flatMap((root, index) => rootFinding(index, root)),
@@ -141,7 +141,7 @@ function sharedPathFindings({ postgres, replication }: ClusterSettings): Finding
 }
 
 /** A root above everything would allow everything. */
-function rootFinding(index: number, root: string): Finding[] {
+function rootFinding(index: number, root: string): ConfigFinding[] {
   const path = ['postgres', 'tablespaceRoots', index]
   const isPlain = normalize(root) === root && root !== '/'
   if (isAbsolute(root) && isPlain) return []
@@ -150,20 +150,20 @@ function rootFinding(index: number, root: string): Finding[] {
 }
 
 /** Paths on this machine are absolute by now. */
-function absoluteFinding(path: ConfigPath, value: string | undefined): Finding[] {
+function absoluteFinding(path: ConfigPath, value: string | undefined): ConfigFinding[] {
   return value === undefined || isAbsolute(value)
     ? []
     : [{ path, text: `must start with "/" on another machine: found "${value}"` }]
 }
 
-function accessFindings({ postgres }: ClusterSettings): Finding[] {
+function accessFindings({ postgres }: ClusterSettings): ConfigFinding[] {
   return findHbaProblems(postgres.access, postgres.version).map(({ index, field, problem }) => ({
     path: ['postgres', 'access', index],
     text: `is no pg_hba.conf line (${field}): ${problem}`,
   }))
 }
 
-function synchronousFindings({ servers, backup, replication }: ClusterSettings): Finding[] {
+function synchronousFindings({ servers, backup, replication }: ClusterSettings): ConfigFinding[] {
   const wanted = replication.synchronous?.standbys
   const standbyCount = Math.max(0, Object.keys(servers).length - 1)
   const there = standbyCount + (backup?.synchronous === true ? 1 : 0)
@@ -172,7 +172,7 @@ function synchronousFindings({ servers, backup, replication }: ClusterSettings):
   return [{ path: ['replication', 'synchronous', 'standbys'], text }]
 }
 
-function backupFindings({ backup, servers }: ClusterSettings): Finding[] {
+function backupFindings({ backup, servers }: ClusterSettings): ConfigFinding[] {
   if (backup === undefined) return []
   const server = servers[backup.server]
   if (backup.host === '') {
@@ -200,14 +200,19 @@ function backupFindings({ backup, servers }: ClusterSettings): Finding[] {
 /** Words of Barman: a section `[barman]` is its own, and `all` names every server. */
 const BARMAN_WORDS: readonly string[] = ['barman', 'all']
 
-function barmanFindings({ cluster, backup }: ClusterSettings): Finding[] {
+function barmanFindings({ cluster, backup }: ClusterSettings): ConfigFinding[] {
   if (backup?.barman !== true || !BARMAN_WORDS.includes(cluster)) return []
   const text = `cannot be "${cluster}" with "barman: true": that is a word of Barman's own`
   return [{ path: ['cluster'], text }]
 }
 
 /** What `replication.archive: backup` needs of the backup part. */
-function archiveFindings({ backup, postgres, replication, servers }: ClusterSettings): Finding[] {
+function archiveFindings({
+  backup,
+  postgres,
+  replication,
+  servers,
+}: ClusterSettings): ConfigFinding[] {
   if (replication.archive !== ARCHIVE_TO_REPOSITORY) return []
   const path = ['replication', 'archive']
   if (backup === undefined) {
@@ -216,7 +221,7 @@ function archiveFindings({ backup, postgres, replication, servers }: ClusterSett
   const others = Object.entries(servers).filter(
     ([, server]) => machineOf(server) !== machineOf(backup),
   )
-  const findings: Finding[] = []
+  const findings: ConfigFinding[] = []
   if (others.length < Object.keys(servers).length && backup.osUser !== postgres.osUser) {
     const text = `must be "${postgres.osUser}", as postgres.osUser: archive_command on the backup server's own machine stores as that user`
     findings.push({ path: ['backup', 'osUser'], text })
@@ -236,7 +241,7 @@ function archiveFindings({ backup, postgres, replication, servers }: ClusterSett
 }
 
 /** A clone from a backup goes over ssh from the one machine to the other. */
-function cloneFindings({ backup, servers }: ClusterSettings): Finding[] {
+function cloneFindings({ backup, servers }: ClusterSettings): ConfigFinding[] {
   const wishes = Object.entries(servers).filter(([, { cloneFrom }]) => cloneFrom === 'backup')
   return wishes.flatMap(([name, server]) => {
     const path = ['servers', name, 'cloneFrom']

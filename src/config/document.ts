@@ -23,13 +23,13 @@ const REPEATED_MAX = 100
 export type ConfigPath = readonly (string | number)[]
 
 /** A place in the file; both count from 1. */
-export interface Place {
+export interface DocumentPlace {
   readonly line: number
   readonly column: number
 }
 
 /** A fault of the YAML itself. */
-export interface YamlFault extends Place {
+export interface YamlFault extends DocumentPlace {
   readonly message: string
   /** Whether the rest of the file can still be read. */
   readonly readable: boolean
@@ -106,14 +106,14 @@ export class ConfigDocument {
   }
 
   /** Where the value of `path` stands; where it is missing, the nearest key above that is there. */
-  placeOf(path: ConfigPath): Place {
+  placeOf(path: ConfigPath): DocumentPlace {
     const range = this.#node(path)?.range
     if (range) return this.#place(range[0])
     return path.length === 0 ? { line: 1, column: 1 } : this.placeOfKey(path.slice(0, -1))
   }
 
   /** Where the key of `path` stands; for an item of a list, where the item stands. */
-  placeOfKey(path: ConfigPath): Place {
+  placeOfKey(path: ConfigPath): DocumentPlace {
     const parent = path.length === 0 ? undefined : this.#node(path.slice(0, -1))
     const range = isMap(parent) ? keyNode(parent, path.at(-1))?.range : undefined
     return range ? this.#place(range[0]) : this.placeOf(path)
@@ -129,7 +129,7 @@ export class ConfigDocument {
     return /[^\s:"']+/.exec(this.#text.slice(offset))?.[0] ?? ''
   }
 
-  #place(offset: number): Place {
+  #place(offset: number): DocumentPlace {
     const { line, col } = this.#lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
@@ -160,7 +160,7 @@ function deepestAllowed(text: string): number | undefined {
   return undefined
 }
 
-function placeIn(text: string, offset: number): Place {
+function placeIn(text: string, offset: number): DocumentPlace {
   const before = text.slice(0, offset).split('\n')
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }

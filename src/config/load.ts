@@ -6,7 +6,7 @@ import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
-import { type Machine, thisMachine } from './machine.ts'
+import { type ThisMachine, thisMachine } from './machine.ts'
 import { type ReadCluster, readCluster } from './read.ts'
 import { checkTrusted, claimTrusted, type DirectoryUse, ownUids } from './trusted.ts'
 
@@ -28,7 +28,7 @@ export interface LoadOptions {
   /** Whose files are obeyed (`trustedUids`). Default: this process's user and root. */
   readonly trusted?: ReadonlySet<number>
   /** Default: the machine this process runs on. */
-  readonly machine?: Machine
+  readonly machine?: ThisMachine
 }
 
 const FILE_NAME = 'backstay.yaml'

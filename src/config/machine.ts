@@ -8,7 +8,7 @@ import { lastingPath } from '../util/lasting-path.ts'
 import { isLoopback } from '../cluster/settings.ts'
 
 /** Facts about this machine; tests give their own. */
-export interface Machine {
+export interface ThisMachine {
   readonly hostname: string
   readonly addresses: readonly string[]
   readonly isRoot: boolean
@@ -18,7 +18,7 @@ export interface Machine {
 }
 
 /** The machine this process runs on. */
-export function thisMachine(): Machine {
+export function thisMachine(): ThisMachine {
   return {
     hostname: hostname(),
     addresses: Object.values(networkInterfaces()).flatMap((interfaces) =>
@@ -42,6 +42,6 @@ function canWrite(directory: string): boolean {
 }
 
 /** Whether `address` is `localhost`, a loopback address, or this machine's own name or address. */
-export function isThisMachine(address: string, machine: Machine): boolean {
+export function isThisMachine(address: string, machine: ThisMachine): boolean {
   return isLoopback(address) || address === machine.hostname || machine.addresses.includes(address)
 }

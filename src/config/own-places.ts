@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path'
 import type { ConfigPath } from './document.ts'
-import type { Finding } from './problems.ts'
+import type { ConfigFinding } from './problems.ts'
 import { ARCHIVE_TO_REPOSITORY, type ClusterSettings } from './settings.ts'
 
 const OWN_PLACES = [
@@ -41,7 +41,7 @@ function isAtOrBelow(path: string, root: string): boolean {
 }
 
 /** One for each directory or file of a server or the backup server that would have to do with one of them. */
-export function ownPlaceFindings(settings: ClusterSettings): Finding[] {
+export function ownPlaceFindings(settings: ClusterSettings): ConfigFinding[] {
   return namedPaths(settings).flatMap(([path, value]) => {
     const place = value === undefined ? undefined : ownPlaceOf(value)
     if (place === undefined) return []

@@ -5,7 +5,7 @@
 import { isLoopback, sendersNeeded, slotsNeeded } from '../cluster/settings.ts'
 import { parseSettingBoolean } from '../postgres/setting-value.ts'
 import type { ConfigPath } from './document.ts'
-import type { Finding } from './problems.ts'
+import type { ConfigFinding } from './problems.ts'
 import type { ClusterSettings } from './settings.ts'
 import { toWanted } from './wanted.ts'
 
@@ -48,7 +48,7 @@ const MUST_BE_ON: Readonly<Record<string, string>> = {
 const NAME_PATTERN = /^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$/
 
 /** What is wrong with `postgres.parameters` and every `servers.<name>.parameters`. */
-export function parameterFindings(settings: ClusterSettings): Finding[] {
+export function parameterFindings(settings: ClusterSettings): ConfigFinding[] {
   return [
     ...mapFindings(['postgres'], settings.postgres.parameters, settings),
     ...Object.entries(settings.servers).flatMap(([name, server]) =>
@@ -61,7 +61,7 @@ function mapFindings(
   parent: ConfigPath,
   parameters: Readonly<Record<string, string>>,
   settings: ClusterSettings,
-): Finding[] {
+): ConfigFinding[] {
   const seen = new Set<string>()
   return Object.entries(parameters).flatMap(([key, value]) => {
     const path = [...parent, 'parameters', key]

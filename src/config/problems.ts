@@ -4,11 +4,11 @@
 import type { z } from 'zod'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { nearest } from '../util/nearest.ts'
-import type { ConfigDocument, ConfigPath, Place } from './document.ts'
+import type { ConfigDocument, ConfigPath, DocumentPlace } from './document.ts'
 import { clusterJsonSchema, schemaAt } from './json-schema.ts'
 
 /** One thing that is wrong. */
-export interface Finding {
+export interface ConfigFinding {
   readonly path: ConfigPath
   /** What follows the key in the sentence: `must be true or false`. */
   readonly text: string
@@ -17,7 +17,7 @@ export interface Finding {
 }
 
 /** A finding with its place, as it is printed and as `details.problems` holds it. */
-export interface Problem extends Place {
+export interface ConfigProblem extends DocumentPlace {
   readonly path: string
   readonly text: string
 }
@@ -32,7 +32,7 @@ export type SchemaIssue = z.core.$ZodIssue
 export function findingsOfSchema(
   issues: readonly SchemaIssue[],
   document: ConfigDocument,
-): Finding[] {
+): ConfigFinding[] {
   return issues.slice(0, SHOWN_MAX).flatMap((issue) => {
     const path = issue.path.filter((key) => typeof key !== 'symbol')
     if (issue.code !== 'unrecognized_keys') return [{ path, text: textOf(issue, document) }]
@@ -40,7 +40,7 @@ export function findingsOfSchema(
   })
 }
 
-function unknownKey(parent: ConfigPath, key: string): Finding {
+function unknownKey(parent: ConfigPath, key: string): ConfigFinding {
   const known = Object.keys(schemaAt(clusterJsonSchema(), parent)?.properties ?? {})
   const near = nearest(key, known)
   const question = near === undefined ? '' : `: did you mean "${near}"?`
@@ -82,7 +82,10 @@ function describe(value: unknown): string {
 }
 
 /** Gives findings their places. */
-export function locate(findings: readonly Finding[], document: ConfigDocument): Problem[] {
+export function locate(
+  findings: readonly ConfigFinding[],
+  document: ConfigDocument,
+): ConfigProblem[] {
   return findings.slice(0, SHOWN_MAX).map(({ path, text, atKey }) => ({
     ...(atKey === true ? document.placeOfKey(path) : document.placeOf(path)),
     path: path.join('.'),
@@ -91,7 +94,7 @@ export function locate(findings: readonly Finding[], document: ConfigDocument): 
 }
 
 /** The error that reports all problems of `file` at once, in the order of the file. */
-export function configInvalid(file: string, found: readonly Problem[]): BackstayError {
+export function configInvalid(file: string, found: readonly ConfigProblem[]): BackstayError {
   const problems = [...found].sort((a, b) => a.line - b.line || a.column - b.column)
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
   const lines = problems.map(({ line, column, path, text }) =>

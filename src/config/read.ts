@@ -7,10 +7,10 @@ import { findingsOf, nameFindings } from './checks.ts'
 import { ConfigDocument } from './document.ts'
 import {
   configInvalid,
-  type Finding,
+  type ConfigFinding,
   findingsOfSchema,
   locate,
-  type Problem,
+  type ConfigProblem,
   type SchemaIssue,
 } from './problems.ts'
 import { ClusterFile } from './schema.ts'
@@ -33,7 +33,7 @@ export interface ReadCluster {
 /** Reads the text of a cluster file. @throws CONFIG_INVALID with every problem in `details.problems` */
 export function readCluster(text: string, source: ConfigSource): ReadCluster {
   const document = new ConfigDocument(text)
-  const faults = document.faults.map(({ line, column, message }): Problem => {
+  const faults = document.faults.map(({ line, column, message }): ConfigProblem => {
     return { line, column, path: '', text: message }
   })
   if (document.faults.some((fault) => !fault.readable)) throw configInvalid(source.file, faults)
@@ -43,13 +43,13 @@ export function readCluster(text: string, source: ConfigSource): ReadCluster {
   return { wanted: toWanted(settings), settings, document }
 }
 
-interface Judgement {
+interface FileJudgement {
   /** Undefined when the schema refuses the file. */
   readonly settings: ClusterSettings | undefined
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ConfigFinding[]
 }
 
-function judge(document: ConfigDocument, source: ConfigSource): Judgement {
+function judge(document: ConfigDocument, source: ConfigSource): FileJudgement {
   const value = document.value
   const names = nameFindings(Object.keys(asMap(asMap(value)['servers'])))
   const parsed = ClusterFile.safeParse(value)
@@ -71,7 +71,7 @@ function findingsOfRest(
   value: unknown,
   issues: readonly SchemaIssue[],
   source: ConfigSource,
-): Finding[] {
+): ConfigFinding[] {
   const rest = asMap(structuredClone(value))
   const isWhole = issues.map((issue) => takeOut(rest, issue)).every(Boolean)
   const postgres = { version: SUPPORTED_MAJORS.at(-1), ...asMap(rest['postgres']) }

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { slotNameOf } from '../cluster/names.ts'
-import { isThisMachine, type Machine } from './machine.ts'
+import { isThisMachine, type ThisMachine } from './machine.ts'
 import type { ClusterFile, SshSettings } from './schema.ts'
 
 type ServerFile = ClusterFile['servers'][string]
@@ -14,7 +14,7 @@ type BackupFile = NonNullable<ClusterFile['backup']>
 export interface Surroundings {
   /** Absolute directory of the file. */
   readonly directory: string
-  readonly machine: Machine
+  readonly machine: ThisMachine
 }
 
 /** Login over ssh with its defaults. */

@@ -2,7 +2,7 @@
  * What the keys of `ssl` mean for each other, for the version and for the servers' own settings.
  */
 import { isAbsolute } from 'node:path'
-import type { Finding } from './problems.ts'
+import type { ConfigFinding } from './problems.ts'
 import type { ClusterSettings } from './settings.ts'
 
 /** libpq's word for the certificate authorities of the system. */
@@ -11,7 +11,7 @@ const SYSTEM_ROOTS_SINCE = 16
 const NEEDS_TLS = new Set(['require', 'verify-ca', 'verify-full'])
 
 /** What does not fit together in `ssl`. */
-export function sslFindings(settings: ClusterSettings): Finding[] {
+export function sslFindings(settings: ClusterSettings): ConfigFinding[] {
   const { ssl } = settings
   if (ssl === undefined) return []
   return [...modeFindings(settings, ssl), ...rootFindings(settings, ssl), ...fileFindings(ssl)].map(
@@ -20,10 +20,13 @@ export function sslFindings(settings: ClusterSettings): Finding[] {
 }
 
 type Ssl = NonNullable<ClusterSettings['ssl']>
-type Found = readonly [name: string, text: string]
+type SslFinding = readonly [name: string, text: string]
 
-function modeFindings({ postgres, servers }: ClusterSettings, { mode, rootCert }: Ssl): Found[] {
-  const found: Found[] = []
+function modeFindings(
+  { postgres, servers }: ClusterSettings,
+  { mode, rootCert }: Ssl,
+): SslFinding[] {
+  const found: SslFinding[] = []
   if (mode.startsWith('verify-') && rootCert === undefined) {
     found.push(['mode', `says ${mode}: give rootCert, the file to check certificates with`])
   }
@@ -36,7 +39,7 @@ function modeFindings({ postgres, servers }: ClusterSettings, { mode, rootCert }
   return found
 }
 
-function rootFindings({ postgres }: ClusterSettings, { mode, rootCert }: Ssl): Found[] {
+function rootFindings({ postgres }: ClusterSettings, { mode, rootCert }: Ssl): SslFinding[] {
   if (rootCert !== SYSTEM_ROOTS) return []
   const since = `says system: standbys know that from PostgreSQL ${SYSTEM_ROOTS_SINCE} on; name a file`
   const needs = 'says system: that needs mode: verify-full'
@@ -46,9 +49,9 @@ function rootFindings({ postgres }: ClusterSettings, { mode, rootCert }: Ssl): F
   ]
 }
 
-function fileFindings({ rootCert, cert, key }: Ssl): Found[] {
+function fileFindings({ rootCert, cert, key }: Ssl): SslFinding[] {
   const paths = { rootCert: rootCert === SYSTEM_ROOTS ? undefined : rootCert, cert, key }
-  const relative = Object.entries(paths).flatMap(([name, path]): Found[] =>
+  const relative = Object.entries(paths).flatMap(([name, path]): SslFinding[] =>
     path === undefined || isAbsolute(path)
       ? []
       : [[name, `must start with "/", for it holds on every machine: found "${path}"`]],

@@ -12,7 +12,7 @@ import { asStopped, followSteps } from './follow.ts'
 import { catchUp, follow, primaryHolds } from './follow-primary.ts'
 import { type Line, lineOf } from './line.ts'
 import { endOfStopped, type Lineage, lineageOf } from './lineage.ts'
-import { attempt, type Course, stopRejoining, type WayBack } from './rejoin-course.ts'
+import { attempt, type RejoinCourse, stopRejoining, type WayBack } from './rejoin-course.ts'
 import { saveFork } from './save-fork.ts'
 import { readControl } from './shutdown-record.ts'
 import type { WalPosition } from '../wal/wal-position.ts'
@@ -22,7 +22,7 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 /** Brings it back. @throws what cloning throws: everything before it only makes a note. */
 export async function bringBack(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   seen: { readonly found: ClusterFound; readonly isTorn: boolean },
 ): Promise<WayBack> {
   const { server } = course
@@ -63,7 +63,7 @@ export async function bringBack(
 /** Before anything is done to its directory. A repository that cannot take it does not stop the rejoin: the directory stays. */
 async function saveOwn(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   known: { readonly lineage: Lineage; readonly end: WalPosition | undefined; readonly own: Line },
 ): Promise<void> {
   const { lineage, end, own } = known
@@ -83,7 +83,7 @@ async function saveOwn(
 /** Stopped, and so marked that whatever starts it starts a standby. One that is half overwritten stays fenced until it is cloned. */
 async function holdStill(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   { server, isTorn }: { readonly server: MemberFound; readonly isTorn: boolean },
 ): Promise<void> {
   const wanted = wantedServer(context.wanted, server.name)
@@ -101,7 +101,7 @@ async function holdStill(
  * What it could not simply follow with may be nowhere else: the old directory is kept until somebody removes it. A directory that is whole
  * is not noted as torn: where the clone is refused, or dies before it moved anything, the next run tries the cheaper ways again.
  */
-async function cloneAnew(context: ClusterContext, course: Course): Promise<'clone'> {
+async function cloneAnew(context: ClusterContext, course: RejoinCourse): Promise<'clone'> {
   const { server } = course
   const { keptAside } = await recloneLocked(context, server.name, {
     discardOld: false,

@@ -12,7 +12,7 @@ import { earlierLsn } from '../wal/wal-position.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import type { FailoverPlan } from './failover-plan.ts'
 import { relationOf } from './line.ts'
-import { compareWal, type WalMatch, type WalPlace } from './same-wal.ts'
+import { compareWal, type WalMatch, type NamedWal } from './same-wal.ts'
 import type { Standing } from './wal-reach.ts'
 import { directoryReader } from './wal-readers.ts'
 import type { RepositorySource } from './wal-sources.ts'
@@ -86,7 +86,7 @@ async function directoryOf(
   context: ClusterContext,
   name: string,
   standing: Standing,
-): Promise<WalPlace> {
+): Promise<NamedWal> {
   const server = wantedServer(context.wanted, name)
   return { reader: await directoryReader(context, server, standing.segmentBytes), standing }
 }

@@ -12,7 +12,7 @@ import { isAnswering } from '../cluster/replication.ts'
 import { type Candidate, candidates, isRestoring } from '../cluster/takeover.ts'
 import type { ClusterWanted } from '../cluster/wanted.ts'
 import { type Fencing, fencingOf, formerPrimary, isAway, rivalOf } from './former-primary.ts'
-import { describeLine, type Line, type Lines, type Relation, relationOf } from './line.ts'
+import { describeLine, type Line, type Lines, type LineRelation, relationOf } from './line.ts'
 import type { WalMatch } from './same-wal.ts'
 import { agreedQuorum, isCovered, parseQuorum, type Quorum, reportersOf } from './quorum.ts'
 import { type AnsweringMember, standbysBeside, unknownServer } from './switch-plan.ts'
@@ -27,7 +27,7 @@ export interface FailoverPlan {
   readonly others: readonly AnsweringMember[]
   readonly candidates: readonly Candidate[]
   /** How `to` lies to the line of `from`. */
-  readonly relation: Relation
+  readonly relation: LineRelation
   /** Those that are on it or ahead. */
   readonly onLine: readonly string[]
   readonly lines: Lines
@@ -90,7 +90,7 @@ function relationsOf(
   wanted: ClusterWanted,
   found: ClusterFound,
   wish: FailoverWish,
-): ReadonlyMap<string, Relation> {
+): ReadonlyMap<string, LineRelation> {
   const { note, lines, remembered } = wish
   return new Map(
     standbysBeside(found, []).map(({ name }) => {
@@ -102,7 +102,7 @@ function relationsOf(
   )
 }
 
-function isOnLine(relation: Relation | undefined): boolean {
+function isOnLine(relation: LineRelation | undefined): boolean {
   return relation === 'same' || relation === 'ahead'
 }
 
@@ -191,7 +191,7 @@ function paused(name: string): Problem {
  */
 function choose(
   ranked: readonly Candidate[],
-  relations: ReadonlyMap<string, Relation>,
+  relations: ReadonlyMap<string, LineRelation>,
   to: string | undefined,
 ): Candidate | undefined {
   if (to !== undefined) return ranked.find(({ server }) => server === to)
@@ -310,7 +310,7 @@ function notWaiting(configured: readonly string[]): string {
   return `; commits with synchronous_commit = off or local${known} did not wait, and their last ones may be lost`
 }
 
-const OFF_LINE: Readonly<Record<Exclude<Relation, 'same'>, string>> = {
+const OFF_LINE: Readonly<Record<Exclude<LineRelation, 'same'>, string>> = {
   ahead: 'which somebody wrote who was primary after it: what he committed last cannot be told',
   behind: 'that timeline was left by the primary, and what came after is not on it',
   apart: 'it went another way than the primary',

@@ -127,7 +127,7 @@ async function giveUpServed(
 }
 
 /** What was decided on, and how it looks. */
-interface Judged {
+interface JudgedFailover {
   readonly plan: FailoverPlan
   readonly loss: Loss
   /** Why it may not be done. */
@@ -167,7 +167,7 @@ async function judge(
   context: ClusterContext,
   found: ClusterFound,
   wish: FailoverOptions & { readonly resumed: string | undefined },
-): Promise<Judged> {
+): Promise<JudgedFailover> {
   const { to, resumed } = wish
   const note = found.lastPrimary
   const lines = await lookLines(context, found)
@@ -180,7 +180,7 @@ async function judge(
   return { plan, loss, problem: forbids(plan, loss, wish) }
 }
 
-function asPlan({ plan, loss, problem }: Judged): FailoverResult {
+function asPlan({ plan, loss, problem }: JudgedFailover): FailoverResult {
   const problems = problem === undefined ? [] : [problem]
   const facts = { from: plan.from.name, primary: plan.to.name, timeline: undefined }
   return { plan, loss, ...facts, isFollowed: false, problems }

@@ -13,7 +13,7 @@ import { slotsWanted } from '../cluster/wanted-slots.ts'
 import { step } from '../build/plan/step.ts'
 import { feedCandidate } from './feed.ts'
 import type { Line } from './line.ts'
-import { attempt, type Course, stopRejoining } from './rejoin-course.ts'
+import { attempt, type RejoinCourse, stopRejoining } from './rejoin-course.ts'
 import { readControl } from './shutdown-record.ts'
 import { compareWal } from './same-wal.ts'
 import type { Standing } from './wal-reach.ts'
@@ -25,7 +25,7 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 const TIMELINE_DIGITS = 8
 
 /** Starts it as a standby. False when the primary cannot give it what it needs; it is stopped again then. */
-export async function follow(context: ClusterContext, course: Course): Promise<boolean> {
+export async function follow(context: ClusterContext, course: RejoinCourse): Promise<boolean> {
   const { server, primary } = course
   await giveSlot(context, course)
   const name = server.name
@@ -47,7 +47,7 @@ export async function follow(context: ClusterContext, course: Course): Promise<b
 }
 
 /** The slot it streams from; on a primary that was promoted by hand it may not be there. */
-async function giveSlot(context: ClusterContext, course: Course): Promise<void> {
+async function giveSlot(context: ClusterContext, course: RejoinCourse): Promise<void> {
   const { server, primary } = course
   const slots = slotsWanted(context.wanted, primary.name).filter(({ user }) => user === server.name)
   const plans = slots.map((slot) => planSlot(primary.name, slot, primary.sql.slots))
@@ -60,7 +60,7 @@ async function giveSlot(context: ClusterContext, course: Course): Promise<void> 
 /** Whether the primary has the segment the server would ask for; at a switch of timelines it has the name of the newer one. */
 export async function primaryHolds(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   end: WalPosition,
 ): Promise<boolean> {
   const { segmentBytes } = await readControl(
@@ -81,7 +81,7 @@ export async function primaryHolds(
 /** WAL that the primary has given up may be on the backup server. */
 export async function catchUp(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   { end, own }: { readonly end: WalPosition | undefined; readonly own: Line },
 ): Promise<boolean> {
   const name = course.server.name

@@ -5,7 +5,7 @@
 import type { ClusterFound, LeaderNote, ServerFound } from '../cluster/found.ts'
 import { findLeader, isMember, isPrimaryLike, type MemberFound } from '../cluster/leader.ts'
 import type { ClusterWanted } from '../cluster/wanted.ts'
-import { type Lines, type Relation, relationOf } from './line.ts'
+import { type Lines, type LineRelation, relationOf } from './line.ts'
 
 /**
  * How the old primary can be kept from serving: `stopped`: it does not run, and its directory can be marked; `hung`: it runs
@@ -96,7 +96,7 @@ function ownPrimary(others: ClusterFound, hints: FormerHints): MemberFound | und
   return own.find(({ name }) => name === hints.note?.server) ?? own[0]
 }
 
-function relationTo({ name }: ServerFound, { lines, to }: FormerHints): Relation {
+function relationTo({ name }: ServerFound, { lines, to }: FormerHints): LineRelation {
   return relationOf(lines.get(to), lines.get(name))
 }
 

@@ -19,7 +19,7 @@ import { readShutdownEnd } from './shutdown-record.ts'
 import { steadyContext } from './steady.ts'
 import { stopOldPrimary } from './stop-old.ts'
 import { checkpointTold, promoteTold, proveTold, startStep, stopTold } from './switch-steps.ts'
-import { type Reached, takeBack } from './take-back.ts'
+import { type SwitchoverReached, takeBack } from './take-back.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
 /** The walsenders of a stopping primary do not end before everything was sent, so this is long. */
@@ -49,7 +49,7 @@ export async function handOver(context: ClusterContext, course: HandOver): Promi
   const steady = steadyContext(context)
   const startedAtMs = context.clock.monotonic()
   const mayBeAsked = course.journal.phase === 'promote'
-  const reached: Reached = { stopAskedAtMs: undefined, isPromotionAsked: mayBeAsked }
+  const reached: SwitchoverReached = { stopAskedAtMs: undefined, isPromotionAsked: mayBeAsked }
   let timeline: number
   try {
     timeline = await changeRoles(steady, course, reached)
@@ -66,7 +66,7 @@ export async function handOver(context: ClusterContext, course: HandOver): Promi
 async function changeRoles(
   context: ClusterContext,
   course: HandOver,
-  reached: Reached,
+  reached: SwitchoverReached,
 ): Promise<number> {
   const { journal, roles } = course
   const to = wantedServer(context.wanted, journal.to)
@@ -88,7 +88,7 @@ async function changeRoles(
 async function stopOld(
   context: ClusterContext,
   { journal, from, roles }: HandOver,
-  reached: Reached,
+  reached: SwitchoverReached,
 ): Promise<Lsn> {
   const known = parseLsn(journal.endLsn ?? '')
   if (from === undefined) {

@@ -86,13 +86,13 @@ export function isBehind(history: TimelineHistory, at: Replayed): boolean {
   return left === undefined || (at.lsn !== null && left <= at.lsn)
 }
 
-type Found = readonly (readonly [name: string, content: Buffer])[]
+type HistoryFiles = readonly (readonly [name: string, content: Buffer])[]
 
 async function orPassOver(
   context: ClusterContext,
   who: string,
-  work: () => Promise<Found>,
-): Promise<Found> {
+  work: () => Promise<HistoryFiles>,
+): Promise<HistoryFiles> {
   try {
     return await work()
   } catch (error) {
@@ -107,7 +107,7 @@ async function ofServer(
   context: ClusterContext,
   server: ServerWanted,
   own: readonly string[],
-): Promise<Found> {
+): Promise<HistoryFiles> {
   const machine = await context.machineOf(server)
   const folder = walOf(server)
   const names = (await namesIn(machine, folder)).filter((name) => !own.includes(name))
@@ -116,7 +116,10 @@ async function ofServer(
   )
 }
 
-async function ofRepository(context: ClusterContext, own: readonly string[]): Promise<Found> {
+async function ofRepository(
+  context: ClusterContext,
+  own: readonly string[],
+): Promise<HistoryFiles> {
   const { backup, name: cluster } = context.wanted
   if (backup === undefined) return []
   const { host } = await context.machineOf(backup)
@@ -134,7 +137,7 @@ async function readAll(
   { clock, signal }: ClusterContext,
   { folder, names }: { readonly folder: string; readonly names: readonly string[] },
   read: (name: string) => Promise<Buffer | undefined>,
-): Promise<Found> {
+): Promise<HistoryFiles> {
   const found: [string, Buffer][] = []
   const endsAtMs = clock.monotonic() + HISTORIES_TIMEOUT_MS
   let bytes = 0

@@ -41,10 +41,10 @@ export type Lines = ReadonlyMap<string, Line>
  * How a standby lies to the line of the lost primary. `same`: its timeline; `ahead`: one that came from it; `behind`: one
  * that it came from, left by the primary after what the standby has; `apart`: it went another way.
  */
-export type Relation = 'same' | 'ahead' | 'behind' | 'apart' | 'unknown'
+export type LineRelation = 'same' | 'ahead' | 'behind' | 'apart' | 'unknown'
 
 /** Compares. Pure. */
-export function relationOf(standby: Line | undefined, primary: Line | undefined): Relation {
+export function relationOf(standby: Line | undefined, primary: Line | undefined): LineRelation {
   if (standby?.history === undefined || primary?.history === undefined) return 'unknown'
   if (isSameHistory(standby.history, primary.history)) return 'same'
   if (isLineOf(standby.history, primary.history)) return 'ahead'

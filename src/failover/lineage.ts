@@ -12,7 +12,7 @@ import type { ServerWanted } from '../cluster/wanted.ts'
 import { readControl, readShutdownEnd } from './shutdown-record.ts'
 import type { MemberFound } from '../cluster/leader.ts'
 import { type Line, lineOf } from './line.ts'
-import { matchWal, type WalPlace } from './same-wal.ts'
+import { matchWal, type NamedWal } from './same-wal.ts'
 import { reachOfWal } from './wal-reach.ts'
 import { directoryReader } from './wal-readers.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
@@ -110,7 +110,10 @@ export async function isBeginningOf(
 }
 
 /** What a member is judged by. @throws when it cannot be told. */
-export async function judgeMember(context: ClusterContext, member: MemberFound): Promise<Judged> {
+export async function judgeMember(
+  context: ClusterContext,
+  member: MemberFound,
+): Promise<JudgedServer> {
   const own = await lineOf(context, member)
   const server = wantedServer(context.wanted, member.name)
   const isStopped = member.running === undefined
@@ -119,7 +122,7 @@ export async function judgeMember(context: ClusterContext, member: MemberFound):
 }
 
 /** What is known of a server when it is judged. */
-export interface Judged {
+export interface JudgedServer {
   readonly server: ServerWanted
   /** Undefined when it cannot be told. */
   readonly end: WalPosition | undefined
@@ -129,7 +132,7 @@ export interface Judged {
 /** Judges, and where timelines and positions agree compares the WAL itself. @throws what asking and reading throw. */
 export async function lineageOf(
   context: ClusterContext,
-  judged: Judged,
+  judged: JudgedServer,
   primary: ServerWanted,
 ): Promise<Lineage> {
   const { server, end, own } = judged
@@ -137,7 +140,7 @@ export async function lineageOf(
   const lineage = judgeLineage(end, own.history, line)
   if (lineage.kind !== 'same' || end === undefined) return lineage
   const { segmentBytes } = await readControl(context, server)
-  const placeOf = async (whose: ServerWanted, standing: WalPlace['standing']) => ({
+  const placeOf = async (whose: ServerWanted, standing: NamedWal['standing']) => ({
     reader: await directoryReader(context, whose, segmentBytes),
     standing,
   })

@@ -89,7 +89,7 @@ export async function recloneLocked(
 }
 
 /** What is known before anything is touched. */
-interface Course {
+interface ReclonePlan {
   readonly old: ServerFound
   readonly leader: MemberFound | undefined
   readonly isOld: boolean
@@ -103,10 +103,10 @@ async function planWithPrimary(
   context: ClusterContext,
   name: string,
   options: RecloneOptions,
-): Promise<Course> {
-  const course = await planReclone(context, name, options)
-  const { leader, steps } = course
-  if (leader === undefined || leader.running !== undefined) return course
+): Promise<ReclonePlan> {
+  const plan = await planReclone(context, name, options)
+  const { leader, steps } = plan
+  if (leader === undefined || leader.running !== undefined) return plan
   await applySteps(context, stepsUntil(steps, leader.name))
   const again = await planReclone(context, name, options)
   if (again.leader?.running === undefined) throw noAnswer(again.leader ?? leader)
@@ -117,7 +117,7 @@ async function planReclone(
   context: ClusterContext,
   name: string,
   options: RecloneOptions,
-): Promise<Course> {
+): Promise<ReclonePlan> {
   const found = await lookCluster(context, { forPlan: true })
   const server = wantedServer(context.wanted, name)
   const old = foundServer(found, name)

@@ -19,7 +19,7 @@ const STOP_TIMEOUT_MS = 10 * 60_000
 export type WayBack = 'already' | 'follow' | 'catch-up' | 'rewind' | 'clone' | 'built'
 
 /** One rejoin under way; what is learnt on the way is added to its lists. */
-export interface Course extends RejoinPlace {
+export interface RejoinCourse extends RejoinPlace {
   readonly journal: RejoinJournal
   readonly reasons: string[]
   readonly keptAside: string[]
@@ -47,7 +47,7 @@ const NOT_MENDED_BY_CLONING: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /** One way back, or a part of it. */
-interface Attempt<T> {
+interface RejoinAttempt<T> {
   readonly what: string
   readonly work: () => Promise<T>
   /** Whether even what cloning would not mend leads to the next way. */
@@ -60,8 +60,8 @@ interface Attempt<T> {
  */
 export async function attempt<T>(
   context: ClusterContext,
-  course: Course,
-  { what, work, isOptional = false }: Attempt<T>,
+  course: RejoinCourse,
+  { what, work, isOptional = false }: RejoinAttempt<T>,
 ): Promise<T | undefined> {
   try {
     return await work()

@@ -18,7 +18,7 @@ import {
   unfinished,
   writeJournal,
 } from '../cluster/journal.ts'
-import type { Course, WayBack } from './rejoin-course.ts'
+import type { RejoinCourse, WayBack } from './rejoin-course.ts'
 import { type RejoinPlace, rejoinPlace } from './rejoin-place.ts'
 import { noteLineThere } from './repository-lines.ts'
 import { isBeingRewound, putBack } from './rewind.ts'
@@ -68,7 +68,7 @@ export async function rejoinServer(
   const startedAt = before?.startedAt ?? new Date(context.clock.now()).toISOString()
   const phase = isTorn ? 'clone' : 'follow'
   const journal: RejoinJournal = { operation: 'rejoin', server: name, phase, startedAt }
-  const course: Course = { ...place, journal, reasons: [], keptAside: [] }
+  const course: RejoinCourse = { ...place, journal, reasons: [], keptAside: [] }
   await writeJournal(context, journal)
   const way = await bringBack(context, course, { found, isTorn })
   await noteLineThere(context, course.primary.sql.timeline)

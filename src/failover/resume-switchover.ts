@@ -26,7 +26,14 @@ export type Resumed =
   | { readonly kind: 'promoted'; readonly timeline: number }
 
 /** The way on. */
-export type Way = 'overtaken' | 'anew' | 'forward' | 'back' | 'settle' | 'two-primaries' | 'unknown'
+export type WayOn =
+  | 'overtaken'
+  | 'anew'
+  | 'forward'
+  | 'back'
+  | 'settle'
+  | 'two-primaries'
+  | 'unknown'
 
 /** Goes on. @throws SPLIT_BRAIN, UNFINISHED when it cannot be told what happened; what handing over throws. */
 export async function resumeSwitchover(
@@ -80,7 +87,7 @@ export function wayOf(
   journal: SwitchoverJournal,
   found: ClusterFound,
   lines: Lines = new Map(),
-): Way {
+): WayOn {
   const from = foundServer(found, journal.from)
   const to = foundServer(found, journal.to)
   const serves = from.running !== undefined && isMember(found, from) && isPrimaryLike(from)
@@ -95,7 +102,7 @@ export function wayOf(
 }
 
 /** The candidate was not promoted, and nobody serves. */
-function wayOfStandby(journal: SwitchoverJournal, from: ServerFound, to: ServerFound): Way {
+function wayOfStandby(journal: SwitchoverJournal, from: ServerFound, to: ServerFound): WayOn {
   if (from.hostError !== undefined && journal.endLsn === undefined) return 'unknown'
   return to.sql === undefined ? 'back' : 'forward'
 }

@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { CommandResult } from '../host/host.ts'
+import type { HostCommandResult } from '../host/host.ts'
 import { liftFence } from '../host/boot-guard.ts'
 import { commandError } from '../host/run-checked.ts'
 import { formatConninfo } from '../postgres/conninfo.ts'
@@ -142,7 +142,7 @@ async function pgRewind(
   context: ClusterContext,
   { server, primary }: Rewind,
   run: { readonly passfile: string; readonly dryRun: boolean },
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   const { host, osUser: user } = await context.machineOf(server)
   const { directory } = await context.binariesOf(server)
   const source = formatConninfo({
@@ -169,7 +169,7 @@ async function pgRewind(
 async function failure(
   context: ClusterContext,
   { server, primary }: Rewind,
-  result: CommandResult,
+  result: HostCommandResult,
 ): Promise<BackstayError> {
   const { host } = await context.machineOf(server)
   const said = commandError(host.name, ['pg_rewind'], result)

@@ -14,13 +14,13 @@ const BLOCK_BYTES = 8192
 export type WalMatch = 'same' | 'different' | 'unknown'
 
 /** Where WAL lies, and by which names. */
-export interface WalPlace {
+export interface NamedWal {
   readonly reader: Pick<WalReader, 'readSegment'>
   readonly standing: Omit<Standing, 'lsn'>
 }
 
 /** Compares up to `lsn`, in its segment and the one before. @throws what reading throws. */
-export async function compareWal(one: WalPlace, other: WalPlace, lsn: Lsn): Promise<WalMatch> {
+export async function compareWal(one: NamedWal, other: NamedWal, lsn: Lsn): Promise<WalMatch> {
   if (lsn === 0n) return 'unknown'
   const { number } = segmentOf(toLsn(lsn - 1n), one.standing)
   const before = number === 0n ? [] : [number - 1n]
@@ -44,8 +44,8 @@ interface Ends {
  * bytes up to there, and behind them its own: the two do not join.
  */
 export async function matchWal(
-  mine: WalPlace,
-  theirs: WalPlace & { readonly reader: WalReader },
+  mine: NamedWal,
+  theirs: NamedWal & { readonly reader: WalReader },
   { lsn, flushLsn }: Ends,
 ): Promise<WalMatch> {
   const match = await compareWal(mine, theirs, lsn)
@@ -64,8 +64,8 @@ export async function matchWal(
 }
 
 async function compareSegment(
-  one: WalPlace,
-  other: WalPlace,
+  one: NamedWal,
+  other: NamedWal,
   { number, lsn }: { readonly number: bigint; readonly lsn: Lsn },
 ): Promise<WalMatch> {
   const [mine, theirs] = await Promise.all(

@@ -11,7 +11,7 @@ import type { Lost, RolesLock } from './role-lock.ts'
 import { rollBack } from './roll-back.ts'
 
 /** How far it came: what has to be taken back when it fails. */
-export interface Reached {
+export interface SwitchoverReached {
   /** Undefined while it serves. */
   stopAskedAtMs: number | undefined
   isPromotionAsked: boolean
@@ -21,7 +21,7 @@ export interface Reached {
 export interface Failed {
   readonly journal: SwitchoverJournal
   readonly roles: RolesLock
-  readonly reached: Reached
+  readonly reached: SwitchoverReached
 }
 
 /** The error to throw once everything is taken back. */

@@ -81,7 +81,7 @@ export async function reachOfWal(
   }
 }
 
-interface Piece {
+interface WalPiece {
   readonly name: string
   readonly segment: Segment
   readonly content: Buffer | undefined
@@ -89,7 +89,7 @@ interface Piece {
 }
 
 /** Whether there is no more to push. */
-function pushPiece(scanner: WalScanner, piece: Piece, throughLsn: Lsn | undefined): boolean {
+function pushPiece(scanner: WalScanner, piece: WalPiece, throughLsn: Lsn | undefined): boolean {
   const { segment, content, segmentBytes } = piece
   if (content === undefined) return true
   const start = segmentStart(segment, segmentBytes)
@@ -103,7 +103,7 @@ function pushPiece(scanner: WalScanner, piece: Piece, throughLsn: Lsn | undefine
 async function doubtOf(
   reader: WalReader,
   { scanner, throughLsn }: { readonly scanner: WalScanner; readonly throughLsn: Lsn | undefined },
-  { name, segment, content, segmentBytes }: Piece,
+  { name, segment, content, segmentBytes }: WalPiece,
 ): Promise<string | undefined> {
   const here = `it can be read up to ${formatLsn(scanner.endLsn)}`
   const start = segmentStart(segment, segmentBytes)

@@ -14,7 +14,7 @@ import { keepFork } from './keep-fork.ts'
 import type { Line } from './line.ts'
 import type { Lineage } from './lineage.ts'
 import { checkpoint } from './promote.ts'
-import { attempt, type Course, stopRejoining } from './rejoin-course.ts'
+import { attempt, type RejoinCourse, stopRejoining } from './rejoin-course.ts'
 import { limitsOf } from './rejoin-place.ts'
 import { isBeingRewound, putBack, rewindObstacle, rewindServer } from './rewind.ts'
 import { readControl } from './shutdown-record.ts'
@@ -25,7 +25,7 @@ const REPLAY_TIMEOUT_MS = 30 * 60_000
 /** Winds it back and lets it follow. False when that is not possible; the directory is in its place then. */
 export async function windBack(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   known: { readonly lineage: Lineage; readonly end: WalPosition | undefined; readonly own: Line },
 ): Promise<boolean> {
   const { server, primary, journal } = course
@@ -92,7 +92,7 @@ async function shutDownInOrder(context: ClusterContext, name: string, endLsn: Ls
 
 async function keep(
   context: ClusterContext,
-  course: Course,
+  course: RejoinCourse,
   known: {
     readonly lineage: Lineage
     readonly end: WalPosition | undefined

@@ -50,7 +50,7 @@ export async function ensurePackage(
 }
 
 /** The command line of the Backstay that is there, or why there is none. */
-export type PackageThere =
+export type PackageCommand =
   | { readonly command: readonly string[] }
   | { readonly command: undefined; readonly why: string }
 
@@ -58,7 +58,7 @@ export type PackageThere =
 export async function packageThere(
   context: ClusterContext,
   server: Inhabitant,
-): Promise<PackageThere> {
+): Promise<PackageCommand> {
   const { host } = await context.machineOf(server)
   if (!(await lookPackage(context, host)).isThere) {
     return { command: undefined, why: `Backstay is not on "${host.name}"` }

@@ -4,7 +4,7 @@
  */
 import type { Writable } from 'node:stream'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { CommandResult, Host } from '../host/host.ts'
+import type { HostCommandResult, Host } from '../host/host.ts'
 
 /** How often whoever waits for the work says that he is still there. */
 export const SIGN_OF_LIFE_MS = 5000
@@ -30,7 +30,7 @@ export async function runOrdered(
   host: Host,
   command: readonly string[],
   { order, hear, signal, user }: Ordered,
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   const life = new AbortController()
   try {
     return await host.run(command, {

@@ -6,7 +6,7 @@
 import type { Writable } from 'node:stream'
 
 /** How a command is run. */
-export interface CommandOptions {
+export interface HostCommandOptions {
   /** OS user to run as; the driver's own user when left out. */
   readonly user?: string
   /** Working directory. Default `/`, which every user may be in. */
@@ -27,7 +27,7 @@ export interface CommandOptions {
 }
 
 /** What a command left. Output is cut to the last 1 MiB each. */
-export interface CommandResult {
+export interface HostCommandResult {
   /** 128 + n when signal n ended it, as shells count. */
   readonly exitCode: number
   readonly stdout: string
@@ -72,7 +72,7 @@ export interface Host {
   readonly user: string
 
   /** Runs `command` (no shell) and returns whatever exit code it ended with. @throws HOST_COMMAND when it cannot be started. */
-  run(command: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  run(command: readonly string[], options?: HostCommandOptions): Promise<HostCommandResult>
   /**
    * The content, or undefined when there is no such file. Others may have written it: of one that is longer than `limitBytes` (16 MB when
    * left out) no more than that is read. @throws FAILED then.

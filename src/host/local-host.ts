@@ -10,8 +10,8 @@ import { formatDuration } from '../util/duration.ts'
 import { type ChildResult, runChild } from './child-process.ts'
 import { errnoOf, fileError } from './file-error.ts'
 import type {
-  CommandOptions,
-  CommandResult,
+  HostCommandOptions,
+  HostCommandResult,
   Host,
   Ownership,
   PathInfo,
@@ -58,7 +58,10 @@ export class LocalHost implements Host {
     this.user = this.#users.self.name
   }
 
-  async run(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  async run(
+    command: readonly string[],
+    options: HostCommandOptions = {},
+  ): Promise<HostCommandResult> {
     const user = await this.#userFor(options.user, `run ${showCommand(command)}`)
     const environment = { ...cleanEnvironment(user), ...options.environment }
     const { directory = '/', timeoutMs = DEFAULT_TIMEOUT_MS, input, signal, onStdout } = options

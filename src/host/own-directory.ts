@@ -4,7 +4,7 @@
  * him to a directory that is his own, and only where nobody but root can put another one in its place.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { CommandResult, Host } from './host.ts'
+import type { HostCommandResult, Host } from './host.ts'
 import { READ_OWN_UID } from './own-uid.ts'
 import { commandError, lastLines } from './run-checked.ts'
 import { AS_WAY_OWNER, refusalPrinted } from './way-owner.ts'
@@ -88,7 +88,7 @@ async function act(
   host: Host,
   script: string,
   { path, user, to = '' }: OwnDirectory & { readonly to?: string },
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   const words = ['sh', '-c', AS_WAY_OWNER, 'sh', 'use', path, '', script, path, user, to]
   return await host.run(words, { timeoutMs: TIMEOUT_MS })
 }

@@ -4,7 +4,7 @@
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { PostgresMajor } from '../postgres/version.ts'
-import type { CommandResult, Host } from './host.ts'
+import type { HostCommandResult, Host } from './host.ts'
 import { commandError, lastLines } from './run-checked.ts'
 
 export const PACKAGE_MANAGERS = ['apt-get', 'dnf', 'yum'] as const
@@ -105,7 +105,7 @@ async function runManager(
   host: Host,
   command: readonly string[],
   signal: AbortSignal,
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   const environment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' }
   return await host.run(command, { environment, timeoutMs: TIMEOUT_MS, signal })
 }
@@ -114,7 +114,7 @@ interface FailedInstallation {
   readonly manager: PackageManager
   readonly packages: readonly string[]
   readonly command: readonly string[]
-  readonly result: CommandResult
+  readonly result: HostCommandResult
 }
 
 function installError(host: Host, failed: FailedInstallation): BackstayError {

@@ -8,7 +8,7 @@ import { systemClock } from '../util/clock.ts'
 import { formatDuration } from '../util/duration.ts'
 import { until } from '../util/until.ts'
 import { fencePathOf, readFence } from './boot-guard.ts'
-import type { CommandResult } from './host.ts'
+import type { HostCommandResult } from './host.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
 import {
   findPostmaster,
@@ -33,7 +33,11 @@ const GRACE_MS = 15_000
 /** After a crash, the dead postmaster's children or its own unreaped entry may be there for a moment. */
 const LEFTOVER_TRIES = 30
 const SETTLED: readonly PostmasterState[] = ['ready', 'standby']
-const STILL_STARTING: CommandResult = { exitCode: 1, stdout: '', stderr: 'it is still starting' }
+const STILL_STARTING: HostCommandResult = {
+  exitCode: 1,
+  stdout: '',
+  stderr: 'it is still starting',
+}
 /** A script's word for a server that runs. */
 const RUNS = 10
 /** What a shell does not take literally between double quotes. */
@@ -148,7 +152,7 @@ async function lookBeforeStart(
 async function startOnce(
   instance: PostgresInstance,
   options: StartOptions,
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   const { service } = instance
   if (service === undefined || options.serverOptions !== undefined) {
     return await pgCtl(instance, startArguments(instance, options), options)
@@ -192,7 +196,7 @@ export async function stopServerAnd(
   instance: PostgresInstance,
   options: WaitOptions,
   command: readonly string[],
-): Promise<CommandResult | undefined> {
+): Promise<HostCommandResult | undefined> {
   const { isStopped, result } = await stopAnd(instance, options, command)
   return isStopped ? result : undefined
 }
@@ -200,7 +204,7 @@ export async function stopServerAnd(
 /** How a stop ended, with the result of the command after it. */
 interface Stopped {
   readonly isStopped: boolean
-  readonly result: CommandResult
+  readonly result: HostCommandResult
 }
 
 /** Says on standard output that pg_ctl has ended well, so that a command that fails after it is not taken for it. */
@@ -298,7 +302,7 @@ async function pgCtl(
   instance: PostgresInstance,
   words: readonly string[],
   options: WaitOptions,
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   return await run(instance, pgCtlCommand(instance, words), options)
 }
 
@@ -307,7 +311,7 @@ async function run(
   instance: PostgresInstance,
   command: readonly string[],
   options: WaitOptions,
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   return await instance.host.run(command, {
     user: instance.user,
     environment: { PGDATA: instance.directory },

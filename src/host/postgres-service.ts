@@ -3,7 +3,7 @@
  */
 import { dirname } from 'node:path/posix'
 import { isBackstayError } from '../errors/backstay-error.ts'
-import type { CommandResult, Host } from './host.ts'
+import type { HostCommandResult, Host } from './host.ts'
 import type { PostgresService } from './postgres-unit.ts'
 import { journalOf } from './systemd.ts'
 
@@ -15,7 +15,7 @@ export async function startByService(
   host: Host,
   service: PostgresService,
   wait: { readonly timeoutMs: number; readonly signal?: AbortSignal },
-): Promise<CommandResult> {
+): Promise<HostCommandResult> {
   const { unit, permit } = service
   try {
     const result = await host.run(['sh', '-c', START, 'sh', unit, permit, dirname(permit)], wait)

@@ -3,7 +3,7 @@
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { pathOfBytes } from '../util/byte-path.ts'
-import type { CommandResult, Host, PathInfo } from './host.ts'
+import type { HostCommandResult, Host, PathInfo } from './host.ts'
 import { checkLimit, READ_LIMIT_BYTES } from './read-limit.ts'
 import { parseInspect } from './shell-files.ts'
 
@@ -43,7 +43,7 @@ done
 `
 
 /** What was seen of one path. */
-interface Seen {
+interface PathSeen {
   readonly info: PathInfo | undefined
   readonly content: Buffer | undefined
 }
@@ -62,7 +62,7 @@ export async function prefetch(
   const reader = host.user === 'root' ? user : host.user
   const seen = await lookAll(host, paths, reader)
   const answered = new Set<string>()
-  const once = (question: string, path: string): Seen | undefined => {
+  const once = (question: string, path: string): PathSeen | undefined => {
     const key = `${question} ${path}`
     if (answered.has(key)) return undefined
     answered.add(key)
@@ -105,14 +105,14 @@ async function lookAll(
   host: Host,
   paths: readonly string[],
   user: string,
-): Promise<ReadonlyMap<string, Seen>> {
+): Promise<ReadonlyMap<string, PathSeen>> {
   const unique = [...new Set(paths)]
   const { exitCode, stdout } = await runAs(host, ['sh', '-c', LOOK, 'sh', ...unique], user)
   const [header, ...lines] = stdout.split('\n')
   if (exitCode !== 0 || header !== HEADER || lines.length !== unique.length * 3 + 1)
     return new Map()
   return new Map(
-    unique.flatMap((path, index): [string, Seen][] => {
+    unique.flatMap((path, index): [string, PathSeen][] => {
       const seen = parseSeen(lines.slice(index * 3, index * 3 + 3))
       return seen === undefined ? [] : [[path, seen]]
     }),
@@ -124,7 +124,7 @@ async function runAs(
   host: Host,
   command: readonly string[],
   user: string,
-): Promise<Pick<CommandResult, 'exitCode' | 'stdout'>> {
+): Promise<Pick<HostCommandResult, 'exitCode' | 'stdout'>> {
   try {
     return await host.run(command, { user })
   } catch (error) {
@@ -133,7 +133,9 @@ async function runAs(
   }
 }
 
-function parseSeen([stat = '', target = '', content = '']: readonly string[]): Seen | undefined {
+function parseSeen([stat = '', target = '', content = '']: readonly string[]):
+  | PathSeen
+  | undefined {
   if (stat === 'missing') return { info: undefined, content: undefined }
   if (stat === '?') return undefined
   const info = parseInspect(`${stat}\n${pathOfBytes(Buffer.from(target, 'base64'))}`)

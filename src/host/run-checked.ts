@@ -2,7 +2,7 @@
  * Running a command that must succeed.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { CommandOptions, CommandResult, Host } from './host.ts'
+import type { HostCommandOptions, HostCommandResult, Host } from './host.ts'
 import { showCommand } from './shell-quote.ts'
 
 const LINES_SHOWN = 20
@@ -11,8 +11,8 @@ const LINES_SHOWN = 20
 export async function runChecked(
   host: Host,
   command: readonly string[],
-  options: CommandOptions = {},
-): Promise<CommandResult> {
+  options: HostCommandOptions = {},
+): Promise<HostCommandResult> {
   const result = await host.run(command, options)
   if (result.exitCode === 0) return result
   throw commandError(host.name, command, result)
@@ -22,7 +22,7 @@ export async function runChecked(
 export function commandError(
   host: string,
   command: readonly string[],
-  result: CommandResult,
+  result: HostCommandResult,
 ): BackstayError {
   const said = lastLines(result.stderr) || lastLines(result.stdout) || 'it printed nothing'
   return new BackstayError(

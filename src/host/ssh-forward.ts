@@ -42,7 +42,7 @@ export async function forwardPort(
 }
 
 /** What is forwarded from where, and its name for people. */
-interface Way {
+interface ForwardedSocket {
   readonly localPath: string
   readonly target: string
   readonly name: string
@@ -57,7 +57,7 @@ async function folderFor(connection: SshConnection, place: string): Promise<stri
 
 async function forward(
   connection: SshConnection,
-  { localPath, target, name: there }: Way,
+  { localPath, target, name: there }: ForwardedSocket,
 ): Promise<string> {
   const way = `${localPath}:${target}`
   const first = await ask(connection, way)

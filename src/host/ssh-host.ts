@@ -6,8 +6,8 @@ import { isAbsolute, normalize } from 'node:path/posix'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { fileError } from './file-error.ts'
 import type {
-  CommandOptions,
-  CommandResult,
+  HostCommandOptions,
+  HostCommandResult,
   Host,
   Ownership,
   PathInfo,
@@ -60,7 +60,10 @@ export class SshHost implements Host {
     }
   }
 
-  async run(command: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  async run(
+    command: readonly string[],
+    options: HostCommandOptions = {},
+  ): Promise<HostCommandResult> {
     const { directory = '/', environment = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options
     const user = this.#userFor(options.user, 'run a command')
     const { input, signal, onStdout } = options

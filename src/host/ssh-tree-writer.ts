@@ -12,7 +12,7 @@ import type { TreeFileAttributes, TreeWriter } from './host.ts'
 import { RemoteTree } from './remote-tree.ts'
 import type { RemoteResult, SshConnection } from './ssh-connection.ts'
 import { RemoteFileError, type ShellFiles } from './shell-files.ts'
-import { type TarEntry, tarEnd, tarHeader, tarPadding } from './tar-entry.ts'
+import { type TreeEntry, tarEnd, tarHeader, tarPadding } from './tar-entry.ts'
 import { checkComplete, checkNotTooLong } from './tree-file.ts'
 import { Gatherer, WriteBuffers } from './write-buffers.ts'
 
@@ -163,7 +163,7 @@ export class SshTreeWriter implements TreeWriter {
   }
 
   async #addEntry(
-    entry: Omit<TarEntry, 'sizeBytes' | 'modifiedAtMs'> & Partial<TarEntry>,
+    entry: Omit<TreeEntry, 'sizeBytes' | 'modifiedAtMs'> & Partial<TreeEntry>,
   ): Promise<void> {
     const { clock } = this.#options.connection.options
     const whole = { sizeBytes: 0, modifiedAtMs: clock.now(), ...entry }

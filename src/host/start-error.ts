@@ -5,7 +5,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { formatDuration } from '../util/duration.ts'
 import type { Fence } from './boot-guard.ts'
 import { findTightDisk, fullDiskError, isDiskFull } from './full-disk.ts'
-import type { CommandResult } from './host.ts'
+import type { HostCommandResult } from './host.ts'
 import { describePortOwner, findPortOwners } from './port-owner.ts'
 import type { PostgresInstance } from './postgres-instance.ts'
 import type { Postmaster } from './postmaster.ts'
@@ -16,7 +16,7 @@ import { tellingLines } from './server-log.ts'
 export interface FailedStart {
   /** The server, when it is there all the same. */
   readonly postmaster: Postmaster | undefined
-  readonly result: CommandResult
+  readonly result: HostCommandResult
   /** What the server wrote since. */
   readonly log: string
   readonly timeoutMs: number

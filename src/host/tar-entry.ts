@@ -10,7 +10,7 @@ const RECORD_BYTES = 20 * TAR_BLOCK_BYTES
 const LARGEST_OCTAL_SIZE = 0o77777777777
 
 /** One entry of a tree. */
-export interface TarEntry {
+export interface TreeEntry {
   readonly kind: 'file' | 'directory' | 'link'
   /** Relative, without `..`. */
   readonly path: string
@@ -24,7 +24,7 @@ export interface TarEntry {
 const TYPE_FLAGS = { file: '0', link: '2', directory: '5', pax: 'x' } as const
 
 /** The header of `entry`, to be followed by its bytes and `tarPadding` of its size. */
-export function tarHeader(entry: TarEntry): Buffer {
+export function tarHeader(entry: TreeEntry): Buffer {
   const records: [string, string][] = []
   if (bytesOfPath(entry.path).length > 100) records.push(['path', entry.path])
   const { target = '' } = entry

@@ -92,13 +92,13 @@ export class TreeFile {
   }
 }
 
-interface Stretch {
+interface FilledStretch {
   readonly from: number
   readonly to: number
 }
 
 /** The parts of a chunk beginning at `position` of its file that are not zeros all over a page, or over as much of one as came. */
-function filledStretches(chunk: Uint8Array, position: number): readonly Stretch[] {
+function filledStretches(chunk: Uint8Array, position: number): readonly FilledStretch[] {
   const stretches: { from: number; to: number }[] = []
   for (let from = 0; from < chunk.length;) {
     const to = Math.min(chunk.length, from + PAGE_BYTES - ((position + from) % PAGE_BYTES))

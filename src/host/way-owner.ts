@@ -25,7 +25,7 @@ export interface MissingPart {
 }
 
 /** What a way is like. */
-export interface Way {
+export interface PathWay {
   /** Who has to walk it for root; undefined when it is root's alone. */
   readonly owner: WayOwner | undefined
   /** Where nothing was there. Who finds something there later finds what somebody else may have put there meanwhile. */
@@ -48,7 +48,7 @@ const TWO_OWNERS = 'backstay: two owners:'
  * @throws {BackstayError} DIRECTORY_OWNER where a second user's hands begin; Node's error when a directory cannot be looked into, ELOOP
  * excepted: that is for who uses the path.
  */
-export function walkWays(paths: readonly string[]): Way {
+export function walkWays(paths: readonly string[]): PathWay {
   const hands = new WayHands()
   const missing = paths.map((path) => walk(path, (step) => hands.meet(path, step)))
   return { owner: hands.owner, missing: missing.find((part) => part !== undefined) }
@@ -60,7 +60,7 @@ export function missingPart(path: string): MissingPart | undefined {
 }
 
 /** Something that was come across. */
-interface Step {
+interface PathStep {
   readonly at: string
   readonly facts: Stats
   /** A directory in which something is looked up, a link that is followed, or what was looked up, which may count or not. */
@@ -69,7 +69,7 @@ interface Step {
   readonly above?: Stats
 }
 
-function walk(path: string, meet: (step: Step) => void): MissingPart | undefined {
+function walk(path: string, meet: (step: PathStep) => void): MissingPart | undefined {
   let at = '/'
   let rest = path.split('/')
   for (let links = 0; rest.length > 0 && links < MOST_LINKS;) {
@@ -98,7 +98,7 @@ class WayHands {
   owner: WayOwner | undefined
   #followedHisLink = false
 
-  meet(path: string, { at, facts, kind, above }: Step): void {
+  meet(path: string, { at, facts, kind, above }: PathStep): void {
     const { uid, gid } = facts
     if (uid === 0) return
     if (kind === 'link') this.#followedHisLink = true

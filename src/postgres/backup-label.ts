@@ -84,9 +84,9 @@ export function formatBackupLabel(label: BackupLabel): string {
     .join('')
 }
 
-type Lines = ReadonlyMap<string, string>
+type LabelLines = ReadonlyMap<string, string>
 
-function readStop(lines: Lines): NonNullable<BackupLabel['stop']> {
+function readStop(lines: LabelLines): NonNullable<BackupLabel['stop']> {
   const stop = location(lines, 'STOP WAL LOCATION')
   return {
     ...stop,
@@ -95,26 +95,26 @@ function readStop(lines: Lines): NonNullable<BackupLabel['stop']> {
   }
 }
 
-function required(lines: Lines, name: string): string {
+function required(lines: LabelLines, name: string): string {
   const value = lines.get(name)
   if (value === undefined) throw invalid(`it has no line "${name}"`)
   return value
 }
 
-function location(lines: Lines, name: string): { lsn: Lsn; segment: string } {
+function location(lines: LabelLines, name: string): { lsn: Lsn; segment: string } {
   const match = /^(\S+) \(file ([0-9A-F]{24})\)$/.exec(required(lines, name))
   const position = parseLsn(match?.[1] ?? '')
   if (match === null || position === undefined) throw malformed(name)
   return { lsn: position, segment: match[2] ?? '' }
 }
 
-function lsn(lines: Lines, name: string): Lsn {
+function lsn(lines: LabelLines, name: string): Lsn {
   const position = parseLsn(required(lines, name))
   if (position === undefined) throw malformed(name)
   return position
 }
 
-function timeline(lines: Lines, name: string): number {
+function timeline(lines: LabelLines, name: string): number {
   const text = required(lines, name)
   if (!/^\d+$/.test(text)) throw malformed(name)
   return Number(text)

@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { ManifestFile, ManifestSummary, ManifestWalRange } from './backup-manifest.ts'
+import type { BackupManifestFile, ManifestSummary, ManifestWalRange } from './backup-manifest.ts'
 import { parseLsn } from './lsn.ts'
 
 /** The most that is kept of one part until its end comes. */
@@ -19,7 +19,7 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
 /** Up to the list of files, between two entries of it, inside an entry, after the list. */
-type Part = keyof typeof LIMITS
+type ManifestPart = keyof typeof LIMITS
 
 /**
  * Iterate each `push` to its end, then call `finish`, which verifies the manifest's own checksum: believe the files
@@ -27,7 +27,7 @@ type Part = keyof typeof LIMITS
  */
 export class BackupManifestReader {
   readonly #hash: Hash = createHash('sha256')
-  #part: Part = 'head'
+  #part: ManifestPart = 'head'
   /** What came of the current part. */
   #pending: Buffer = NOTHING
   /** Bytes of the entry that were looked through for its end, and braces met in them. */
@@ -38,7 +38,7 @@ export class BackupManifestReader {
   #head = ''
 
   /** The files whose entries end in `piece`, which follows those pushed before. The piece is free when iterated. */
-  push(piece: Uint8Array): Generator<ManifestFile, void> {
+  push(piece: Uint8Array): Generator<BackupManifestFile, void> {
     return this.#read(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
   }
 
@@ -56,7 +56,7 @@ export class BackupManifestReader {
     return summarise(document, this.#head)
   }
 
-  *#read(piece: Buffer): Generator<ManifestFile, void> {
+  *#read(piece: Buffer): Generator<BackupManifestFile, void> {
     const kept = this.#pending.length
     const bytes = kept === 0 ? piece : Buffer.concat([this.#pending, piece])
     this.#pending = NOTHING
@@ -104,7 +104,7 @@ export class BackupManifestReader {
    * The entry that begins at `start`; undefined when its end has not come yet. A brace inside a path ends no entry: what
    * stands before it is not JSON. Each brace is tried once, however the bytes come.
    */
-  #readEntry(bytes: Buffer, start: number): { file: ManifestFile; end: number } | undefined {
+  #readEntry(bytes: Buffer, start: number): { file: BackupManifestFile; end: number } | undefined {
     let at = bytes.indexOf(CLOSE_BRACE, start + this.#searched)
     for (; at >= 0; at = bytes.indexOf(CLOSE_BRACE, at + 1)) {
       this.#braces += 1
@@ -131,7 +131,7 @@ export class BackupManifestReader {
   }
 }
 
-function parseEntry(entry: Readonly<Record<string, unknown>>): ManifestFile {
+function parseEntry(entry: Readonly<Record<string, unknown>>): BackupManifestFile {
   const { Path: path, 'Encoded-Path': encoded, Size: size, 'Last-Modified': modified } = entry
   const algorithm = entry['Checksum-Algorithm']
   const hex = entry['Checksum']

@@ -7,7 +7,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { formatLsn, type Lsn } from './lsn.ts'
 
 /** A file of the backup. */
-export interface ManifestFile {
+export interface BackupManifestFile {
   /** Relative to the data directory. */
   readonly path: string
   /** The path is not UTF-8: `path` holds its bytes as latin1. */
@@ -66,7 +66,7 @@ export class BackupManifestWriter {
     )
   }
 
-  file(file: ManifestFile): string {
+  file(file: BackupManifestFile): string {
     const separator = this.#isFirst ? '\n' : ',\n'
     this.#isFirst = false
     const path =

@@ -43,7 +43,7 @@ interface Walk {
   readonly problems: ConfProblem[]
 }
 
-interface Place {
+interface IncludePlace {
   readonly file: string
   readonly line: number
   readonly depth: number
@@ -68,7 +68,7 @@ export async function readConfTree(
 async function readFile(
   walk: Walk,
   file: string,
-  from: Place & { isOptional: boolean },
+  from: IncludePlace & { isOptional: boolean },
 ): Promise<void> {
   const report = (text: string): void => {
     walk.problems.push({ file: from.file, line: from.line, text })
@@ -85,7 +85,11 @@ async function readFile(
   }
 }
 
-async function applyDirective(walk: Walk, line: ConfDirectiveLine, place: Place): Promise<void> {
+async function applyDirective(
+  walk: Walk,
+  line: ConfDirectiveLine,
+  place: IncludePlace,
+): Promise<void> {
   const kind = includeKindOf(line)
   if (kind === undefined) {
     const { name, value } = line

@@ -34,7 +34,7 @@ const DEFAULT_SOCKET_DIRECTORIES = ['/tmp', '/var/run/postgresql', '/run/postgre
 
 const KEY_FIELDS = 4
 
-interface Line {
+interface PassfileLine {
   readonly raw: string
   /** The four fields as written, `*` being the wildcard; undefined for comments and foreign text. */
   readonly key: readonly string[] | undefined
@@ -98,13 +98,13 @@ function hostNames(host: string): readonly string[] {
   return isDefault ? ['localhost', host] : [host]
 }
 
-function linesOf(passfile: string): Line[] {
+function linesOf(passfile: string): PassfileLine[] {
   const raws = passfile.split('\n')
   if (raws.at(-1) === '') raws.pop()
   return raws.map(parseLine)
 }
 
-function parseLine(raw: string): Line {
+function parseLine(raw: string): PassfileLine {
   const fields = splitFields(withoutReturns(raw))
   const isForeign = raw.startsWith('#') || fields.length <= KEY_FIELDS
   return {
@@ -137,7 +137,7 @@ function keyFields(key: PassfileKey): readonly string[] {
   )
 }
 
-function sameKey(line: Line, key: readonly string[]): boolean {
+function sameKey(line: PassfileLine, key: readonly string[]): boolean {
   return line.key?.every((field, index) => equal(field, key[index])) === true
 }
 

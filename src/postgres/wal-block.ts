@@ -39,14 +39,14 @@ const IMAGE_HEADER_BYTES = 5
 const HOLE_BYTES = 2
 const RELATION_BYTES = 12
 
-type Relation = Pick<WalBlock, 'tablespaceOid' | 'databaseOid' | 'fileNumber'>
+type RelFileLocator = Pick<WalBlock, 'tablespaceOid' | 'databaseOid' | 'fileNumber'>
 
 /** The blocks of a record of PostgreSQL `major`, in its order. @throws {RangeError} when it is cut off. */
 export function* blocksOf(record: WalRecord, major: number): Generator<WalBlock> {
   const { buffer, byteOffset, byteLength } = record.bytes
   const view = new DataView(buffer, byteOffset, byteLength)
   const bits = major >= IMAGE.since ? IMAGE : OLD_IMAGE
-  let relation: Relation = { tablespaceOid: 0, databaseOid: 0, fileNumber: 0 }
+  let relation: RelFileLocator = { tablespaceOid: 0, databaseOid: 0, fileNumber: 0 }
   for (let at = RECORD_HEADER_BYTES; at < byteLength;) {
     const id = view.getUint8(at)
     if (id === ORIGIN) at += ORIGIN_BYTES
@@ -71,7 +71,7 @@ export function* blocksOf(record: WalRecord, major: number): Generator<WalBlock>
   }
 }
 
-function relationAt(view: DataView, at: number): Relation {
+function relationAt(view: DataView, at: number): RelFileLocator {
   return {
     tablespaceOid: view.getUint32(at, true),
     databaseOid: view.getUint32(at + 4, true),

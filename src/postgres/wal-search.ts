@@ -6,7 +6,7 @@ import type { WalRecord } from './wal-record.ts'
 import { WalScanner, type WalScanStart, type WalScanStop } from './wal-scanner.ts'
 
 /** Where valid WAL ends. */
-export interface WalEnd {
+export interface ValidWalEnd {
   /** End of the last complete and valid record; `start` itself when there is none. */
   readonly endLsn: Lsn
   /** What stands there instead; undefined when the bytes simply end, within a record or between two. */
@@ -17,7 +17,7 @@ export interface WalEnd {
  * Finds where valid WAL ends: the truth about a spool file or a `.partial` after a crash.
  * @param bytes WAL from `start.startLsn` on.
  */
-export function findWalEnd(bytes: Uint8Array, start: WalScanStart): WalEnd {
+export function findWalEnd(bytes: Uint8Array, start: WalScanStart): ValidWalEnd {
   const scanner = new WalScanner(start)
   for (const _record of scanner.push(bytes));
   return { endLsn: scanner.endLsn, stop: scanner.stop }

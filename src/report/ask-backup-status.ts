@@ -7,7 +7,7 @@ import { lastLines } from '../host/run-checked.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import { lookOwnUnit } from '../cluster/look/own-unit.ts'
 import { SERVICE_COMMAND, serviceConfigOf } from '../cluster/machine/service-source.ts'
-import type { BackupStatus } from './status.ts'
+import type { BackupSideStatus } from './status.ts'
 import type { BackupWanted } from '../cluster/wanted.ts'
 import { readJson } from '../util/read-json.ts'
 import { readBackupStatus } from './read-backup-status.ts'
@@ -16,7 +16,9 @@ import { judgeService } from './local-service.ts'
 const TIMEOUT_MS = 30_000
 
 /** Asks here or there; undefined when the cluster file has no backup part. A failure is one of the problems told. */
-export async function askBackupStatus(cluster: ClusterContext): Promise<BackupStatus | undefined> {
+export async function askBackupStatus(
+  cluster: ClusterContext,
+): Promise<BackupSideStatus | undefined> {
   const { backup } = cluster.wanted
   if (backup === undefined) return undefined
   if (backup.host.local) return await readHere(cluster, backup)
@@ -28,7 +30,7 @@ export async function askBackupStatus(cluster: ClusterContext): Promise<BackupSt
   }
 }
 
-async function readHere(cluster: ClusterContext, backup: BackupWanted): Promise<BackupStatus> {
+async function readHere(cluster: ClusterContext, backup: BackupWanted): Promise<BackupSideStatus> {
   const { wanted, clock } = cluster
   const status = await readBackupStatus(wanted, backup, clock)
   const { receiver, problems } = status
@@ -67,14 +69,14 @@ const BackupStatusTold = z.object({
 })
 
 /** Reads what a Backstay elsewhere told; undefined when it is no status. */
-export function parseBackupStatus(text: string): BackupStatus | undefined {
+export function parseBackupStatus(text: string): BackupSideStatus | undefined {
   const read = BackupStatusTold.safeParse(readJson(text))
-  return read.success ? (read.data as BackupStatus) : undefined
+  return read.success ? (read.data as BackupSideStatus) : undefined
 }
 
 const NOTHING = { lastBackup: undefined, receiver: undefined, window: undefined } as const
 
-async function ask(cluster: ClusterContext, backup: BackupWanted): Promise<BackupStatus> {
+async function ask(cluster: ClusterContext, backup: BackupWanted): Promise<BackupSideStatus> {
   const { host, osUser: user } = await cluster.machineOf(backup)
   const [program = ''] = SERVICE_COMMAND
   if ((await host.inspect(program)) === undefined) {

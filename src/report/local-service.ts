@@ -4,7 +4,7 @@
 import type { ClusterFound } from '../cluster/found.ts'
 import type { NoService, OwnUnit } from '../cluster/machine/own-service.ts'
 import { serviceUnitOf } from '../cluster/machine/service-source.ts'
-import type { BackupStatus } from './status.ts'
+import type { BackupSideStatus } from './status.ts'
 import type { ClusterWanted } from '../cluster/wanted.ts'
 import { unitPathOf } from '../host/postgres-unit.ts'
 import { clusterNames } from '../repository/format.ts'
@@ -35,7 +35,7 @@ export function judgeService(
   cluster: string,
   own: OwnUnit | NoService | undefined,
   isReceiving: boolean,
-): BackupStatus['service'] {
+): BackupSideStatus['service'] {
   if (own === undefined) return undefined
   if (typeof own === 'string') {
     return { unit: undefined, problem: isReceiving ? undefined : nothingStarts(cluster, own) }

@@ -2,7 +2,7 @@
  * The backup server's part of `status` and `check`: read from the repository and the receiver's published status.
  */
 import { describeDamage } from '../backup/known-damage.ts'
-import type { BackupStatus } from './status.ts'
+import type { BackupSideStatus } from './status.ts'
 import type { BackupWanted, ClusterWanted } from '../cluster/wanted.ts'
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { freeBytes } from '../host/local-files.ts'
@@ -31,7 +31,7 @@ export async function readBackupStatus(
   { name }: ClusterWanted,
   backup: BackupWanted,
   clock: Clock,
-): Promise<BackupStatus> {
+): Promise<BackupSideStatus> {
   const store = storeAt(backup.repository)
   try {
     return await readStatus(backup, await openCluster(store, name, clock))
@@ -49,7 +49,7 @@ const NOTHING_YET = { lastBackup: undefined, receiver: undefined, window: undefi
 async function readStatus(
   { name: server, schedule }: BackupWanted,
   repository: ClusterRepository,
-): Promise<BackupStatus> {
+): Promise<BackupSideStatus> {
   const { store, names, clock } = repository
   const [{ backups, damaged }, sources, receiver] = await Promise.all([
     readCatalogue(repository),
@@ -126,7 +126,7 @@ function timeText(atMs: number | undefined): string | undefined {
 }
 
 /** Those of the newest backup: what an older one holds was told when it was the newest. */
-function damagedPages(newest: BackupInfo | undefined): NonNullable<BackupStatus['badPages']> {
+function damagedPages(newest: BackupInfo | undefined): NonNullable<BackupSideStatus['badPages']> {
   const [first] = newest?.badPages.list ?? []
   if (newest === undefined || first === undefined) return { count: 0, problem: undefined }
   const { count } = newest.badPages
@@ -135,12 +135,12 @@ function damagedPages(newest: BackupInfo | undefined): NonNullable<BackupStatus[
   return { count, problem }
 }
 
-function lastOf(infos: readonly BackupInfo[]): BackupStatus['lastBackup'] {
+function lastOf(infos: readonly BackupInfo[]): BackupSideStatus['lastBackup'] {
   const last = infos.toSorted((a, b) => a.finishedAt.localeCompare(b.finishedAt)).at(-1)
   return last && { id: last.id, endedAt: last.finishedAt, status: last.status }
 }
 
-function receiverPart(receiver: ReceiverStatus, clock: Clock): BackupStatus['receiver'] {
+function receiverPart(receiver: ReceiverStatus, clock: Clock): BackupSideStatus['receiver'] {
   return {
     state: isStale(receiver, clock) ? 'stopped' : receiver.state,
     flushedLsn: receiver.flushLsn === undefined ? undefined : formatLsn(receiver.flushLsn),

@@ -16,7 +16,7 @@ import { type Candidate, candidates } from '../cluster/takeover.ts'
 import type { ClusterWanted } from '../cluster/wanted.ts'
 
 /** What the backup side adds; filled by whoever knows it. */
-export interface BackupStatus {
+export interface BackupSideStatus {
   readonly server: string
   readonly lastBackup:
     | { readonly id: string; readonly endedAt: string; readonly status: string }
@@ -29,7 +29,7 @@ export interface BackupStatus {
       }
     | undefined
   /** The moments that can be restored. */
-  readonly window: RecoverableWindow | undefined
+  readonly window: WindowStatus | undefined
   /** When the service takes the next backup by its schedule, if it runs; ISO 8601 UTC. */
   readonly nextBackupAt?: string | undefined
   /**
@@ -47,7 +47,7 @@ export interface BackupStatus {
 }
 
 /** From the end of the oldest usable backup to the last record that is safe. */
-export interface RecoverableWindow {
+export interface WindowStatus {
   readonly from: string
   /** When the backup at `from` ended; ISO 8601 UTC. */
   readonly fromTime: string
@@ -59,7 +59,7 @@ export interface RecoverableWindow {
 }
 
 /** Tells the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
-export type AskBackup = (context: ClusterContext) => Promise<BackupStatus | undefined>
+export type AskBackup = (context: ClusterContext) => Promise<BackupSideStatus | undefined>
 
 /** The whole. */
 export interface ClusterStatus {
@@ -88,7 +88,7 @@ export interface ClusterStatus {
   readonly otherSlots: readonly SlotStatus[]
   /** What a switchover or failover to the best candidate would take from readers of logical slots, one sentence each. */
   readonly slotsAtRisk: readonly string[]
-  readonly backup: BackupStatus | undefined
+  readonly backup: BackupSideStatus | undefined
 }
 
 /** Looks and tells; nothing of the backup side without `askBackup`. */
@@ -126,7 +126,7 @@ function refuseUnknown({ wanted, state }: ClusterContext, found: ClusterFound): 
 
 /** What a status is made of besides the servers. */
 export interface StatusParts {
-  readonly backup: BackupStatus | undefined
+  readonly backup: BackupSideStatus | undefined
   readonly takenAt: string
   readonly wayBack?: string | undefined
   readonly unfinished?: string | undefined

@@ -14,7 +14,7 @@ const CACHED_UNITS = 16
 /** Packs kept open when nobody reads from them. */
 const OPEN_PACKS = 64
 
-interface OpenPack {
+interface PackBeingRead {
   readonly object: Promise<ObjectReader>
   /** Reads under way. */
   readers: number
@@ -25,7 +25,7 @@ export class PackReader implements AsyncDisposable {
   readonly #store: Store
   readonly #names: ClusterNames
   readonly #units = new Map<string, Promise<Buffer>>()
-  readonly #packs = new Map<string, OpenPack>()
+  readonly #packs = new Map<string, PackBeingRead>()
 
   constructor(store: Store, names: ClusterNames) {
     this.#store = store
@@ -77,7 +77,7 @@ export class PackReader implements AsyncDisposable {
     }
   }
 
-  #pack(name: string): OpenPack {
+  #pack(name: string): PackBeingRead {
     const known = this.#packs.get(name)
     if (known !== undefined) return touch(this.#packs, name, known)
     const pack = { object: openPack(this.#store, this.#names, name), readers: 0 }

@@ -12,7 +12,7 @@ export interface PageRun {
 }
 
 /** A stretch of a slot. */
-export interface Stretch {
+export interface SlotStretch {
   readonly offset: number
   readonly length: number
   /** It consists of pages: each one's CRC is wanted as well. */
@@ -30,7 +30,7 @@ export interface UnitJob {
   /** Pages changed at or after it are not judged: they may be torn, and WAL replay writes them anew. */
   readonly limitLsn: bigint
   /** Stretches whose CRC-32C is wanted. */
-  readonly crcs: readonly Stretch[]
+  readonly crcs: readonly SlotStretch[]
   /** Say which pages of the slot, taken as one run of pages, were changed at or after this; undefined: do not ask. */
   readonly changedSince: bigint | undefined
 }

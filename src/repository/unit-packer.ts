@@ -16,7 +16,7 @@ import type { WorkerPool } from './worker-pool.ts'
 
 /** Told when a piece has come to lie in a pack. Must not throw. */
 export interface PieceOwner {
-  placed(piece: Piece): void
+  placed(piece: UnitPiece): void
 }
 
 /** What a piece is opened for. */
@@ -33,7 +33,7 @@ export interface PieceWish {
 }
 
 /** A stretch of a file inside a unit. */
-export interface Piece {
+export interface UnitPiece {
   readonly owner: PieceOwner
   readonly fileOffset: number
   readonly length: number

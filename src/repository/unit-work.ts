@@ -8,7 +8,7 @@ import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
 import { PAGE_BYTES } from './format.ts'
 import { joinPageCrcs, pageCrcsOf } from './page-crcs.ts'
 import { inputOffset, slotInput, slotOutput } from './slots.ts'
-import type { Stretch, UnitJob, UnitResult } from './unit-job.ts'
+import type { SlotStretch, UnitJob, UnitResult } from './unit-job.ts'
 import { DEFAULT_LEVEL } from './zstd.ts'
 
 /** Most units compress to less; fresh memory for the worst case would have to be paged in each time. */
@@ -57,7 +57,7 @@ export function unitWork(settings: UnitWorkSettings): (job: UnitJob) => UnitResu
 
 function crcsOf(
   content: Buffer,
-  { offset, length, paged }: Stretch,
+  { offset, length, paged }: SlotStretch,
 ): { readonly crc: number; readonly pages: Uint32Array | undefined } {
   const bytes = content.subarray(offset, offset + length)
   if (!paged) return { crc: crc32c(bytes), pages: undefined }

@@ -15,7 +15,7 @@ const WORKER_FILE = new URL(
 /** A worker keeps nothing from job to job; without a limit its heap takes 50 MB before the first collection. */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 } as const
 
-interface BusyWorker {
+interface UnitWorker {
   readonly worker: Worker
   /** Jobs posted and not answered. */
   jobs: number
@@ -28,7 +28,7 @@ export interface WorkerPoolOptions extends UnitWorkSettings {
 
 /** A fixed number of workers. Dispose to end them; jobs under way are rejected then. */
 export class WorkerPool implements AsyncDisposable {
-  readonly #workers: BusyWorker[] = []
+  readonly #workers: UnitWorker[] = []
   readonly #pending = new Map<number, PromiseWithResolvers<UnitResult>>()
   #failure: { readonly reason: unknown } | undefined
 

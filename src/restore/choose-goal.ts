@@ -8,7 +8,7 @@ import type { TimelineHistory } from '../postgres/timeline.ts'
 import { spellTimeUs } from '../util/local-time.ts'
 import { leadsTo } from '../wal/needed-wal.ts'
 import { timelinesOf } from '../wal/production-line.ts'
-import { type Candidate, endOfBackup, goalOf, type Refusal } from './reach.ts'
+import { type BackupCandidate, endOfBackup, goalOf, type Refusal } from './reach.ts'
 import type { RestoreSources } from './restore-sources.ts'
 import { standingAt } from './rival-lines.ts'
 import { historyOrOwn } from './timeline-path.ts'
@@ -63,7 +63,7 @@ async function livingRivals(
 
 /** A timeline is not followed to a time before its birth when the rows of that time are elsewhere. */
 export async function bornTooLate(
-  { backup, path }: Candidate,
+  { backup, path }: BackupCandidate,
   wish: RestoreWish,
   { map, wal, backups }: RestoreSources,
 ): Promise<Refusal | undefined> {

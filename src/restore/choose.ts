@@ -13,7 +13,7 @@ import { spellTimeUs } from '../util/local-time.ts'
 import { damagedLast, notesOnPassedOver } from './damaged-last.ts'
 import { bornTooLate, chooseGoal, type Goal } from './choose-goal.ts'
 import {
-  type Candidate,
+  type BackupCandidate,
   endOfBackup,
   goalOf,
   judge,
@@ -29,7 +29,7 @@ import { findFirst, type FoundPlace, type WalQuestion } from './wal-search.ts'
 import { describeTarget, type RestoreWish } from './wish.ts'
 
 /** The backup chosen, the way from it, and where recovery will end. */
-export interface Choice extends Candidate, Reached {
+export interface Choice extends BackupCandidate, Reached {
   readonly timeline: number
 }
 
@@ -127,7 +127,7 @@ function byEnd(a: BackupInfo, b: BackupInfo): number {
   return one < other ? -1 : 1
 }
 
-interface Placed extends Candidate {
+interface Placed extends BackupCandidate {
   readonly timeline: number
 }
 
@@ -202,7 +202,7 @@ type Searched = Map<number, { from: Lsn; found: FoundPlace | undefined }>
 
 function contextOf(
   sources: RestoreSources,
-  candidate: Candidate,
+  candidate: BackupCandidate,
   searched: Searched,
 ): ReachContext {
   const find = async (

@@ -14,14 +14,14 @@ const WORKER_FILE = new URL(
 /** Batches a worker has besides the one it works on, so that it never waits for the main thread. */
 const WAITING_BATCHES = 1
 
-interface BusyWorker {
+interface FileWorker {
   readonly worker: Worker
   batches: number
 }
 
 /** A fixed number of workers. Dispose to end them; batches under way are rejected then. */
 export class FilePool implements AsyncDisposable {
-  readonly #workers: BusyWorker[] = []
+  readonly #workers: FileWorker[] = []
   readonly #pending = new Map<number, PromiseWithResolvers<readonly JobResult[]>>()
   #room = Promise.withResolvers<void>()
   #number = 0
@@ -69,7 +69,7 @@ export class FilePool implements AsyncDisposable {
     await Promise.all(this.#workers.map(({ worker }) => worker.terminate()))
   }
 
-  #idlest(): BusyWorker {
+  #idlest(): FileWorker {
     return this.#workers.reduce((best, next) => (next.batches < best.batches ? next : best))
   }
 

@@ -71,12 +71,12 @@ export interface Reached {
 }
 
 /** What can be said of one backup. */
-export type Verdict =
+export type ReachVerdict =
   | ({ readonly reachable: true } & Reached)
   | { readonly reachable: false; readonly refusal: Refusal }
 
 /** A backup with the path to take from it. */
-export interface Candidate {
+export interface BackupCandidate {
   readonly backup: BackupInfo
   readonly path: TimelinePath
 }
@@ -96,7 +96,7 @@ export interface ReachContext {
 }
 
 /** A candidate with what is held along its path. */
-interface Held extends Candidate {
+interface HeldCandidate extends BackupCandidate {
   /** First byte recovery does not have. */
   readonly endLsn: Lsn
   /** Where WAL goes on behind a hole at `endLsn`. */
@@ -109,10 +109,10 @@ const PAGE_HEADER_BYTES = 40n
 
 /** Judges one candidate. */
 export async function judge(
-  candidate: Candidate,
+  candidate: BackupCandidate,
   target: RestoreTarget,
   context: ReachContext,
-): Promise<Verdict> {
+): Promise<ReachVerdict> {
   const { backup, path } = candidate
   const stretches = heldAlong(path, context.map)
   const endLsn = endOfHeld(stretches, backup.startLsn)
@@ -135,7 +135,7 @@ export async function judge(
 }
 
 /** The end of a backup as a moment: the first that can be restored from it. */
-export function endOfBackup({ backup, path }: Candidate): Moment {
+export function endOfBackup({ backup, path }: BackupCandidate): Moment {
   const timeUs = finishedUs(backup)
   return { timeline: goalOf(path), lsn: backup.stopLsn, timeUs, backup: backup.id }
 }
@@ -150,7 +150,7 @@ function finishedUs(backup: BackupInfo): bigint {
   return BigInt(Date.parse(backup.finishedAt)) * 1000n
 }
 
-function judgeNone(held: Held): Verdict {
+function judgeNone(held: HeldCandidate): ReachVerdict {
   if (held.resumesLsn !== undefined) {
     return refuse({ kind: 'gap', because: describeGap(held), earlier: momentAt(held, held.endLsn) })
   }
@@ -158,10 +158,10 @@ function judgeNone(held: Held): Verdict {
 }
 
 async function judgeTime(
-  held: Held,
+  held: HeldCandidate,
   target: Extract<RestoreTarget, { type: 'time' }>,
   context: ReachContext,
-): Promise<Verdict> {
+): Promise<ReachVerdict> {
   const { backup, path, endLsn } = held
   const { timeUs, inclusive } = target
   const during = { path, from: backup.startLsn, to: backup.stopLsn }
@@ -189,10 +189,10 @@ async function judgeTime(
  * that moment; PostgreSQL must be told so by position, because it would look for a later transaction in vain.
  */
 async function judgeTimeAtEnd(
-  held: Held,
+  held: HeldCandidate,
   target: Extract<RestoreTarget, { type: 'time' }>,
   context: ReachContext,
-): Promise<Verdict> {
+): Promise<ReachVerdict> {
   const range = { path: held.path, from: held.backup.startLsn, to: held.endLsn }
   const lastUs = (await findLastTransaction(context.wal, range))?.latestTimeUs
   const isGap = held.resumesLsn !== undefined
@@ -212,10 +212,10 @@ async function judgeTimeAtEnd(
 }
 
 async function judgeLsn(
-  held: Held,
+  held: HeldCandidate,
   target: Extract<RestoreTarget, { type: 'lsn' }>,
   context: ReachContext,
-): Promise<Verdict> {
+): Promise<ReachVerdict> {
   const { backup, path, endLsn } = held
   if (target.lsn < backup.stopLsn) {
     const because = `backup ${backup.id} is consistent from ${formatLsn(backup.stopLsn)} on`
@@ -238,10 +238,10 @@ async function judgeLsn(
 }
 
 async function judgeRecord(
-  held: Held,
+  held: HeldCandidate,
   target: Extract<RestoreTarget, { type: 'xid' | 'name' }>,
   context: ReachContext,
-): Promise<Verdict> {
+): Promise<ReachVerdict> {
   const { backup, path, endLsn } = held
   const question: WalQuestion =
     target.type === 'xid'
@@ -276,32 +276,32 @@ function isInPageHeader(endLsn: Lsn, lsn: Lsn): boolean {
   return endLsn % PAGE_BYTES === 0n && lsn <= addBytes(endLsn, PAGE_HEADER_BYTES)
 }
 
-function momentAt(held: Held, lsn: Lsn, timeUs?: bigint): Moment {
+function momentAt(held: HeldCandidate, lsn: Lsn, timeUs?: bigint): Moment {
   return { timeline: goalOf(held.path), lsn, timeUs, backup: held.backup.id }
 }
 
-function describeEnd(held: Held): string {
+function describeEnd(held: HeldCandidate): string {
   // The byte before the end tells the timeline: the end itself may be where the next one begins.
   const timeline = timelineAt(held.path, addBytes(held.endLsn, -1))
   return `${formatLsn(held.endLsn)} on timeline ${timeline}`
 }
 
-function describeGap(held: Held): string {
+function describeGap(held: HeldCandidate): string {
   const to = held.resumesLsn
   const lost = to === undefined || to === held.endLsn ? 'on' : `to ${formatLsn(to)}`
   const timeline = timelineAt(held.path, held.endLsn)
   return `WAL of timeline ${timeline} from ${formatLsn(held.endLsn)} ${lost} is missing`
 }
 
-function ownWalMissing(held: Held): string {
+function ownWalMissing(held: HeldCandidate): string {
   const { backup, endLsn } = held
   return `backup ${backup.id} needs WAL up to ${formatLsn(backup.stopLsn)}, but WAL from ${formatLsn(endLsn)} on is missing`
 }
 
-function refuse(refusal: Refusal): Verdict {
+function refuse(refusal: Refusal): ReachVerdict {
   return { reachable: false, refusal }
 }
 
-function reach(reached: Reached): Verdict {
+function reach(reached: Reached): ReachVerdict {
   return { reachable: true, ...reached }
 }

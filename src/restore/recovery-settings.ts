@@ -38,10 +38,10 @@ export interface RecoveryFiles {
   readonly files: Readonly<Record<string, string>>
 }
 
-type Settings = Readonly<Record<string, string>>
+type RecoverySettings = Readonly<Record<string, string>>
 
 /** From 12 on these are settings too, and the origin may have been restored, or a standby, itself. */
-const SILENCED_FROM_12: Settings = {
+const SILENCED_FROM_12: RecoverySettings = {
   primary_conninfo: '',
   primary_slot_name: '',
   archive_cleanup_command: '',
@@ -64,7 +64,7 @@ export function recoveryFiles(plan: RestorePlan, options: RecoveryOptions): Reco
   const mark = { [RESTORE_MARK]: Object.keys(added).join(' ') }
   const others = { ...mark, ...SILENCED, ...archivingOff(major, options), ...added }
   if (versionFacts(major).recoveryConf) {
-    const standby: Settings = plan.standbyMode ? { standby_mode: 'on' } : {}
+    const standby: RecoverySettings = plan.standbyMode ? { standby_mode: 'on' } : {}
     // It ends with its file.
     const ending = { recovery_end_command: withEndCommand(options, doorEndCommand()) }
     const files = { 'recovery.conf': formatRecoveryConf({ ...recovery, ...ending, ...standby }) }
@@ -88,12 +88,12 @@ export function recoveryFiles(plan: RestorePlan, options: RecoveryOptions): Reco
  * Targets that the origin may have set, taken back. They must stand before the one that is wanted: once a target is set, PostgreSQL
  * refuses every other one, an empty one too.
  */
-function otherTargets(recovery: Settings): Settings {
+function otherTargets(recovery: RecoverySettings): RecoverySettings {
   const others = TARGET_NAMES.filter((name) => !(name in recovery))
   return Object.fromEntries(others.map((name) => [name, '']))
 }
 
-function recoverySettings(plan: RestorePlan, options: RecoveryOptions): Settings {
+function recoverySettings(plan: RestorePlan, options: RecoveryOptions): RecoverySettings {
   const { stopAt } = plan
   const timeline = timelineOf(plan)
   return {
@@ -114,7 +114,7 @@ function timelineOf(plan: RestorePlan): string | undefined {
   return versionFacts(plan.backup.postgres.major).recoveryConf ? undefined : 'current'
 }
 
-function targetOf(plan: RestorePlan): Settings {
+function targetOf(plan: RestorePlan): RecoverySettings {
   const { stopAt } = plan
   switch (stopAt.type) {
     case 'none':
@@ -134,7 +134,7 @@ function targetOf(plan: RestorePlan): Settings {
 }
 
 /** A copy that archives into its origin's archive mixes two clusters: it is off until somebody wants it. */
-function archivingOff(major: number, options: RecoveryOptions): Settings {
+function archivingOff(major: number, options: RecoveryOptions): RecoverySettings {
   if (options.keepArchiving) return {}
   const { archive_library: _, ...off } = ARCHIVING_OFF
   return major >= 15 ? ARCHIVING_OFF : off
@@ -144,11 +144,11 @@ function withEndCommand({ endCommand }: RecoveryOptions, own: string): string {
   return endCommand === undefined ? own : `${endCommand}; ${own}`
 }
 
-function portOf(options: RecoveryOptions): Settings {
+function portOf(options: RecoveryOptions): RecoverySettings {
   return options.port === undefined ? {} : { port: String(options.port) }
 }
 
-function confLines(plan: RestorePlan, settings: Settings): string[] {
+function confLines(plan: RestorePlan, settings: RecoverySettings): string[] {
   const { id } = plan.backup
   return [
     '',

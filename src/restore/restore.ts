@@ -114,7 +114,7 @@ async function restore(prepared: PreparedRestore, around: RestoreAround): Promis
 }
 
 /** The directories, held open. */
-interface Held {
+interface HeldDirectories {
   readonly held: HeldRoots
   readonly places: HeldPlaces
 }
@@ -122,7 +122,7 @@ interface Held {
 async function fill(
   prepared: PreparedRestore,
   around: RestoreAround,
-  { held, places }: Held,
+  { held, places }: HeldDirectories,
 ): Promise<WriteProgress> {
   const { directory } = prepared.layout
   const begin = (phase: RestorePhase): void => {
@@ -246,7 +246,7 @@ async function clearWith(prepared: PreparedRestore, places: HeldPlaces): Promise
 async function writeAll(
   prepared: PreparedRestore,
   around: RestoreAround,
-  held: Held,
+  held: HeldDirectories,
 ): Promise<WriteProgress> {
   const { plan, layout, survey, mode } = prepared
   const { store, identity } = around.repository

@@ -18,7 +18,7 @@ export interface LineSources {
 }
 
 /** Where a line stood at a moment. */
-export interface Standing {
+export interface LineStanding {
   /** When the part of the line that follows the moment was born; undefined when the line itself was alive. */
   readonly bornUs: bigint | undefined
   /** Other timelines that hold transactions of between the fork and the moment. Ascending. */
@@ -30,7 +30,7 @@ export async function standingAt(
   history: TimelineHistory,
   timeUs: bigint,
   sources: LineSources,
-): Promise<Standing> {
+): Promise<LineStanding> {
   let bornUs: bigint | undefined
   let alive = history.timeline
   for (const { timeline, switchLsn } of history.switches.toReversed()) {

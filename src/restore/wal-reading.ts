@@ -21,7 +21,7 @@ import type {
 } from './wal-search.ts'
 
 /** What surveying stands on. */
-export interface WalSource {
+export interface HeldWal {
   readonly map: ContinuityMap
   readonly major: number
   /** The content of a segment by its 24 digits, as far as it is held; undefined when it is not. */
@@ -30,7 +30,7 @@ export interface WalSource {
 }
 
 /** Makes a reading of the WAL in `source`. Keeps the last segment read in memory; calls must not overlap. */
-export function readingOf(source: WalSource): WalReading {
+export function readingOf(source: HeldWal): WalReading {
   let last: { readonly name: string; readonly bytes: Uint8Array } | undefined
   const read = async (path: TimelinePath, lsn: Lsn): Promise<Uint8Array> => {
     source.signal?.throwIfAborted()
@@ -47,14 +47,14 @@ export function readingOf(source: WalSource): WalReading {
   }
 }
 
-interface Reader {
-  readonly source: WalSource
+interface SegmentReader {
+  readonly source: HeldWal
   /** The segment that begins at `lsn`. */
   read(path: TimelinePath, lsn: Lsn): Promise<Uint8Array>
 }
 
 async function survey(
-  reader: Reader,
+  reader: SegmentReader,
   stretch: WalStretch,
   question: WalQuestion | undefined,
 ): Promise<WalSurvey> {
@@ -71,7 +71,7 @@ async function survey(
 
 /** The complete records from the segment at `startLsn` on, until one ends at or behind `to`. */
 async function* recordsFrom(
-  reader: Reader,
+  reader: SegmentReader,
   scanner: WalScanner,
   range: WalStretch & { readonly startLsn: Lsn },
 ): AsyncGenerator<WalRecord> {

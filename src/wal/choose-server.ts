@@ -37,14 +37,14 @@ export async function chooseServer(
   if (others.length === 0) return chosen(await connect(only, signal), only)
   const tried = await tryAll(servers, signal)
   const primaries = tried.filter((candidate) => 'timeline' in candidate && candidate.isPrimary)
-  const best = (primaries as Candidate[]).toSorted(
+  const best = (primaries as ServerCandidate[]).toSorted(
     (a, b) => rank(b, lines) - rank(a, lines) || b.timeline - a.timeline,
   )[0]
-  const rest = tried.filter((candidate): candidate is Candidate => 'timeline' in candidate)
+  const rest = tried.filter((candidate): candidate is ServerCandidate => 'timeline' in candidate)
   await Promise.all(rest.filter((one) => one !== best).map(async (one) => one.connection.close()))
   signal.throwIfAborted()
   if (best === undefined) throw noPrimary(servers, tried)
-  const rivals = (primaries as Candidate[]).filter((one) => one !== best)
+  const rivals = (primaries as ServerCandidate[]).filter((one) => one !== best)
   return {
     ...chosen(best.connection, best.options),
     rivals: rivals.map(({ options }) => describeServer(options)),
@@ -55,19 +55,19 @@ export async function chooseServer(
 }
 
 /** A line declared dead comes last, the one production was seen on first. */
-function rank({ timeline }: Candidate, lines: LineRecords): number {
+function rank({ timeline }: ServerCandidate, lines: LineRecords): number {
   if (lines.abandoned.has(timeline)) return 0
   return timeline === lastRecord(lines)?.timeline ? 2 : 1
 }
 
-interface Candidate {
+interface ServerCandidate {
   readonly connection: ReplicationConnection
   readonly options: ConnectionOptions
   readonly isPrimary: boolean
   readonly timeline: number
 }
 
-type Tried = Candidate | { readonly error: unknown }
+type Tried = ServerCandidate | { readonly error: unknown }
 
 /** A host that is dead takes its whole timeout: once a primary has answered, commits that wait for us do not wait for that as well. */
 async function tryAll(

@@ -11,7 +11,7 @@ import { readReleased, without } from './released-wal.ts'
 import type { WalRange } from './wal-position.ts'
 
 /** What a hole is judged by. */
-interface LossFacts {
+interface HoleFacts {
   readonly backups: readonly BackupSpan[]
   readonly histories: readonly TimelineHistory[]
   /** What retention answers for. */
@@ -36,7 +36,7 @@ export async function loadLosses(
 }
 
 /** Of the holes those that matter. While there is no backup every hole does: nobody knows what will be asked for. Pure. */
-function lossesOf(gaps: readonly WalRange[], facts: LossFacts): readonly WalRange[] {
+function lossesOf(gaps: readonly WalRange[], facts: HoleFacts): readonly WalRange[] {
   return without(gaps, facts.released).filter((gap) => {
     if (isDead(gap, facts)) return false
     const { backups, histories } = facts
@@ -46,7 +46,7 @@ function lossesOf(gaps: readonly WalRange[], facts: LossFacts): readonly WalRang
 }
 
 /** Whether the hole is only on a line that was declared dead: not before a living one left it. */
-function isDead({ timeline, startLsn }: WalRange, { current, abandoned }: LossFacts): boolean {
+function isDead({ timeline, startLsn }: WalRange, { current, abandoned }: HoleFacts): boolean {
   if (!abandoned.has(timeline)) return false
   return !current.some(
     (line) => isAncestor(line, timeline) && (switchPointOf(line, timeline) ?? startLsn) > startLsn,

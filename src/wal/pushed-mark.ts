@@ -69,7 +69,7 @@ export async function pushedBy(
 }
 
 /** A stretch of one timeline, of which WAL is held to `endLsn`. */
-interface HeldStretch {
+interface TimelineStretch {
   readonly timeline: number
   /** Where the server can still begin. */
   readonly fromLsn: Lsn
@@ -79,7 +79,7 @@ interface HeldStretch {
 /** Where of what is held the receiver's own WAL ends: pushed segments at its end are received too while the server has them. */
 export async function ownEnd(
   repository: ClusterRepository,
-  { timeline, fromLsn, endLsn }: HeldStretch,
+  { timeline, fromLsn, endLsn }: TimelineStretch,
 ): Promise<Lsn> {
   const { segmentBytes } = repository.identity
   const floor = segmentFloor(fromLsn, segmentBytes)

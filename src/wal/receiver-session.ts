@@ -127,7 +127,7 @@ async function ownEnds(
   return new Map(held).set(timeline, await ownEnd(repository, { timeline, fromLsn, endLsn }))
 }
 
-interface Attempt {
+interface ReceiveAttempt {
   readonly connection: ReplicationConnection
   readonly surroundings: StreamSurroundings
   readonly server: ServerFacts
@@ -138,7 +138,7 @@ interface Attempt {
  * Receives the first hole that the server still has WAL of, or records it as lost. Undefined when there is none to deal with. The tail in
  * the spool, which lies behind, becomes a partial object meanwhile and is received again afterwards.
  */
-async function fillHole(attempt: Attempt): Promise<TimelineEnd | undefined> {
+async function fillHole(attempt: ReceiveAttempt): Promise<TimelineEnd | undefined> {
   const { connection, surroundings, server, spool } = attempt
   const { options, signal } = surroundings
   const { segmentBytes } = options.repository.identity
@@ -167,7 +167,7 @@ type Accepted = Extract<StartDecision, { kind: 'stream' }>
  * Each position in turn until the server still has the WAL there. At the first refusal the slot is made anew: it is missing, or
  * invalidated (which only 18 says), or did not hold the WAL that we needed; in each case it is worth nothing.
  */
-async function tryCandidates(attempt: Attempt, decision: Accepted): Promise<WalStreamEnd> {
+async function tryCandidates(attempt: ReceiveAttempt, decision: Accepted): Promise<WalStreamEnd> {
   const { connection, surroundings } = attempt
   const { options } = surroundings
   const untried: WalPosition[] = [...decision.candidates]
@@ -189,7 +189,7 @@ async function tryCandidates(attempt: Attempt, decision: Accepted): Promise<WalS
 
 /** The first position after `refused` at which the server has WAL: `next`, or earlier on the same timeline. */
 async function narrowGap(
-  { connection, surroundings }: Attempt,
+  { connection, surroundings }: ReceiveAttempt,
   refused: WalPosition,
   next: WalPosition,
 ): Promise<WalPosition> {
@@ -213,7 +213,7 @@ async function renewSlot(
 }
 
 async function streamFrom(
-  attempt: Attempt,
+  attempt: ReceiveAttempt,
   decision: Pick<Accepted, 'candidates' | 'continues'> & { readonly stopLsn?: Lsn },
   start: WalPosition,
 ): Promise<WalStreamEnd | StreamRefused> {
@@ -239,7 +239,7 @@ async function streamFrom(
 
 /** What the stream has to follow: the last record in the spool's tail, or the end of the whole segment before. */
 async function heldBeforeStart(
-  attempt: Attempt,
+  attempt: ReceiveAttempt,
   start: WalPosition,
 ): Promise<Pick<Joint, 'lastRecordLsn' | 'after'>> {
   const { spool, server, surroundings } = attempt
@@ -258,7 +258,10 @@ async function heldBeforeStart(
   return { after: () => scannerAfter({ name, content }, { segmentBytes }) }
 }
 
-async function readWhole(attempt: Attempt, segment: Segment): Promise<Uint8Array | undefined> {
+async function readWhole(
+  attempt: ReceiveAttempt,
+  segment: Segment,
+): Promise<Uint8Array | undefined> {
   const { spool, surroundings } = attempt
   const { repository } = surroundings.options
   const name = formatSegmentName(segment, repository.identity.segmentBytes)
@@ -278,7 +281,7 @@ function isContinued(tail: SpoolTail, start: WalPosition, segmentBytes: number):
 }
 
 /** Tails that nothing will follow become partial objects: the end of a timeline, or WAL before a gap. */
-async function retireTails(attempt: Attempt, start: WalPosition): Promise<void> {
+async function retireTails(attempt: ReceiveAttempt, start: WalPosition): Promise<void> {
   const { repository } = attempt.surroundings.options
   const { segmentBytes } = repository.identity
   for (const tail of attempt.spool.tails) {

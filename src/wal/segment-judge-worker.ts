@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SegmentChain } from '../postgres/segment-chain.ts'
 import type { ClusterIdentity } from '../repository/cluster-repository.ts'
-import type { JudgeRequest, Judgement } from './segment-judge.ts'
+import type { JudgeRequest, SegmentJudgement } from './segment-judge.ts'
 import { type WalLevelChange, walLevelChangeOf } from './wal-level.ts'
 
 const { systemIdentifier, major, segmentBytes } = workerData as ClusterIdentity
@@ -16,7 +16,7 @@ parentPort?.on('message', (request: JudgeRequest) => {
   parentPort?.postMessage(judge(request))
 })
 
-function judge({ segment, before, follows, history }: JudgeRequest): Judgement {
+function judge({ segment, before, follows, history }: JudgeRequest): SegmentJudgement {
   walLevels = []
   if (!follows || chain === undefined) chain = begin(history)
   if (before !== undefined) chain.seed(before)

@@ -28,7 +28,7 @@ export interface JudgeRequest {
 }
 
 /** What the thread answers. */
-export interface Judgement {
+export interface SegmentJudgement {
   /** In words without full stop; undefined when everything in the segment is right. */
   readonly problem: string | undefined
   readonly walLevels: readonly WalLevelChange[]
@@ -52,7 +52,7 @@ export class SegmentJudge implements AsyncDisposable {
   }
 
   /** Judges one segment; its content must not change meanwhile. @throws {BackstayError} BUG when the thread failed. */
-  async judge(segment: NamedSegment, context: JudgeContext): Promise<Judgement> {
+  async judge(segment: NamedSegment, context: JudgeContext): Promise<SegmentJudgement> {
     const follows = this.#last !== undefined && this.#nameAfter(this.#last) === segment.name
     this.#last = undefined
     const { history } = context
@@ -72,7 +72,7 @@ export class SegmentJudge implements AsyncDisposable {
     return segment && formatSegmentName({ ...segment, number: segment.number + 1n }, segmentBytes)
   }
 
-  #ask(request: JudgeRequest): Promise<Judgement> {
+  #ask(request: JudgeRequest): Promise<SegmentJudgement> {
     const worker = (this.#worker ??= this.#start())
     return new Promise((resolve, reject) => {
       const fail = (why: string, cause?: unknown): void => {

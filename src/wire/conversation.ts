@@ -39,7 +39,7 @@ export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-interface Running {
+interface RunningExchange {
   readonly exchange: Exchange
   readonly done: PromiseWithResolvers<void>
   error: ServerMessage | undefined
@@ -51,7 +51,7 @@ export class Conversation implements MessageHandler {
   readonly transport: Transport
   readonly #framer: Framer
   #key: BackendKey | undefined
-  #running: Running | undefined
+  #running: RunningExchange | undefined
   #ended: TransportEnd | undefined
   #lastWords: ServerMessage | undefined
 

@@ -28,7 +28,7 @@ export interface MessageHandler {
 }
 
 /** What the next byte belongs to. */
-type State = 'header' | 'message' | 'copy'
+type FramerState = 'header' | 'message' | 'copy'
 
 /**
  * Push parser for one connection's server side. After it threw, or a handler did, it must not be used again.
@@ -37,7 +37,7 @@ export class Framer {
   readonly #handler: MessageHandler
   readonly #header = Buffer.alloc(HEADER_BYTES)
   #headerFilled = 0
-  #state: State = 'header'
+  #state: FramerState = 'header'
   #type = 0
   /** Payload bytes of the current message still to come. */
   #remaining = 0

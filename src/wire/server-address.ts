@@ -3,7 +3,7 @@
  */
 import type { ConnectionOptions } from './connection-options.ts'
 
-type Address = Pick<ConnectionOptions, 'host' | 'port' | 'label'>
+type LabelledAddress = Pick<ConnectionOptions, 'host' | 'port' | 'label'>
 
 /** Whether `host` is the directory of a Unix socket. */
 export function isSocketDirectory(host: string): boolean {
@@ -11,12 +11,12 @@ export function isSocketDirectory(host: string): boolean {
 }
 
 /** The socket file that a server with this directory and port listens on. */
-export function socketPath(address: Address): string {
+export function socketPath(address: LabelledAddress): string {
   return `${address.host.replace(/\/+$/, '')}/.s.PGSQL.${address.port}`
 }
 
 /** `db1:5432`, `[::1]:5432` or the path of the Unix socket; the label where there is one. */
-export function describeServer(address: Address): string {
+export function describeServer(address: LabelledAddress): string {
   if (address.label !== undefined) return address.label
   if (isSocketDirectory(address.host)) return socketPath(address)
   return address.host.includes(':')

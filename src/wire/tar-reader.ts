@@ -14,14 +14,14 @@ export interface TarHandler {
 }
 
 /** What the next byte belongs to. */
-type State = 'header' | 'body' | 'padding' | 'trailer'
+type TarReaderState = 'header' | 'body' | 'padding' | 'trailer'
 
 /** Push parser of one archive. After it threw, or a handler did, it must not be used again. */
 export class TarReader {
   readonly #handler: TarHandler
   readonly #scratch = Buffer.alloc(TAR_BLOCK_BYTES)
   #scratchFilled = 0
-  #state: State = 'header'
+  #state: TarReaderState = 'header'
   #remaining = 0
   #paddingBytes = 0
   #input: Buffer = this.#scratch

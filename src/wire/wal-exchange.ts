@@ -16,7 +16,7 @@ import {
   WAL_DATA,
   WAL_DATA_HEADER_BYTES,
   type WalKeepalive,
-  type WalPosition,
+  type WalDataHeader,
 } from './wal-messages.ts'
 
 /** Where a timeline was left, and for which. */
@@ -31,7 +31,7 @@ export interface WalEvents {
   /** The server agreed to stream. WAL waits until the promise settles. */
   started(): Promise<void>
   /** A piece of WAL: a view into the receive buffer, valid until the call settles. */
-  data(position: WalPosition, bytes: Buffer): void | Promise<void>
+  data(position: WalDataHeader, bytes: Buffer): void | Promise<void>
   keepalive(keepalive: WalKeepalive): void
   /** The server sends no more WAL and waits for the other direction to end. */
   copyDone(): void
@@ -44,7 +44,7 @@ export class WalExchange implements Exchange {
   readonly #header = Buffer.alloc(WAL_DATA_HEADER_BYTES)
   #headerFilled = 0
   #headerBytes = 0
-  #position: WalPosition | undefined
+  #position: WalDataHeader | undefined
   #columns: readonly string[] = []
   #row: Row | undefined
   #state: 'waiting' | 'streaming' | 'done' = 'waiting'

@@ -18,7 +18,7 @@ const STATUS_BYTES = 34
 const POSTGRES_EPOCH_MS = 946_684_800_000
 
 /** Where a piece of WAL lies, and what the server said with it. */
-export interface WalPosition {
+export interface WalDataHeader {
   /** Position of the piece's first byte. */
   readonly startLsn: Lsn
   /** The server's own end of WAL when it sent. */
@@ -43,7 +43,7 @@ export interface WalProgress {
 }
 
 /** Reads the header of WAL data, letter included. */
-export function decodeWalHeader(header: Buffer): WalPosition {
+export function decodeWalHeader(header: Buffer): WalDataHeader {
   const reader = new MessageReader(header.subarray(1))
   return {
     startLsn: toLsn(reader.uint64()),

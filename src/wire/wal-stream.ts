@@ -13,7 +13,7 @@ import { type NextTimeline, WalExchange } from './wal-exchange.ts'
 import {
   encodeStatus,
   type WalKeepalive,
-  type WalPosition,
+  type WalDataHeader,
   type WalProgress,
 } from './wal-messages.ts'
 
@@ -27,7 +27,7 @@ export interface WalHandler {
    * A piece of WAL of at most 128 KiB, contiguous with the one before. The view is valid until the call settles; a
    * returned promise holds the stream back (signs of life go on being sent).
    */
-  data(position: WalPosition, bytes: Uint8Array): void | Promise<void>
+  data(position: WalDataHeader, bytes: Uint8Array): void | Promise<void>
   /** The server has nothing new; says how far it is. */
   keepalive?(keepalive: WalKeepalive): void
 }
@@ -162,7 +162,7 @@ export class WalStream implements AsyncDisposable {
     this.#hasHeard = false
   }
 
-  #data(position: WalPosition, bytes: Buffer): void | Promise<void> {
+  #data(position: WalDataHeader, bytes: Buffer): void | Promise<void> {
     this.#hasHeard = true
     if (!this.#isStopping) return this.#handler.data(position, bytes)
   }

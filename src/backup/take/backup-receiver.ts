@@ -17,7 +17,7 @@ import type {
   BaseBackupStart,
 } from '../../wire/base-backup-sink.ts'
 import type { FileIntake } from './file-intake.ts'
-import type { FileFacts, RecordedFile } from './file-record.ts'
+import type { FileHead, RecordedFile } from './file-record.ts'
 import { type AnnouncedFile, type ChosenIntake, IntakeChoice } from './intake-choice.ts'
 import { buildMachinery, type Machinery } from './machinery.ts'
 import { MadeManifest } from './made-manifest.ts'
@@ -239,7 +239,7 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
     await this.#machinery.packer.flush()
   }
 
-  #manifestFacts(): FileFacts {
+  #manifestFacts(): FileHead {
     const modifiedAtMs = this.#options.cluster.clock.now()
     return { path: BACKUP_MANIFEST, mode: 0o600, modifiedAtMs }
   }

@@ -33,14 +33,14 @@ export interface ChangedPagesChoice {
 }
 
 /** What kind of backup is taken. */
-export type BackupChoice = FullChoice | ChangedPagesChoice
+export type ReferenceChoice = FullChoice | ChangedPagesChoice
 
 /** `backups`: newest first. */
 export function chooseReference(
   backups: readonly CataloguedBackup[],
   server: BackedUpServer,
   wish: { readonly full: boolean; readonly damage?: KnownDamage },
-): BackupChoice {
+): ReferenceChoice {
   const [newest] = backups
   if (wish.full || newest === undefined) return { type: 'full', because: null }
   if (server.blockBytes !== PAGE_BYTES) {

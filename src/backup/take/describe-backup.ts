@@ -5,7 +5,7 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupId, BackupInfo, BackupMethod, PackUse } from '../../repository/backup-info.ts'
 import type { ReceivedBackup } from './backup-receiver.ts'
 import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
-import type { BackupChoice } from './choose-reference.ts'
+import type { ReferenceChoice } from './choose-reference.ts'
 import type { ResumedFulls } from './receive-backup.ts'
 import type { BackedUpServer } from './server-facts.ts'
 import type { TakeBackupOptions } from './take-options.ts'
@@ -13,7 +13,7 @@ import type { TakeBackupOptions } from './take-options.ts'
 /** Everything known of a backup when its last byte is stored. */
 export interface TakenBackup {
   readonly id: BackupId
-  readonly choice: BackupChoice
+  readonly choice: ReferenceChoice
   readonly method: BackupMethod
   readonly server: BackedUpServer
   readonly received: ReceivedBackup & Pick<BackupInfo, 'tornPages'>

@@ -3,14 +3,14 @@
  */
 import { combineCrc32c } from '../../repository/crc32c-combine.ts'
 import type { Extent, ManifestFile } from '../../repository/manifest-entry.ts'
-import type { Piece, PieceOwner } from '../../repository/unit-packer.ts'
+import type { UnitPiece, PieceOwner } from '../../repository/unit-packer.ts'
 import { firstBlockOfPath, RELATION_SEGMENT_BLOCKS } from '../../postgres/relation-path.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
 import { joinPageCrcs, pageCountOf, pageCrcsOf } from '../../repository/page-crcs.ts'
 import { overlayExtents } from './overlay.ts'
 
 /** What is known of a file before its bytes. */
-export interface FileFacts {
+export interface FileHead {
   readonly path: string
   readonly mode: number
   readonly modifiedAtMs: number
@@ -50,21 +50,21 @@ interface Examined {
 
 /** Calls `done` once, when the file has ended and nothing of it is under way any more. */
 export class FileRecord implements PieceOwner {
-  readonly facts: FileFacts
+  readonly facts: FileHead
   readonly #done: (recorded: RecordedFile) => void
-  readonly #pieces: Piece[] = []
+  readonly #pieces: UnitPiece[] = []
   readonly #examined: Examined[] = []
   readonly #badBlocks: number[] = []
   #underWay = 0
   #end: FileEnd | undefined
 
-  readonly #onPlaced: ((path: string, piece: Piece) => void) | undefined
+  readonly #onPlaced: ((path: string, piece: UnitPiece) => void) | undefined
 
   /** `onPlaced`: told of each piece that lies in a pack. */
   constructor(
-    facts: FileFacts,
+    facts: FileHead,
     done: (recorded: RecordedFile) => void,
-    onPlaced?: (path: string, piece: Piece) => void,
+    onPlaced?: (path: string, piece: UnitPiece) => void,
   ) {
     this.facts = facts
     this.#done = done
@@ -76,7 +76,7 @@ export class FileRecord implements PieceOwner {
     this.#underWay += 1
   }
 
-  placed(piece: Piece): void {
+  placed(piece: UnitPiece): void {
     this.#pieces.push(piece)
     this.#onPlaced?.(this.facts.path, piece)
     this.#addBad(piece.badBlocks)

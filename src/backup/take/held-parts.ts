@@ -31,14 +31,14 @@ export interface HeldParts extends OpenReference, AsyncDisposable {
   readonly written: readonly WrittenPack[]
 }
 
-interface OpenPart {
+interface HeldPart {
   readonly part: BackupPart
   readonly manifest: ManifestReader
   readonly crcs: PageCrcReader
 }
 
 interface FoundFile {
-  readonly open: OpenPart
+  readonly open: HeldPart
   readonly place: EntryPlace
   readonly firstCrcWord: number
 }
@@ -83,7 +83,7 @@ export async function openHeldParts(
 class PartFiles implements AsyncDisposable {
   readonly #cluster: ClusterRepository
   readonly #warn: (text: string) => void
-  readonly #open: OpenPart[] = []
+  readonly #open: HeldPart[] = []
   readonly #places = new Map<string, FoundFile[]>()
   readonly #checked = new Map<string, Promise<boolean>>()
 
@@ -132,7 +132,7 @@ class PartFiles implements AsyncDisposable {
     }
   }
 
-  async #index(open: OpenPart): Promise<void> {
+  async #index(open: HeldPart): Promise<void> {
     let firstCrcWord = 0
     for await (const { entry, place } of open.manifest.placedEntries()) {
       if (entry.kind !== 'file') continue
@@ -164,7 +164,7 @@ class PartFiles implements AsyncDisposable {
 async function openPart(
   { store, names }: ClusterRepository,
   part: BackupPart,
-): Promise<OpenPart | undefined> {
+): Promise<HeldPart | undefined> {
   const own = partNames(names, part.number)
   const crcs = await PageCrcReader.open(store, own, part.id)
   if (crcs === undefined) return undefined

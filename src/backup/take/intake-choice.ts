@@ -3,14 +3,14 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
-import type { Piece, UnitPacker } from '../../repository/unit-packer.ts'
+import type { UnitPiece, UnitPacker } from '../../repository/unit-packer.ts'
 import { firstBlockOfPath, parseRelationPath } from '../../postgres/relation-path.ts'
 import type { BaseBackupStart } from '../../wire/base-backup-sink.ts'
 import { parseIncrementalPath } from '../incremental-path.ts'
 import { BackupLabelIntake } from './backup-label-intake.ts'
 import { EmptiedPacks } from './emptied-packs.ts'
 import type { FileIntake } from './file-intake.ts'
-import { type FileFacts, FileRecord, type RecordedFile } from './file-record.ts'
+import { type FileHead, FileRecord, type RecordedFile } from './file-record.ts'
 import { IncrementalIntake } from './incremental-intake.ts'
 import { PageLsnIntake } from './page-lsn-intake.ts'
 import type { PageWindow } from './page-window.ts'
@@ -20,7 +20,7 @@ import type { LimitOf } from './relation-limits.ts'
 import { VisibilityMaps } from './visibility-maps.ts'
 
 /** A file of the stream before its bytes. */
-export interface AnnouncedFile extends FileFacts {
+export interface AnnouncedFile extends FileHead {
   /** As sent. */
   readonly sizeBytes: number
 }
@@ -40,7 +40,7 @@ export interface IntakeTools {
   /** `asSent`: the recorded bytes are those the server sent. */
   readonly recorded: (recorded: RecordedFile, asSent: boolean) => void
   /** Told of each piece that lies in a pack; undefined when nobody asks. */
-  readonly placed: ((path: string, piece: Piece) => void) | undefined
+  readonly placed: ((path: string, piece: UnitPiece) => void) | undefined
 }
 
 /** Makes the intakes of one backup. */
@@ -86,7 +86,7 @@ export class IntakeChoice {
   }
 
   /** Stores a file that the server did not announce, or not with this content. */
-  unannounced(file: FileFacts, sizeBytes: number | undefined): FileIntake {
+  unannounced(file: FileHead, sizeBytes: number | undefined): FileIntake {
     const content = { sizeBytes, paged: false, firstBlock: undefined }
     return new PlainIntake(this.#tools.packer, this.#record(file, false), content)
   }
@@ -101,7 +101,7 @@ export class IntakeChoice {
     return { intake, isTransformed: false }
   }
 
-  #record(file: FileFacts, asSent: boolean): FileRecord {
+  #record(file: FileHead, asSent: boolean): FileRecord {
     const { path, mode, modifiedAtMs } = file
     const done = (recorded: RecordedFile) => this.#tools.recorded(recorded, asSent)
     return new FileRecord({ path, mode, modifiedAtMs }, done, this.#tools.placed)

@@ -14,7 +14,7 @@ import { bytesOfPath } from '../../util/byte-path.ts'
 /** Collected before it is compressed. */
 const PIECE_BYTES = 256 * 1024
 
-interface Piece {
+interface ManifestPiece {
   readonly frame: Buffer
   readonly rawBytes: number
 }
@@ -22,7 +22,7 @@ interface Piece {
 /** Call `add` for each file, then `end` once. */
 export class MadeManifest {
   readonly #writer = new BackupManifestWriter()
-  readonly #pieces: Piece[] = []
+  readonly #pieces: ManifestPiece[] = []
   #texts: string[] = []
   #length = 0
 

@@ -13,7 +13,7 @@ import type { WrittenPack } from '../../repository/pack-writer.ts'
 import { PageCrcWriter } from '../../repository/page-crc-object.ts'
 import { joinPageCrcs, pageCountOf } from '../../repository/page-crcs.ts'
 import { partNames, putPart } from '../../repository/unfinished.ts'
-import type { Piece } from '../../repository/unit-packer.ts'
+import type { UnitPiece } from '../../repository/unit-packer.ts'
 import { ZERO_PAGE_CRC } from './file-record.ts'
 import { type Fresh, overlayExtents } from './overlay.ts'
 
@@ -28,20 +28,20 @@ export interface PartWriterOptions {
 }
 
 /** Whole pages that lie in a pack. */
-interface Stretch extends Fresh {
+interface PageStretch extends Fresh {
   readonly pageCrcs: Uint32Array
 }
 
-interface OpenPart {
+interface PartBeingWritten {
   readonly pack: string
-  readonly files: Map<string, Stretch[]>
+  readonly files: Map<string, PageStretch[]>
 }
 
 /** Call `closed` for each pack that is durable, `placed` for each piece in a pack, in the order of the packs. */
 export class PartWriter {
   readonly #options: PartWriterOptions
   readonly #closed = new Map<string, WrittenPack>()
-  #open: OpenPart | undefined
+  #open: PartBeingWritten | undefined
   #tail: Promise<void> = Promise.resolve()
 
   constructor(options: PartWriterOptions) {
@@ -52,7 +52,7 @@ export class PartWriter {
     this.#closed.set(pack.name, pack)
   }
 
-  placed(path: string, piece: Piece): void {
+  placed(path: string, piece: UnitPiece): void {
     const { unit } = piece.extent
     if (unit === undefined) return
     if (this.#open !== undefined && this.#open.pack !== unit.pack) this.#end()
@@ -86,7 +86,7 @@ export class PartWriter {
     await write()
   }
 
-  async #write({ files }: OpenPart, pack: WrittenPack): Promise<void> {
+  async #write({ files }: PartBeingWritten, pack: WrittenPack): Promise<void> {
     const { cluster, id } = this.#options
     const number = Number(pack.name.slice(-6))
     const names = partNames(cluster.names, number)
@@ -112,7 +112,7 @@ export class PartWriter {
 }
 
 /** Undefined for what is not worth keeping, or not a relation's own pages. */
-function stretchOf(path: string, piece: Piece): Stretch | undefined {
+function stretchOf(path: string, piece: UnitPiece): PageStretch | undefined {
   const length = piece.length - (piece.length % PAGE_BYTES)
   if (length < STRETCH_BYTES || piece.pageCrcs === undefined) return undefined
   if (parseRelationPath(path)?.fork !== 'main') return undefined
@@ -124,7 +124,10 @@ function stretchOf(path: string, piece: Piece): Stretch | undefined {
 }
 
 /** The file as far as it lies in the pack; what does not is zeros, in its extents and in its CRCs. */
-function describe(path: string, stretches: Stretch[]): { file: ManifestFile; crcs: Uint32Array } {
+function describe(
+  path: string,
+  stretches: PageStretch[],
+): { file: ManifestFile; crcs: Uint32Array } {
   const fresh = stretches.toSorted((a, b) => a.fileOffset - b.fileOffset)
   const last = fresh.at(-1)
   const sizeBytes = last === undefined ? 0 : last.fileOffset + last.extent.length

@@ -12,7 +12,7 @@ import { SqlClient } from '../../wire/sql-client.ts'
 import { formatSize } from '../../util/size.ts'
 import type { WrittenPack } from '../../repository/pack-writer.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
-import type { BackupChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
+import type { ReferenceChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
 import { openHeldParts } from './held-parts.ts'
 import { type HeldReference, openReference } from './open-reference.ts'
 import { type LimitOf, readRelationLimits } from './relation-limits.ts'
@@ -45,13 +45,13 @@ export interface ReceiveContext {
   readonly cluster: ClusterRepository
   readonly server: BackedUpServer
   readonly id: BackupId
-  readonly choice: BackupChoice
+  readonly choice: ReferenceChoice
 }
 
 /** What came in, and how. */
 export interface ReceivedBy {
   /** As planned, or a full where the reference turned out to be damaged. */
-  readonly choice: BackupChoice
+  readonly choice: ReferenceChoice
   readonly method: BackupMethod
   readonly received: ReceivedBackup
   /** What interrupted fulls it went on with; undefined when it began anew. */
@@ -119,7 +119,7 @@ async function receiveChanges(
 /** Beside the stream the server is asked by SQL what the stream does not say. */
 async function receiveIncremental(
   context: ReceiveContext,
-  way: Way & { readonly held: HeldReference },
+  way: ReceiveWay & { readonly held: HeldReference },
 ): Promise<ReceivedBackup> {
   const { connection, signal } = context.options
   const order = { ...connection, signal, statementTimeoutMs: LIMITS_TIMEOUT_MS }
@@ -146,7 +146,7 @@ function asRefusal(error: unknown, signal: AbortSignal): unknown {
 }
 
 /** How a backup is received; by default whole and anew. */
-interface Way {
+interface ReceiveWay {
   readonly limits?: ReceiveOptions['limits']
   readonly method?: BackupMethod
   readonly reference?: OpenReference
@@ -154,7 +154,7 @@ interface Way {
   readonly held?: HeldReference
 }
 
-async function receive(context: ReceiveContext, way: Way): Promise<ReceivedBackup> {
+async function receive(context: ReceiveContext, way: ReceiveWay): Promise<ReceivedBackup> {
   const { options } = context
   const { signal } = options
   await using connection = await ReplicationConnection.connect({ ...options.connection, signal })
@@ -209,7 +209,7 @@ async function checkSameServer(
 
 function receiveOptions(
   context: ReceiveContext,
-  { method = 'stream', reference, limits }: Way,
+  { method = 'stream', reference, limits }: ReceiveWay,
 ): ReceiveOptions {
   const { options, cluster, id, server } = context
   const { packBytes } = options

@@ -18,7 +18,7 @@ import type { BackupStep } from '../events.ts'
 import { loadDamage } from '../known-damage.ts'
 import { isWalMissing, type WalAvailability } from '../wal-availability.ts'
 import type { ReceivedBackup } from './backup-receiver.ts'
-import { type BackupChoice, chooseReference } from './choose-reference.ts'
+import { type ReferenceChoice, chooseReference } from './choose-reference.ts'
 import { describeBackup } from './describe-backup.ts'
 import { isInterruption, type ReceivedBy, receiveBackup } from './receive-backup.ts'
 import { isSameHistory } from './same-history.ts'
@@ -167,7 +167,7 @@ async function chooseId(cluster: ClusterRepository, signal: AbortSignal): Promis
 }
 
 /** Chooses the reference, and a full after all when the WAL since then is not held. */
-async function planBackup(context: TakeContext): Promise<BackupChoice> {
+async function planBackup(context: TakeContext): Promise<ReferenceChoice> {
   const { options, cluster, server, id } = context
   const backups = await listBackups(cluster)
   const damage = await loadDamage(
@@ -176,7 +176,8 @@ async function planBackup(context: TakeContext): Promise<BackupChoice> {
   )
   const wished = chooseReference(backups, server, { full: options.full, damage })
   const missing = await whyNotVouched(context, wished)
-  const choice: BackupChoice = missing === undefined ? wished : { type: 'full', because: missing }
+  const choice: ReferenceChoice =
+    missing === undefined ? wished : { type: 'full', because: missing }
   options.onEvent({
     kind: 'planned',
     id,
@@ -194,7 +195,7 @@ async function planBackup(context: TakeContext): Promise<BackupChoice> {
  */
 async function whyNotVouched(
   context: TakeContext,
-  choice: BackupChoice,
+  choice: ReferenceChoice,
 ): Promise<string | undefined> {
   const { cluster, server, options } = context
   const { connection, clock, signal } = options
@@ -214,7 +215,7 @@ async function whyNotVouched(
 /** Why the WAL since the reference is not there; undefined when it is all held. */
 async function missingWal(
   context: TakeContext,
-  choice: Extract<BackupChoice, { type: 'changed-pages' }>,
+  choice: Extract<ReferenceChoice, { type: 'changed-pages' }>,
 ): Promise<string | undefined> {
   const { signal } = context.options
   try {
@@ -235,7 +236,7 @@ async function missingWal(
   }
 }
 
-function describeChoice(choice: BackupChoice): string {
+function describeChoice(choice: ReferenceChoice): string {
   if (choice.type === 'changed-pages') return `Changed pages since backup ${choice.reference.id}`
   return choice.because === null ? 'A full backup' : `A full backup: ${choice.because}`
 }

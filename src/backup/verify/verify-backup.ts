@@ -92,7 +92,7 @@ async function readInfo(
 }
 
 /** What a verification passes on to its parts. */
-interface Course {
+interface Verification {
   readonly options: VerifyOptions
   readonly report: ReportBuilder
 }
@@ -100,10 +100,10 @@ interface Course {
 async function verifyFiles(
   cluster: ClusterRepository,
   info: BackupInfo,
-  course: Course,
+  verification: Verification,
 ): Promise<void> {
   const { store, names } = cluster
-  const { options, report } = course
+  const { options, report } = verification
   await verifyObjects(cluster, info, report)
   await using manifest = await ManifestReader.open(store, names.manifest(info.id))
   await using packs = new PackReader(store, names)

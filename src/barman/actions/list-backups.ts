@@ -12,7 +12,7 @@ import { type RetentionStatus, retentionStatuses } from '../server/retention-sta
 import { severalServers } from '../server/choose.ts'
 import { heldSegments, walOfBackup } from '../server/wal-of-backup.ts'
 
-interface Row {
+interface BackupRow {
   readonly backup: CataloguedBackup
   readonly walBytes: number
   readonly retention: RetentionStatus
@@ -32,7 +32,7 @@ export async function run(context: BarmanContext): Promise<void> {
   }
 }
 
-async function rowsOf(context: BarmanContext, server: BarmanServer): Promise<Row[]> {
+async function rowsOf(context: BarmanContext, server: BarmanServer): Promise<BackupRow[]> {
   const repository = await openServer(context, server)
   if (repository === undefined) return []
   const backups = await listBackups(repository)
@@ -48,7 +48,7 @@ async function rowsOf(context: BarmanContext, server: BarmanServer): Promise<Row
   }))
 }
 
-function rowText(server: BarmanServer, { backup, walBytes, retention }: Row): string {
+function rowText(server: BarmanServer, { backup, walBytes, retention }: BackupRow): string {
   const { id, label, finishedAt, bytes } = backup.info
   const name = label === null ? '' : ` '${label}'`
   const shown = ['VALID', '-'].includes(retention) ? '' : ` - ${retention}`
@@ -56,7 +56,7 @@ function rowText(server: BarmanServer, { backup, walBytes, retention }: Row): st
   return `${server.name} ${id}${name} - F - ${ctime(Date.parse(finishedAt))} - ${sizes}${shown}`
 }
 
-function rowJson({ backup, walBytes, retention }: Row): Json {
+function rowJson({ backup, walBytes, retention }: BackupRow): Json {
   const { id, label, finishedAt, bytes } = backup.info
   const endedAtMs = Date.parse(finishedAt)
   return {

@@ -29,7 +29,7 @@ interface Client {
   readonly backend_xmin: string | null
 }
 
-interface Found {
+interface StreamingFound {
   readonly lsn: Lsn
   readonly isPrimary: boolean
   readonly clients: readonly Client[]
@@ -58,7 +58,11 @@ export async function run(context: BarmanContext): Promise<void> {
   }
 }
 
-async function ask(context: BarmanContext, server: BarmanServer, target: Target): Promise<Found> {
+async function ask(
+  context: BarmanContext,
+  server: BarmanServer,
+  target: Target,
+): Promise<StreamingFound> {
   const { environment, signal, options } = context
   const wal = server.options.get('wal_conninfo')
   const connection =
@@ -68,7 +72,7 @@ async function ask(context: BarmanContext, server: BarmanServer, target: Target)
   return await withSql({ ...connection, signal }, async (sql) => askClients(sql, target))
 }
 
-async function askClients(sql: SqlClient, target: Target): Promise<Found> {
+async function askClients(sql: SqlClient, target: Target): Promise<StreamingFound> {
   const { lsn, recovering } = await sql.one<{ lsn: Lsn; recovering: boolean }>(
     `SELECT pg_is_in_recovery() AS recovering, CASE WHEN pg_is_in_recovery()
       THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn`,
@@ -122,7 +126,7 @@ function positionsOf(client: Client): (readonly [name: string, lsn: Lsn])[] {
 function fullText(
   server: BarmanServer,
   target: Target,
-  { lsn, isPrimary, clients }: Found,
+  { lsn, isPrimary, clients }: StreamingFound,
 ): string[] {
   const title = TITLES[target]
   const head = [
@@ -164,7 +168,7 @@ function clientText(client: Client, index: number, lsn: Lsn): string[] {
 function minimalText(
   server: BarmanServer,
   target: Target,
-  { lsn, isPrimary, clients }: Found,
+  { lsn, isPrimary, clients }: StreamingFound,
 ): string[] {
   const title = TITLES[target]
   const role = isPrimary ? 'master' : 'slave'
@@ -182,7 +186,7 @@ function minimalClient(client: Client): string {
   return `${letter}) ${who} F:${text(client.flush_lsn)} R:${text(client.replay_lsn)} ${tail}`
 }
 
-function clientJson(client: Client, { lsn }: Found): Json {
+function clientJson(client: Client, { lsn }: StreamingFound): Json {
   const positions = positionsOf(client).flatMap(([name, at]): [string, Json][] => {
     const key = `${name.toLowerCase()}_lsn`
     const diff = bytesBetween(lsn, at)

@@ -15,7 +15,7 @@ import type { BarmanContext } from '../context.ts'
 import { isoTime, prettySpan } from '../output/pretty.ts'
 import { type PlannedRestore, restoreLocally } from '../restore/local-restore.ts'
 import { restoreRemotely, whyNotRemote } from '../restore/remote-restore.ts'
-import { orderOf, type RestoreOrder } from '../restore/order.ts'
+import { orderOf, type BarmanRestoreOrder } from '../restore/order.ts'
 import { withHooks } from '../hooks.ts'
 import { backupsOf, findServerBackup } from '../server/backups.ts'
 import { backupVariables } from '../server/hook-variables.ts'
@@ -46,16 +46,21 @@ export async function run(context: BarmanContext): Promise<void> {
   else output.error(why)
 }
 
-interface Course {
+interface BarmanRestore {
   readonly context: BarmanContext
   readonly server: BarmanServer
-  readonly order: RestoreOrder
+  readonly order: BarmanRestoreOrder
   readonly found: Chosen
   readonly startedAtMs: number
 }
 
 /** What can be refused before the plan is made. */
-async function whyNot({ context, server, order, found }: Course): Promise<string | undefined> {
+async function whyNot({
+  context,
+  server,
+  order,
+  found,
+}: BarmanRestore): Promise<string | undefined> {
   const { destination, remote, isDelta } = order
   const { info } = found
   if (info !== undefined) {
@@ -67,7 +72,13 @@ async function whyNot({ context, server, order, found }: Course): Promise<string
   return `The restore operation cannot proceed because the destination folder '${destination}' is not empty. To prevent accidental data loss, the destination must be empty. Please choose a different location or manually empty the folder.`
 }
 
-async function carryOut({ context, server, order, found, startedAtMs }: Course): Promise<void> {
+async function carryOut({
+  context,
+  server,
+  order,
+  found,
+  startedAtMs,
+}: BarmanRestore): Promise<void> {
   const { output, signal } = context
   const { repository, choice, info } = found
   const sources = await loadSources(repository, signal)
@@ -131,7 +142,7 @@ async function chooseBackup(
   return undefined
 }
 
-function whyTooEarly({ target }: RestoreOrder, info: BackupInfo): string | undefined {
+function whyTooEarly({ target }: BarmanRestoreOrder, info: BackupInfo): string | undefined {
   if (target.type !== 'time') return undefined
   const endMs = Date.parse(info.finishedAt)
   if (target.timeUs >= BigInt(endMs) * 1000n) return undefined
@@ -147,7 +158,7 @@ async function isFilled(directory: string): Promise<boolean> {
 function sayStart(
   { output }: BarmanContext,
   server: BarmanServer,
-  what: { readonly id: string; readonly order: RestoreOrder },
+  what: { readonly id: string; readonly order: BarmanRestoreOrder },
 ): void {
   const { remote, destination } = what.order
   const way = remote === undefined ? 'local' : 'remote'

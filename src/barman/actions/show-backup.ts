@@ -12,7 +12,7 @@ import { oneServer } from '../server/choose.ts'
 import { type ShownBackup, showBackup } from '../server/shown-backup.ts'
 import { segmentAt, type WalCount } from '../server/wal-of-backup.ts'
 
-type Row = readonly [name: string, value: string]
+type ShownRow = readonly [name: string, value: string]
 
 const OLDEST = '- (this is the oldest base backup)'
 const LATEST = '- (this is the latest base backup)'
@@ -47,7 +47,7 @@ function textOf(server: string, shown: ShownBackup): string[] {
       ['Last available', after.last ?? shown.own.last ?? 'None'],
       ...(timelines.length === 0
         ? []
-        : [['Reachable timelines', timelines.join(', ')] satisfies Row]),
+        : [['Reachable timelines', timelines.join(', ')] satisfies ShownRow]),
     ]),
     ...section('Catalog information', [
       ['Retention Policy', shown.retention],
@@ -57,9 +57,9 @@ function textOf(server: string, shown: ShownBackup): string[] {
   ]
 }
 
-function generalRows(server: string, info: BackupInfo): Row[] {
+function generalRows(server: string, info: BackupInfo): ShownRow[] {
   return [
-    ...(info.label === null ? [] : [['Backup Name', printableWord(info.label)] satisfies Row]),
+    ...(info.label === null ? [] : [['Backup Name', printableWord(info.label)] satisfies ShownRow]),
     ['Server Name', server],
     ['System Id', info.postgres.systemIdentifier],
     ['Status', 'DONE'],
@@ -68,12 +68,12 @@ function generalRows(server: string, info: BackupInfo): Row[] {
   ]
 }
 
-function section(title: string, rows: readonly Row[]): string[] {
+function section(title: string, rows: readonly ShownRow[]): string[] {
   if (rows.length === 0) return []
   return ['', `  ${title}:`, ...rows.map(([name, value]) => `    ${name.padEnd(21)}: ${value}`)]
 }
 
-function backupRows({ info, own }: ShownBackup): Row[] {
+function backupRows({ info, own }: ShownBackup): ShownRow[] {
   const { database, stored } = info.bytes
   const tookMs = Date.parse(info.finishedAt) - Date.parse(info.startedAt)
   const withWal = prettySize(database + own.bytes)
@@ -107,7 +107,7 @@ function percent(whole: number, part: number): string {
   return `${(whole === 0 ? 0 : (100 * (whole - part)) / whole).toFixed(2)}%`
 }
 
-function ratioRow(name: string, wal: WalCount): Row[] {
+function ratioRow(name: string, wal: WalCount): ShownRow[] {
   return wal.rawBytes === 0 ? [] : [[name, percent(wal.rawBytes, wal.bytes)]]
 }
 

@@ -9,7 +9,7 @@ import { backupsOf } from '../server/backups.ts'
 import { severalServers } from '../server/choose.ts'
 import { type ArchiverFacts, lookAtServer, type SqlFacts } from '../server/look.ts'
 
-type Row = readonly [key: string, description: string, value: string]
+type StatusRow = readonly [key: string, description: string, value: string]
 
 /** A server that does not answer is said in its line and is no error. */
 export async function run(context: BarmanContext): Promise<void> {
@@ -33,26 +33,26 @@ export async function run(context: BarmanContext): Promise<void> {
   }
 }
 
-function configRows(server: BarmanServer): Row[] {
+function configRows(server: BarmanServer): StatusRow[] {
   const description = server.description
   return [
     ...(description === undefined
       ? []
-      : [['description', 'Description', description] satisfies Row]),
+      : [['description', 'Description', description] satisfies StatusRow]),
     ['active', 'Active', pythonBoolean(server.active)],
     ['disabled', 'Disabled', pythonBoolean(server.problems.length > 0)],
     ['active_model', 'Active configuration model', server.activeModel ?? 'None'],
   ]
 }
 
-function liveRows(server: BarmanServer, sql: SqlFacts | undefined): Row[] {
+function liveRows(server: BarmanServer, sql: SqlFacts | undefined): StatusRow[] {
   const version = 'PostgreSQL version'
   if (sql === undefined) {
     return [['pg_version', version, 'FAILED trying to get PostgreSQL version']]
   }
   const { sizeBytes, settings, archiver } = sql
   const state = sql.isInRecovery ? 'in archive recovery' : 'in production'
-  const rows: (Row | undefined)[] = [
+  const rows: (StatusRow | undefined)[] = [
     ['pg_version', version, sql.serverVersion],
     ['is_in_recovery', 'Cluster state', state],
     sizeBytes === undefined
@@ -65,12 +65,16 @@ function liveRows(server: BarmanServer, sql: SqlFacts | undefined): Row[] {
   return rows.filter((row) => row !== undefined)
 }
 
-function optionalRow(key: string, description: string, value: string | undefined): Row | undefined {
+function optionalRow(
+  key: string,
+  description: string,
+  value: string | undefined,
+): StatusRow | undefined {
   return value === undefined ? undefined : [key, description, value]
 }
 
-function archiverRows(command: string, archiver: ArchiverFacts | undefined): Row[] {
-  const rows: Row[] = [['archive_command', "PostgreSQL 'archive_command' setting", command]]
+function archiverRows(command: string, archiver: ArchiverFacts | undefined): StatusRow[] {
+  const rows: StatusRow[] = [['archive_command', "PostgreSQL 'archive_command' setting", command]]
   if (archiver === undefined) return rows
   const { last_archived_wal: last, last_archived_time: at, failed_count: failures } = archiver
   const shipped =
@@ -90,7 +94,7 @@ function archiverRows(command: string, archiver: ArchiverFacts | undefined): Row
   return rows
 }
 
-function backupRows(server: BarmanServer, backups: readonly CataloguedBackup[]): Row[] {
+function backupRows(server: BarmanServer, backups: readonly CataloguedBackup[]): StatusRow[] {
   const { minimumRedundancy: minimum, retention } = server
   const count = backups.length
   const enforced =
@@ -109,7 +113,7 @@ function backupRows(server: BarmanServer, backups: readonly CataloguedBackup[]):
   ]
 }
 
-function primaryRows({ primarySshCommand: command }: BarmanServer): Row[] {
+function primaryRows({ primarySshCommand: command }: BarmanServer): StatusRow[] {
   return command === undefined
     ? []
     : [['primary_ssh_command', 'SSH command to primary server', command]]

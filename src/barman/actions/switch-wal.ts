@@ -16,7 +16,7 @@ import { takeIncoming } from '../wal/incoming.ts'
 
 const DEFAULT_TIMEOUT_SECONDS = 30
 
-interface Switched {
+interface SwitchedSegment {
   readonly segment: string
   readonly wasNeeded: boolean
 }
@@ -33,7 +33,7 @@ export async function run(context: BarmanContext): Promise<void> {
 async function switchWal(
   context: BarmanContext,
   server: BarmanServer,
-): Promise<Switched | undefined> {
+): Promise<SwitchedSegment | undefined> {
   const { output, options, environment, signal } = context
   await using sql = await SqlClient.connect({ ...sqlConnection(server, environment), signal })
   const { recovering, bytes } = await sql.one<{ recovering: boolean; bytes: string }>(

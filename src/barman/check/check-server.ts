@@ -60,7 +60,7 @@ export async function checkServer(
   }
 }
 
-interface Found {
+interface CheckFound {
   readonly look: ServerLook
   readonly facts: StoredFacts
   readonly isReceiving: boolean
@@ -70,7 +70,7 @@ interface Found {
 async function linesOf(
   context: BarmanContext,
   server: BarmanServer,
-  found: Found,
+  found: CheckFound,
 ): Promise<CheckLine[]> {
   const { look, facts, isReceiving, repository } = found
   const isUsable = server.problems.length === 0
@@ -105,7 +105,7 @@ async function primaryLine(
 }
 
 /** Nothing has come, and nothing is on its way. */
-function walLines(server: BarmanServer, { look, facts, isReceiving }: Found): CheckLine[] {
+function walLines(server: BarmanServer, { look, facts, isReceiving }: CheckFound): CheckLine[] {
   const isArchiving =
     server.archiver &&
     look.sql?.archiver?.is_archiving === true &&

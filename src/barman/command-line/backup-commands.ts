@@ -2,13 +2,13 @@
  * Commands about backups.
  */
 import { COPY_OPTIONS, RESTORE_OPTIONS } from './restore-options.ts'
-import type { CommandSpec } from './spec.ts'
+import type { BarmanCommandSpec } from './spec.ts'
 
 const ONE = '<server_name>'
 const SEVERAL = '<server_name...>'
 const BACKUP = '<backup_id>'
 
-export const BACKUP_COMMANDS: readonly CommandSpec[] = [
+export const BACKUP_COMMANDS: readonly BarmanCommandSpec[] = [
   {
     name: 'backup',
     stopsInOrder: true,

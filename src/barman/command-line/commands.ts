@@ -3,11 +3,11 @@
  */
 import { BACKUP_COMMANDS } from './backup-commands.ts'
 import { SERVER_COMMANDS } from './server-commands.ts'
-import type { CommandSpec } from './spec.ts'
+import type { BarmanCommandSpec } from './spec.ts'
 import { WAL_COMMANDS } from './wal-commands.ts'
 
 /** All of them, by name. */
-export const COMMANDS: readonly CommandSpec[] = [
+export const COMMANDS: readonly BarmanCommandSpec[] = [
   ...BACKUP_COMMANDS,
   ...SERVER_COMMANDS,
   ...WAL_COMMANDS,

@@ -4,19 +4,19 @@
  */
 import { Command, CommanderError, Option } from 'commander'
 import { COMMANDS } from './commands.ts'
-import type { CommandSpec, OptionSpec } from './spec.ts'
-import type { GlobalOptions, OptionValues } from './values.ts'
+import type { BarmanCommandSpec, BarmanOptionSpec } from './spec.ts'
+import type { GlobalOptions, BarmanOptionValues } from './values.ts'
 import { readWord } from './word-kinds.ts'
 
 /** What was typed. */
-export type Invocation =
+export type BarmanInvocation =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'usage'; readonly text: string }
   | {
       readonly kind: 'run'
-      readonly command: CommandSpec
+      readonly command: BarmanCommandSpec
       readonly globals: GlobalOptions
-      readonly options: OptionValues
+      readonly options: BarmanOptionValues
       readonly words: readonly string[]
     }
 
@@ -24,7 +24,7 @@ const FORMATS = ['console', 'json']
 const COLOURS = ['never', 'always', 'auto']
 const LEVELS = ['NOTSET', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 
-const GLOBALS: readonly OptionSpec[] = [
+const GLOBALS: readonly BarmanOptionSpec[] = [
   { flags: '-c, --config <FILE>', help: 'the configuration file' },
   { flags: '--color <WHEN>', help: 'colours: never, always, auto', choices: COLOURS },
   { flags: '--colour <WHEN>', help: 'the same as --color', choices: COLOURS },
@@ -35,9 +35,9 @@ const GLOBALS: readonly OptionSpec[] = [
 ]
 
 /** Parses the words after the program's name. `version` is the line --version prints. */
-export function parseCommandLine(words: readonly string[], version: string): Invocation {
+export function parseCommandLine(words: readonly string[], version: string): BarmanInvocation {
   let text = ''
-  const heard: { invocation: Invocation | undefined } = { invocation: undefined }
+  const heard: { invocation: BarmanInvocation | undefined } = { invocation: undefined }
   const program = new Command('barman')
     .description('Backup and recovery of PostgreSQL, with the commands of Barman')
     .version(version, '-v, --version', 'print the version')
@@ -62,8 +62,8 @@ export function parseCommandLine(words: readonly string[], version: string): Inv
 
 function defineCommand(
   program: Command,
-  spec: CommandSpec,
-  heard: { invocation: Invocation | undefined },
+  spec: BarmanCommandSpec,
+  heard: { invocation: BarmanInvocation | undefined },
 ): void {
   const command = program.command(spec.name).description(spec.help)
   for (const alias of spec.aliases ?? []) command.alias(alias)
@@ -82,13 +82,13 @@ function defineCommand(
         debug: globals['debug'] === true,
         format: globals['format'] === 'json' ? 'json' : 'console',
       },
-      options: command.opts() as OptionValues,
+      options: command.opts() as BarmanOptionValues,
       words: command.args,
     }
   })
 }
 
-function makeOption({ flags, help, choices, kind, isList }: OptionSpec): Option {
+function makeOption({ flags, help, choices, kind, isList }: BarmanOptionSpec): Option {
   const option = new Option(flags, help)
   if (choices !== undefined) option.choices(choices)
   if (kind !== undefined) option.argParser((word) => readWord(kind, word))
@@ -99,7 +99,7 @@ function makeOption({ flags, help, choices, kind, isList }: OptionSpec): Option 
 }
 
 /** The command among the words: the first that is no global option and no value of one. */
-function commandIn(words: readonly string[]): CommandSpec | undefined {
+function commandIn(words: readonly string[]): BarmanCommandSpec | undefined {
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? ''
     if (!word.startsWith('-')) return find(word)
@@ -111,12 +111,12 @@ function commandIn(words: readonly string[]): CommandSpec | undefined {
   return undefined
 }
 
-function find(word: string): CommandSpec | undefined {
+function find(word: string): BarmanCommandSpec | undefined {
   return COMMANDS.find(({ name, aliases }) => name === word || aliases?.includes(word) === true)
 }
 
 /** `--arch` becomes `--archive` when nothing else begins with it. What stands after `--` is left alone. */
-function expandOptions(words: readonly string[], spec: CommandSpec): string[] {
+function expandOptions(words: readonly string[], spec: BarmanCommandSpec): string[] {
   const longs = (spec.options ?? []).flatMap(({ flags }) => flags.match(/--[a-z0-9-]+/g) ?? [])
   const end = words.includes('--') ? words.indexOf('--') : words.length
   return words.map((word, index) => {
@@ -127,7 +127,7 @@ function expandOptions(words: readonly string[], spec: CommandSpec): string[] {
   })
 }
 
-function usageText(error: CommanderError, spec: CommandSpec | undefined): string {
+function usageText(error: CommanderError, spec: BarmanCommandSpec | undefined): string {
   const name = spec === undefined ? 'barman' : `barman ${spec.name}`
   const shape = spec === undefined ? 'COMMAND …' : (spec.arguments ?? []).join(' ')
   const why = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')

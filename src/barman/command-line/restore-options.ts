@@ -2,10 +2,10 @@
  * The options of restore.
  */
 import { TARGET_ACTIONS } from '../../restore/wish.ts'
-import type { OptionSpec } from './spec.ts'
+import type { BarmanOptionSpec } from './spec.ts'
 
 /** Taken by backup and restore alike. */
-export const COPY_OPTIONS: readonly OptionSpec[] = [
+export const COPY_OPTIONS: readonly BarmanOptionSpec[] = [
   { flags: '-j, --jobs <NJOBS>', help: 'so many threads', kind: 'positive' },
   {
     flags: '--jobs-start-batch-period <SECONDS>',
@@ -20,7 +20,7 @@ export const COPY_OPTIONS: readonly OptionSpec[] = [
 ]
 
 /** All of them. */
-export const RESTORE_OPTIONS: readonly OptionSpec[] = [
+export const RESTORE_OPTIONS: readonly BarmanOptionSpec[] = [
   {
     flags: '--target-tli <TLI>',
     help: 'timeline: a number, latest or current (default: latest)',

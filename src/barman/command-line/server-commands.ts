@@ -1,12 +1,12 @@
 /**
  * Commands about servers.
  */
-import type { CommandSpec } from './spec.ts'
+import type { BarmanCommandSpec } from './spec.ts'
 
 const ONE = '<server_name>'
 const SEVERAL = '<server_name...>'
 
-export const SERVER_COMMANDS: readonly CommandSpec[] = [
+export const SERVER_COMMANDS: readonly BarmanCommandSpec[] = [
   {
     name: 'check',
     help: 'Check that servers can be backed up, and that their backups can be used',

@@ -5,7 +5,7 @@ import type { BarmanAction } from '../context.ts'
 import type { WordKind } from './word-kinds.ts'
 
 /** One option: commander's flags (`-t, --test`, `--peek <SIZE>`) and a sentence for --help. */
-export interface OptionSpec {
+export interface BarmanOptionSpec {
   readonly flags: string
   readonly help: string
   /** The only words it may be given. */
@@ -17,13 +17,13 @@ export interface OptionSpec {
 }
 
 /** One command. */
-export interface CommandSpec {
+export interface BarmanCommandSpec {
   readonly name: string
   readonly aliases?: readonly string[]
   readonly help: string
   /** In commander's words: `<server_name>`, `[last_wal]`, `<server_name...>`. */
   readonly arguments?: readonly string[]
-  readonly options?: readonly OptionSpec[]
+  readonly options?: readonly BarmanOptionSpec[]
   /** Heeds a signal by itself and ends in order; the others end at once. */
   readonly stopsInOrder?: true
   readonly load: () => Promise<{ readonly run: BarmanAction }>

@@ -13,12 +13,12 @@ export interface GlobalOptions {
 }
 
 /** The values of a command's options by commander's camelCase names; those of a kind of number are numbers. */
-export type OptionValues = Readonly<
+export type BarmanOptionValues = Readonly<
   Record<string, string | number | boolean | readonly string[] | undefined>
 >
 
 /** The number an option was given; undefined when it was not given. */
-export function numberOf(options: OptionValues, key: string): number | undefined {
+export function numberOf(options: BarmanOptionValues, key: string): number | undefined {
   const value = options[key]
   return typeof value === 'number' ? value : undefined
 }

@@ -1,11 +1,11 @@
 /**
  * Commands about WAL.
  */
-import type { CommandSpec } from './spec.ts'
+import type { BarmanCommandSpec } from './spec.ts'
 
 const SERVER = '<server_name>'
 
-export const WAL_COMMANDS: readonly CommandSpec[] = [
+export const WAL_COMMANDS: readonly BarmanCommandSpec[] = [
   {
     name: 'archive-wal',
     help: 'Store the WAL files that wait in the incoming directory',

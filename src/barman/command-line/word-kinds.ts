@@ -24,9 +24,9 @@ const RESERVED: ReadonlySet<string> = new Set([
 const HIGHEST_TIMELINE = 0xff_ff_ff_ff
 const HIGHEST_PORT = 65_535
 
-type Reader = (word: string) => string | number | undefined
+type WordReader = (word: string) => string | number | undefined
 
-const READERS: Readonly<Record<WordKind, readonly [read: Reader, not: string]>> = {
+const READERS: Readonly<Record<WordKind, readonly [read: WordReader, not: string]>> = {
   whole: [(word) => between(word, 0, Number.MAX_SAFE_INTEGER), 'a whole number from 0'],
   positive: [(word) => between(word, 1, Number.MAX_SAFE_INTEGER), 'a whole number from 1'],
   port: [(word) => between(word, 1, HIGHEST_PORT), 'a port'],

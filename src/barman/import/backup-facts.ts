@@ -19,7 +19,7 @@ import { archivesOf } from './tar-backup.ts'
 import { unpackedFile } from './unpacked-file.ts'
 
 /** Whose it is. */
-export interface BackupFacts extends ServerIdentity {
+export interface BackupOrigin extends ServerIdentity {
   readonly dataChecksums: boolean
 }
 
@@ -27,7 +27,7 @@ export interface BackupFacts extends ServerIdentity {
 export async function readBackupFacts(
   backup: BarmanBackup,
   data: BackupData,
-): Promise<BackupFacts> {
+): Promise<BackupOrigin> {
   const { versionNumber, segmentBytes, systemIdentifier, dataChecksums } = backup
   const major = Math.floor(versionNumber / 10_000)
   if (systemIdentifier !== undefined && dataChecksums !== undefined) {

@@ -4,7 +4,7 @@
  */
 import { loadDamage } from '../../backup/known-damage.ts'
 import { BackupReceiver, type ReceivedBackup } from '../../backup/take/backup-receiver.ts'
-import { type BackupChoice, chooseReference } from '../../backup/take/choose-reference.ts'
+import { type ReferenceChoice, chooseReference } from '../../backup/take/choose-reference.ts'
 import { type BackupRecord, describeBackup } from '../../backup/take/describe-backup.ts'
 import { type HeldReference, openReference } from '../../backup/take/open-reference.ts'
 import type { BackedUpServer } from '../../backup/take/server-facts.ts'
@@ -20,7 +20,7 @@ import { discardBackup } from '../../repository/garbage.ts'
 import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
 import { type ContinuityMap, rangeAt } from '../../wal/continuity.ts'
 import type { WalRange } from '../../wal/wal-position.ts'
-import type { BackupFacts } from './backup-facts.ts'
+import type { BackupOrigin } from './backup-facts.ts'
 import { type BackupData, feedBackup } from './backup-source.ts'
 import type { BarmanBackup } from './barman-backup.ts'
 
@@ -30,7 +30,7 @@ export interface BackupImport {
   readonly id: BackupId
   readonly backup: BarmanBackup
   readonly data: BackupData
-  readonly facts: BackupFacts
+  readonly facts: BackupOrigin
   /** WAL that is held. */
   readonly map: ContinuityMap
   /** What is said of it beside what it says itself. */
@@ -84,7 +84,7 @@ async function receive(order: BackupImport): Promise<BackupInfo> {
 }
 
 /** Whole, or only the pages that differ from an older backup; a block-incremental one can only stand on its parent. */
-async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise<BackupChoice> {
+async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise<ReferenceChoice> {
   const backups = await listBackups(cluster)
   if (backup.parent !== undefined) {
     const parent = backups.find(({ info }) => info.id === backup.parent)
@@ -111,7 +111,7 @@ async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise
 async function serverAt(
   cluster: ClusterRepository,
   backup: BarmanBackup,
-  facts: BackupFacts,
+  facts: BackupOrigin,
 ): Promise<BackedUpServer> {
   const { timeline, stopLsn, versionNumber } = backup
   const historyContent = timeline === 1 ? undefined : await cluster.wal.getHistory(timeline)
@@ -130,7 +130,7 @@ async function serverAt(
 
 async function receiveBy(
   order: BackupImport,
-  choice: BackupChoice,
+  choice: ReferenceChoice,
   method: BackupMethod,
 ): Promise<BackupInfo> {
   if (choice.type === 'full') return await takeIn(order, { choice, method })
@@ -146,13 +146,13 @@ async function receiveBy(
   }
 }
 
-interface Way {
-  readonly choice: BackupChoice
+interface ImportWay {
+  readonly choice: ReferenceChoice
   readonly method: BackupMethod
   readonly reference?: HeldReference
 }
 
-async function takeIn(order: BackupImport, way: Way): Promise<BackupInfo> {
+async function takeIn(order: BackupImport, way: ImportWay): Promise<BackupInfo> {
   const { cluster, id, backup, data, facts, signal } = order
   await using receiver = await BackupReceiver.create({
     cluster,
@@ -183,7 +183,7 @@ async function takeIn(order: BackupImport, way: Way): Promise<BackupInfo> {
 
 async function describe(
   { cluster, id, backup, facts, record }: BackupImport,
-  { choice, method }: Way,
+  { choice, method }: ImportWay,
   received: ReceivedBackup & Pick<BackupInfo, 'tornPages'>,
 ): Promise<BackupInfo> {
   return describeBackup(

@@ -56,7 +56,7 @@ export async function importServer(order: ServerImport): Promise<ServerImportRes
   return { ...found, ...(await carryOut(course)) }
 }
 
-interface Course {
+interface ImportCourse {
   readonly order: ServerImport
   readonly cluster: ClusterRepository
   readonly wal: BarmanWal
@@ -70,7 +70,7 @@ interface Course {
  */
 async function checkOwn(
   { identity }: ClusterRepository,
-  { looked, wal }: Pick<Course, 'looked' | 'wal'>,
+  { looked, wal }: Pick<ImportCourse, 'looked' | 'wal'>,
   customFilter: string | undefined,
 ): Promise<void> {
   const backups = looked.flatMap((one) => ('facts' in one ? [one.facts] : []))
@@ -101,7 +101,9 @@ function aroundOf(
   return { systemIdentifier: identity?.systemIdentifier, presentId: backupIdAt(clock.now()) }
 }
 
-async function carryOut(course: Course): Promise<Pick<ServerImportResult, 'wal' | 'backups'>> {
+async function carryOut(
+  course: ImportCourse,
+): Promise<Pick<ServerImportResult, 'wal' | 'backups'>> {
   const { order, cluster, looked, identity } = course
   await using _lock = await takeLock(cluster, {
     name: 'catalogue',
@@ -119,7 +121,7 @@ async function carryOut(course: Course): Promise<Pick<ServerImportResult, 'wal' 
   return { wal, backups }
 }
 
-async function takeWal({ order, cluster, wal }: Course): Promise<WalImport> {
+async function takeWal({ order, cluster, wal }: ImportCourse): Promise<WalImport> {
   const { place, signal, report } = order
   const allBytes = wal.files.reduce((total, { bytes }) => total + bytes, 0)
   return await report.step(`Import ${wal.files.length} WAL files`, async (progress) =>
@@ -131,7 +133,7 @@ async function takeWal({ order, cluster, wal }: Course): Promise<WalImport> {
   )
 }
 
-async function takeOne(course: Course, planned: PlannedBackup): Promise<BackupOutcome> {
+async function takeOne(course: ImportCourse, planned: PlannedBackup): Promise<BackupOutcome> {
   const { id } = planned
   try {
     if (planned.action === 'present') return await finishPresent(course, planned)
@@ -149,7 +151,7 @@ async function takeOne(course: Course, planned: PlannedBackup): Promise<BackupOu
 
 /** What an import that died may not have come to: the mark, and reading the backup back. */
 async function finishPresent(
-  course: Course,
+  course: ImportCourse,
   planned: Extract<PlannedBackup, { action: 'present' }>,
 ): Promise<BackupOutcome> {
   const { order, cluster } = course
@@ -164,7 +166,7 @@ async function finishPresent(
 }
 
 async function takeBackup(
-  course: Course,
+  course: ImportCourse,
   planned: Extract<PlannedBackup, { action: 'import' }>,
 ): Promise<BackupInfo> {
   const { order, cluster } = course
@@ -197,7 +199,7 @@ async function takeBackup(
 }
 
 async function verify(
-  { order: { clock, signal }, cluster }: Course,
+  { order: { clock, signal }, cluster }: ImportCourse,
   id: BackupId,
   progress: (doneBytes: number) => void,
 ): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import type { BackupId, BackupInfo } from '../../repository/backup-info.ts'
 import { parseBackupId } from '../../repository/backup-info.ts'
-import type { BackupFacts } from './backup-facts.ts'
+import type { BackupOrigin } from './backup-facts.ts'
 import type { BackupData } from './backup-source.ts'
 import type { BarmanBackup } from './barman-backup.ts'
 
@@ -13,7 +13,7 @@ export type LookedBackup =
       readonly id: string
       readonly backup: BarmanBackup
       readonly data: BackupData
-      readonly facts: BackupFacts
+      readonly facts: BackupOrigin
     }
   | { readonly id: string; readonly why: string }
 
@@ -22,7 +22,7 @@ export interface ImportableBackup {
   readonly id: BackupId
   readonly backup: BarmanBackup
   readonly data: BackupData
-  readonly facts: BackupFacts
+  readonly facts: BackupOrigin
 }
 
 /** `wait`: cannot be imported yet; `refuse`: something is in the way; `skip`: there is nothing to import. */

@@ -9,11 +9,11 @@ import { plainTime } from './pretty.ts'
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const
 
 /** How grave a line is. */
-export type LogLevel = (typeof LOG_LEVELS)[number]
+export type BarmanLogLevel = (typeof LOG_LEVELS)[number]
 
 /** A log; without a file nothing is kept. */
 export interface BarmanLog {
-  write(level: LogLevel, text: string): void
+  write(level: BarmanLogLevel, text: string): void
 }
 
 /** Opens the log. `least`: lines below are left out. */

@@ -3,7 +3,7 @@
  */
 import { printable } from '../../errors/printable.ts'
 import { redact } from '../../errors/redact.ts'
-import type { BarmanLog, LogLevel } from './log-file.ts'
+import type { BarmanLog, BarmanLogLevel } from './log-file.ts'
 import { type Json, renderPythonJson } from './python-json.ts'
 
 /** How and where to. */
@@ -78,7 +78,7 @@ export class BarmanOutput {
   }
 
   #say(kind: 'INFO' | 'WARNING' | 'ERROR' | 'EXCEPTION', text: string): void {
-    const level: LogLevel = kind === 'EXCEPTION' ? 'CRITICAL' : kind
+    const level: BarmanLogLevel = kind === 'EXCEPTION' ? 'CRITICAL' : kind
     this.#options.log.write(level, text)
     if (this.isJson) {
       this.#messages.set(kind, [...(this.#messages.get(kind) ?? []), redact(text)])

@@ -27,7 +27,7 @@ import { askPlace, fetchObjects, listPrimary, type PrimaryPlace } from './primar
 import type { PrimaryShell } from './primary-shell.ts'
 
 /** A passive server, its primary, and what is on both sides. */
-export interface Pair {
+export interface PassivePair {
   readonly context: BarmanContext
   readonly server: BarmanServer
   readonly shell: PrimaryShell
@@ -49,7 +49,7 @@ export interface RemoteBackup {
 }
 
 /** Looks at both sides. @throws {BackstayError} HOST_COMMAND, POSTGRES_IDENTITY */
-export async function pairUp(context: BarmanContext, server: BarmanServer): Promise<Pair> {
+export async function pairUp(context: BarmanContext, server: BarmanServer): Promise<PassivePair> {
   const { config, signal } = context
   const shell = { command: server.primarySshCommand ?? '', signal }
   const configFile = server.forwardsConfigPath ? config.file : undefined
@@ -71,7 +71,7 @@ export async function pairUp(context: BarmanContext, server: BarmanServer): Prom
   return { ...known, ...(await planSync(known, remote)) }
 }
 
-type Known = Omit<Pair, 'missing' | 'unneeded'>
+type Known = Omit<PassivePair, 'missing' | 'unneeded'>
 
 /** Of a backup.json: it names every pack of the backup. */
 const BACKUP_INFO_BYTES_MAX = 64 * 1024 * 1024
@@ -124,7 +124,7 @@ function infoOf(name: string, content: Buffer): BackupInfo {
 async function planSync(
   { context, server, cluster, objects }: Known,
   remote: readonly RemoteBackup[],
-): Promise<Pick<Pair, 'missing' | 'unneeded'>> {
+): Promise<Pick<PassivePair, 'missing' | 'unneeded'>> {
   const policy = policyOf(server)
   if (policy === undefined) return { missing: remote, unneeded: new Set() }
   const { segmentBytes } = cluster.identity
@@ -158,7 +158,7 @@ function segmentOf(name: string, segmentBytes: number): Segment | undefined {
 }
 
 /** Copies WAL that is not held. Returns how many files came. */
-export async function syncWal(pair: Pair): Promise<number> {
+export async function syncWal(pair: PassivePair): Promise<number> {
   const lock = { name: 'sync-wal', mode: 'exclusive', purpose: 'copying WAL' } as const
   await using _lock = await takeLock(pair.cluster, lock)
   return await copyWalObjects(pair, (name) => {
@@ -185,7 +185,7 @@ async function copyWalObjects(
 }
 
 /** Copies one backup and the WAL that makes it consistent, and lists it. */
-export async function syncBackup(pair: Pair, backup: RemoteBackup): Promise<void> {
+export async function syncBackup(pair: PassivePair, backup: RemoteBackup): Promise<void> {
   const { cluster, context } = pair
   const { info } = backup
   const purpose = `copying backup ${info.id}`
@@ -203,7 +203,7 @@ export async function syncBackup(pair: Pair, backup: RemoteBackup): Promise<void
   }
 }
 
-async function copyOwnWal(pair: Pair, info: BackupInfo): Promise<void> {
+async function copyOwnWal(pair: PassivePair, info: BackupInfo): Promise<void> {
   const { segmentBytes } = pair.cluster.identity
   await copyWalObjects(pair, (name) => {
     const segment = segmentOf(name, segmentBytes)
@@ -220,7 +220,10 @@ async function copyOwnWal(pair: Pair, info: BackupInfo): Promise<void> {
   )
 }
 
-async function copyData({ shell, place, cluster, objects }: Pair, info: BackupInfo): Promise<void> {
+async function copyData(
+  { shell, place, cluster, objects }: PassivePair,
+  info: BackupInfo,
+): Promise<void> {
   const { store, names } = cluster
   const wanted = [
     ...info.packs.map((pack) => names.pack(pack.name)),

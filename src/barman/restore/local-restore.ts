@@ -22,7 +22,7 @@ import {
   type RestoreEvent,
 } from '../../work/restore-backup.ts'
 import type { BarmanContext } from '../context.ts'
-import type { RestoreOrder } from './order.ts'
+import type { BarmanRestoreOrder } from './order.ts'
 import { tablespaceMapping } from './tablespaces.ts'
 import { copyWal } from './wal-copy.ts'
 
@@ -33,7 +33,7 @@ export interface PlannedRestore {
   readonly repository: ClusterRepository
   readonly sources: RestoreSources
   readonly plan: RestorePlan
-  readonly order: RestoreOrder
+  readonly order: BarmanRestoreOrder
   /** Where files are written now; the order's destination is where they are when recovery runs. */
   readonly directory: string
   /** Where tablespaces (by oid) and the WAL staging directory are written now, when that is not where they will be. */
@@ -109,7 +109,7 @@ function restoreCommandOf({ server, order }: PlannedRestore): string {
   return `barman-wal-restore${partial}${port} -U barman ${hostname()} ${commandWord(server.name)} %f %p${parallel}`
 }
 
-function walDirectoryOf({ destination, stagingWalDirectory }: RestoreOrder): string {
+function walDirectoryOf({ destination, stagingWalDirectory }: BarmanRestoreOrder): string {
   return stagingWalDirectory ?? join(destination, WAL_FOLDER)
 }
 

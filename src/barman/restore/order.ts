@@ -15,7 +15,7 @@ import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 
 /** What is to be restored, and how. */
-export interface RestoreOrder {
+export interface BarmanRestoreOrder {
   readonly destination: string
   readonly target: RestoreTarget
   readonly timeline: TimelineChoice
@@ -46,7 +46,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
 }
 
 /** The order, or why there is none. @throws {BackstayError} USAGE for a target that cannot be read. */
-export function orderOf(context: BarmanContext, server: BarmanServer): RestoreOrder | string {
+export function orderOf(context: BarmanContext, server: BarmanServer): BarmanRestoreOrder | string {
   const { options, words } = context
   const text = (key: string): string | undefined => {
     const value = options[key]

@@ -6,10 +6,9 @@ import { join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type Conninfo, parseConninfo } from '../../postgres/conninfo.ts'
+import type { Environment } from '../../util/environment.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import { protectionFrom } from './protection-words.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 const DEFAULT_PORT = 5432
 const SOCKET_DIRECTORIES = ['/var/run/postgresql', '/tmp']

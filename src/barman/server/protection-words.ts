@@ -5,6 +5,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Conninfo } from '../../postgres/conninfo.ts'
+import type { Environment } from '../../util/environment.ts'
 import {
   AUTH_METHODS,
   type AuthMethod,
@@ -13,8 +14,6 @@ import {
   SSL_MODES,
   TLS_VERSIONS,
 } from '../../wire/connection-options.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** The environment variable of a word. */
 const VARIABLES: Readonly<Record<string, string>> = {

@@ -21,21 +21,21 @@ const CONNECT_TIMEOUT_MS = 5000
 const UNNAMED = 'walreceiver'
 
 /** An address with a port. */
-export interface Place {
+export interface HostAndPort {
   readonly host: string
   readonly port: number
 }
 
 /** Where to look, and as whom. */
 export interface AdoptOrder {
-  readonly primary: Place
+  readonly primary: HostAndPort
   /** Standbys named by the operator; others are looked for where pg_stat_replication says they are. */
-  readonly standbys: readonly Place[]
+  readonly standbys: readonly HostAndPort[]
   readonly login: Pick<ConnectionOptions, 'user' | 'passfile' | 'signal'>
   /** Data directories outside the distribution's places that the operator vouches for. Default: none. */
   readonly dataDirectories?: readonly string[]
   /** Whether data with that identifier is seen to lie there. Default: nothing is seen. */
-  readonly seesData?: (place: Place, data: SeenData) => Promise<boolean>
+  readonly seesData?: (place: HostAndPort, data: SeenData) => Promise<boolean>
 }
 
 /** What a server says of its data. */
@@ -44,8 +44,8 @@ export interface SeenData {
   readonly systemIdentifier: string
 }
 
-interface Found {
-  readonly place: Place
+interface AdoptedFound {
+  readonly place: HostAndPort
   readonly answer: AdoptedAnswer
   readonly wish: string | undefined
 }
@@ -89,13 +89,13 @@ function restartNote(
   ]
 }
 
-function notesOf(name: string, found: Found | undefined): readonly string[] {
+function notesOf(name: string, found: AdoptedFound | undefined): readonly string[] {
   if (found === undefined) return []
   return [...overrideNote(name, found), ...notesOnPaths(name, found.answer.settings)]
 }
 
 /** What ALTER SYSTEM says wins over any file of ours, and pg_basebackup -R says it that way. */
-function overrideNote(name: string, found: Found): readonly string[] {
+function overrideNote(name: string, found: AdoptedFound): readonly string[] {
   if (!found.answer.isConninfoOverridden) return []
   return [
     `"${name}" is pointed at its primary by ALTER SYSTEM (as pg_basebackup -R does), which would win over Backstay. Run there before backstay up: ALTER SYSTEM RESET primary_conninfo; ALTER SYSTEM RESET primary_slot_name`,
@@ -109,7 +109,7 @@ const OF_A_DISCOVERED_ONE = ['scram-sha-256'] as const
 
 function optionsOf(
   { login }: AdoptOrder,
-  place: Place,
+  place: HostAndPort,
   requireAuth: ConnectionOptions['requireAuth'] = OF_A_NAMED_ONE,
 ): ConnectionOptions {
   return {
@@ -123,7 +123,7 @@ function optionsOf(
 
 async function askAt(
   order: AdoptOrder,
-  place: Place,
+  place: HostAndPort,
 ): Promise<{ readonly answer: AdoptedAnswer; readonly wish: string | undefined }> {
   const answer = await withSql(optionsOf(order, place), ask)
   return { answer, wish: ownName(answer.settings.get('primary_conninfo') ?? '') }
@@ -183,10 +183,10 @@ function refuse({ primary, login }: AdoptOrder, answer: AdoptedAnswer): void {
 /** The standbys pg_stat_replication names, asked where they are, at the port of the primary. */
 async function discover(
   order: AdoptOrder,
-  seen: { readonly senders: readonly Sender[]; readonly known: readonly Found[] },
+  seen: { readonly senders: readonly Sender[]; readonly known: readonly AdoptedFound[] },
   notes: string[],
-): Promise<readonly Found[]> {
-  const found: Found[] = []
+): Promise<readonly AdoptedFound[]> {
+  const found: AdoptedFound[] = []
   for (const { host, name } of seen.senders) {
     // One that was named and has no name of its own cannot be told from others on its machine.
     if (seen.known.some((one) => one.wish === name || one.place.host === host)) continue
@@ -211,7 +211,7 @@ async function discover(
 /** What it says, or why it was not asked: its proof is another than SCRAM, or the password was refused. */
 async function askIfAny(
   order: AdoptOrder,
-  place: Place,
+  place: HostAndPort,
 ): Promise<AdoptedAnswer | string | undefined> {
   try {
     return await withSql(optionsOf(order, place, OF_A_DISCOVERED_ONE), ask)
@@ -221,7 +221,7 @@ async function askIfAny(
   }
 }
 
-function checkIdentity({ place, answer }: Found, primary: AdoptedAnswer): void {
+function checkIdentity({ place, answer }: AdoptedFound, primary: AdoptedAnswer): void {
   if (answer.systemIdentifier === primary.systemIdentifier) return
   throw new BackstayError(
     'POSTGRES_IDENTITY',
@@ -229,12 +229,15 @@ function checkIdentity({ place, answer }: Found, primary: AdoptedAnswer): void {
   )
 }
 
-interface Vouched extends Found {
+interface Vouched extends AdoptedFound {
   /** Whether somebody else than the server says where its data lies. */
   readonly isVouched: boolean
 }
 
-async function vouched(order: AdoptOrder, all: readonly Found[]): Promise<readonly Vouched[]> {
+async function vouched(
+  order: AdoptOrder,
+  all: readonly AdoptedFound[],
+): Promise<readonly Vouched[]> {
   const { dataDirectories = [], seesData } = order
   return await Promise.all(
     all.map(async (found) => {

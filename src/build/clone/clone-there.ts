@@ -4,7 +4,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { readErrorJson } from '../../errors/render.ts'
-import type { CommandResult, Host } from '../../host/host.ts'
+import type { HostCommandResult, Host } from '../../host/host.ts'
 import { lastLines } from '../../host/run-checked.ts'
 import type { ClusterContext } from '../../cluster/context.ts'
 import { replicationPassword } from '../../cluster/look/connect.ts'
@@ -46,7 +46,7 @@ export async function cloneThere(
   if (result.exitCode !== 0) throw failure(host, order, result)
 }
 
-function failure(host: Host, order: CloneOrder, result: CommandResult): BackstayError {
+function failure(host: Host, order: CloneOrder, result: HostCommandResult): BackstayError {
   const error = readErrorJson(result.stderr)
   if (error?.code === 'POSTGRES_UNREACHABLE') return noAnswer(host, order, error)
   if (error !== undefined && error.code !== 'INTERRUPTED') return error

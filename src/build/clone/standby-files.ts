@@ -19,7 +19,7 @@ import type { ClusterWanted, ServerWanted } from '../../cluster/wanted.ts'
 import { managedConfPath, signalFilePath, standbyFilePath } from '../../cluster/file-paths.ts'
 
 /** Which standby follows which primary. */
-export interface StandbyPlace {
+export interface StandbyFilesPlace {
   readonly server: ServerWanted
   readonly primary: ServerWanted
   readonly owner: string
@@ -33,7 +33,7 @@ export interface StandbyPlace {
 export async function writeStandbyFiles(
   wanted: ClusterWanted,
   host: Host,
-  place: StandbyPlace,
+  place: StandbyFilesPlace,
 ): Promise<void> {
   const { server, primary, owner } = place
   const there = { ...server, directory: place.directory ?? server.directory }

@@ -86,7 +86,7 @@ export async function forget(context: ClusterContext, wish: ForgetWish): Promise
 }
 
 /** A server and its earlier names. */
-type Named = ReturnType<typeof withEarlierNames>
+type ServerNames = ReturnType<typeof withEarlierNames>
 
 interface Circumstances {
   readonly wish: ForgetWish
@@ -95,7 +95,7 @@ interface Circumstances {
 
 async function forgetServer(
   context: ClusterContext,
-  named: Named,
+  named: ServerNames,
   { wish, found }: Circumstances,
 ): Promise<ForgetResult> {
   const [server] = named
@@ -122,7 +122,7 @@ async function forgetServer(
 /** Whatever is done on its machine. */
 async function clearMachine(
   context: ClusterContext,
-  named: Named,
+  named: ServerNames,
   { wish, found }: Circumstances,
 ): Promise<string[]> {
   const [server] = named

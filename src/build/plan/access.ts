@@ -6,7 +6,7 @@ import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { isLoopback } from '../../cluster/settings.ts'
 
 /** A way in for one role. */
-interface Way {
+interface RoleAccess {
   readonly role: string
   readonly databases: readonly ('all' | 'postgres' | 'replication')[]
 }
@@ -29,9 +29,9 @@ export function accessLines(wanted: ClusterWanted, osUser: string): readonly str
   return [...lines, ...wanted.postgres.access.map((line) => line.trim())]
 }
 
-function waysOf(wanted: ClusterWanted): readonly Way[] {
+function waysOf(wanted: ClusterWanted): readonly RoleAccess[] {
   const { postgres, replication, backup } = wanted
-  const ways: Way[] = [
+  const ways: RoleAccess[] = [
     { role: postgres.superuser, databases: ['all', 'replication'] },
     { role: replication.role, databases: ['replication', 'postgres'] },
   ]

@@ -74,15 +74,19 @@ export function planConfiguration(
   }
 }
 
-interface Part {
+interface ConfigurationPart {
   readonly steps: readonly Step[]
   readonly effect: Effect
   readonly problems?: readonly Problem[]
 }
 
-const NOTHING: Part = { steps: [], effect: 'none' }
+const NOTHING: ConfigurationPart = { steps: [], effect: 'none' }
 
-function planSettingsFile(wanted: ClusterWanted, server: MemberFound, settings: Settings): Part {
+function planSettingsFile(
+  wanted: ClusterWanted,
+  server: MemberFound,
+  settings: Settings,
+): ConfigurationPart {
   const { files, name } = server
   const content = managedConfText(wanted, settings)
   if (files.settings === content) return NOTHING
@@ -140,7 +144,7 @@ function planRunning(
   return { effect, reason: names.length === 0 ? '' : `not in force yet: ${names.join(', ')}` }
 }
 
-function planInclude(server: MemberFound): Part {
+function planInclude(server: MemberFound): ConfigurationPart {
   const { files, name } = server
   const content = ensureManagedInclude(files.main ?? '')
   if (files.main === content) return NOTHING
@@ -161,7 +165,7 @@ function planInclude(server: MemberFound): Part {
   }
 }
 
-function planHba(wanted: ClusterWanted, server: MemberFound): Part {
+function planHba(wanted: ClusterWanted, server: MemberFound): ConfigurationPart {
   const { files, name } = server
   const lines = accessLines(wanted, server.osUser)
   const major = wanted.postgres.version

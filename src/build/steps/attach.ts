@@ -83,13 +83,13 @@ const GONE: ReadonlySet<ErrorCode> = new Set([
   'NOT_READY',
 ])
 
-interface Pair {
+interface ReplicationPair {
   readonly standby: ServerWanted
   readonly primary: ServerWanted
 }
 
 /** How near a standby is. */
-interface Progress {
+interface AttachProgress {
   readonly isStreaming: boolean
   readonly isAhead: boolean
   /** Changes as long as anything arrives. */
@@ -109,7 +109,7 @@ export const attachStandby: Act<'attach'> = async (context, step) => {
   }
 }
 
-async function awaitStream(context: ClusterContext, pair: Pair): Promise<void> {
+async function awaitStream(context: ClusterContext, pair: ReplicationPair): Promise<void> {
   const { standby, primary } = pair
   const logBefore = await findLog(context, standby)
   await using primarySql = await openAdminSql(context, primary)
@@ -137,7 +137,10 @@ async function awaitStream(context: ClusterContext, pair: Pair): Promise<void> {
 }
 
 /** WAL comes in whole segments: without room for one nothing comes. @throws DISK_SPACE */
-async function refuseFullDisk(context: ClusterContext, { standby, primary }: Pair): Promise<void> {
+async function refuseFullDisk(
+  context: ClusterContext,
+  { standby, primary }: ReplicationPair,
+): Promise<void> {
   const { host } = await context.machineOf(standby)
   const disk = await findTightDisk(host, standby.directory)
   if (disk === undefined || disk.freeBytes >= context.wanted.postgres.segmentBytes) return
@@ -149,7 +152,7 @@ async function lookProgress(
   primary: SqlClient,
   standby: SqlClient,
   name: string,
-): Promise<Progress> {
+): Promise<AttachProgress> {
   // The standby first: what it has replayed by then the primary has written.
   const { replayed } = await standby.one<{ replayed: string }>(
     `SELECT coalesce(pg_last_wal_replay_lsn()::text, '') AS replayed`,
@@ -188,7 +191,7 @@ async function findLog(
 /** Throws what the log says, or how many milliseconds that may last without being a failure: 0 when it says nothing. */
 async function judgeReason(
   context: ClusterContext,
-  pair: Pair,
+  pair: ReplicationPair,
   seen: { readonly logBefore: LogPlace | undefined; readonly stillMs: number },
 ): Promise<number> {
   const { standby, primary } = pair
@@ -211,7 +214,7 @@ async function judgeReason(
   )
 }
 
-function ahead({ standby, primary }: Pair): BackstayError {
+function ahead({ standby, primary }: ReplicationPair): BackstayError {
   return new BackstayError(
     'POSTGRES_IDENTITY',
     `Standby "${standby.name}" cannot stream from "${primary.name}": ${AHEAD} there, so one of the two was set back to an older state`,
@@ -221,7 +224,7 @@ function ahead({ standby, primary }: Pair): BackstayError {
   )
 }
 
-function stalled({ standby, primary }: Pair): BackstayError {
+function stalled({ standby, primary }: ReplicationPair): BackstayError {
   return new BackstayError(
     'TIMEOUT',
     `Standby "${standby.name}" did not begin to stream from "${primary.name}": nothing moved for ${STALL_MS / 1000} s`,

@@ -2,7 +2,7 @@
  * `backstay adopt`: takes over a cluster that somebody else built.
  */
 import { holdsData } from '../../build/adopt/holds-data.ts'
-import { lookAdopted, type Place, type SeenData } from '../../build/adopt/look-adopted.ts'
+import { lookAdopted, type HostAndPort, type SeenData } from '../../build/adopt/look-adopted.ts'
 import { rememberAdopted } from '../../build/adopt/remember.ts'
 import type { AdoptedCluster } from '../../cluster/adopted.ts'
 import { StateDirectory } from '../../cluster/state/state-directory.ts'
@@ -74,13 +74,13 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 const SCHEMA_FILE = 'docs/reference/backstay.schema.json'
 const DEFAULT_PORT = 5432
 
 /** @throws USAGE, NOT_READY, CONFIG_INVALID, FAILED when the file is there already, what looking throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const { options, workingDirectory, output, clock, signal } = context
   const path = resolve(workingDirectory, options.output)
   const file = relative(workingDirectory, path)
@@ -112,7 +112,7 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 /** Only on this machine can it be looked at; what this process may not read is not seen. */
-async function seesData({ host }: Place, data: SeenData): Promise<boolean> {
+async function seesData({ host }: HostAndPort, data: SeenData): Promise<boolean> {
   if (!isThisMachine(host, thisMachine())) return false
   return await holdsData(new LocalHost('localhost'), data)
 }
@@ -133,7 +133,7 @@ function noPassword(state: StateDirectory, { superuser }: AdoptedCluster): strin
   return `no password of "${superuser}" was needed to log in; give the role one, and put *:*:*:${superuser}:<password> into ${state.path}/passwords (mode 600)`
 }
 
-function placeOf(text: string): Place {
+function placeOf(text: string): HostAndPort {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text)
   const host = match?.[1] ?? match?.[2]
   if (host === undefined) throw new BackstayError('USAGE', `"${text}" is not HOST or HOST:PORT`)
@@ -145,7 +145,7 @@ async function passfileOf({
   options,
   environment,
   workingDirectory,
-}: Context): Promise<string | undefined> {
+}: CommandContext<typeof OPTIONS, typeof ARGUMENTS>): Promise<string | undefined> {
   if (options.passfile !== undefined) return resolve(workingDirectory, options.passfile)
   const home = environment['HOME']
   const usual =
@@ -155,7 +155,7 @@ async function passfileOf({
 
 async function passwordOf(
   passfile: string | undefined,
-  login: Place & { readonly user: string },
+  login: HostAndPort & { readonly user: string },
 ): Promise<string | undefined> {
   const text = passfile === undefined ? undefined : await readText(passfile)
   return text === undefined ? undefined : lookupPassword(text, { ...login, database: 'postgres' })

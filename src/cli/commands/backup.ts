@@ -54,10 +54,8 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
-
 /** @throws {BackstayError} REPOSITORY_LOCKED, WAL_UNAVAILABLE, POSTGRES_UNREACHABLE, … */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const { wanted } = await context.config()
   const { repository } = backupOf(wanted)
   await becomeRepositoryOwner(repository)
@@ -77,7 +75,7 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 /** @throws {BackstayError} USAGE for a server that is not in the cluster file */
-function wishOf({ options }: Context, wanted: ClusterWanted): BackupWish {
+function wishOf({ options }: CommandContext<typeof OPTIONS>, wanted: ClusterWanted): BackupWish {
   const { full, label = null, rate, jobs, spread, from } = options
   const { rateLimitBytes, compressionLevel: level } = backupOf(wanted)
   const maxRateBytes = rate ?? rateLimitBytes

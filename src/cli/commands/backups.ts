@@ -35,12 +35,12 @@ export default defineCommand({
   run,
 })
 
-interface Row extends CataloguedBackup {
+interface ListedBackup extends CataloguedBackup {
   readonly window: RecoverableWindow | undefined
   readonly damage: BackupDamage | undefined
 }
 
-const COLUMNS: readonly Column<Row>[] = [
+const COLUMNS: readonly Column<ListedBackup>[] = [
   { title: 'backup', value: ({ info }) => info.id },
   { title: 'type', value: ({ info }) => (info.type === 'full' ? 'full' : 'changed pages') },
   { title: 'finished', value: ({ info }) => spellIsoTime(info.finishedAt) },
@@ -107,7 +107,7 @@ function describeInterrupted({ id, storedBytes, until }: UnfinishedBackup): stri
   return `Full backup ${id} was interrupted: the next full goes on with the ${formatSize(storedBytes)} it has stored, until ${spellIsoTime(until)}.\n`
 }
 
-function describeRowDamage({ info, damage }: Row): string {
+function describeRowDamage({ info, damage }: ListedBackup): string {
   if (damage === undefined) return ''
   return `${describeDamage(info.id, damage).replace('b', 'B')}.\n`
 }
@@ -116,7 +116,7 @@ function damageState(damage: BackupDamage | undefined): string | undefined {
   return damage && (damage.isProved ? 'damaged' : 'may be damaged')
 }
 
-function stateOf({ info, keep, window, damage }: Row): string {
+function stateOf({ info, keep, window, damage }: ListedBackup): string {
   const states = [
     damageState(damage),
     info.status === 'bad-pages' ? `${info.badPages.count} bad pages` : undefined,

@@ -28,12 +28,12 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 const DEFAULT_MINIMUM = 1
 
 /** @throws {BackstayError} BACKUP_MISSING, BACKUP_NEEDED, NEEDS_CONFIRMATION, REPOSITORY_LOCKED */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const policy = await policyOf(context)
   const repository = await openOwnedPlace(context)
   const id = await idOf(repository, context.arguments.backup)
@@ -49,7 +49,9 @@ async function idOf(repository: ClusterRepository, wanted: string): Promise<Back
 }
 
 /** Without the cluster file nothing is known that would let the WAL after a kept backup go. */
-async function policyOf(context: Context): Promise<DeletionPolicy> {
+async function policyOf(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<DeletionPolicy> {
   if (context.options.repository !== undefined) return { minimum: DEFAULT_MINIMUM }
   const { wanted } = await context.config()
   return wanted.backup?.retention ?? { minimum: DEFAULT_MINIMUM }

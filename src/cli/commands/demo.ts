@@ -51,13 +51,13 @@ row again. Stays until Ctrl-C, which stops everything; started again, it goes on
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
+type DemoContext = CommandContext<typeof OPTIONS>
 
 /** Bounds stopping the servers, which goes on after Ctrl-C. */
 const STOP_TIMEOUT_MS = 120_000
 
 /** @throws what settling, building and proving throw; the servers are stopped first */
-async function run(context: Context): Promise<void> {
+async function run(context: DemoContext): Promise<void> {
   const startedAtMs = context.clock.monotonic()
   const place = await settle(context)
   await using session = await openDemo(context, place)
@@ -79,7 +79,7 @@ async function run(context: Context): Promise<void> {
   }
 }
 
-async function settle(context: Context): Promise<DemoPlace> {
+async function settle(context: DemoContext): Promise<DemoPlace> {
   const host = new LocalHost('localhost')
   const { options, workingDirectory, environment, trusted, output } = context
   const { directory, postgres: major, port } = options
@@ -91,7 +91,7 @@ async function settle(context: Context): Promise<DemoPlace> {
 }
 
 async function openDemo(
-  context: Pick<Context, 'clock' | 'signal' | 'workingDirectory' | 'output' | 'trusted'>,
+  context: Pick<DemoContext, 'clock' | 'signal' | 'workingDirectory' | 'output' | 'trusted'>,
   place: DemoPlace,
 ): Promise<ClusterSession> {
   return await openClusterSession(
@@ -108,13 +108,13 @@ async function openDemo(
 /** One demo at a time in a directory: whoever ends stops the servers. @throws REPOSITORY_LOCKED naming the other one */
 async function lockDemo(
   { cluster: { state } }: ClusterSession,
-  { clock }: Pick<Context, 'clock'>,
+  { clock }: Pick<DemoContext, 'clock'>,
 ): Promise<ProcessLock> {
   await state.create()
   return await acquireProcessLock(join(state.path, 'demo'), { purpose: 'backstay demo', clock })
 }
 
-async function prove(context: Context, stage: story.DemoStage): Promise<void> {
+async function prove(context: DemoContext, stage: story.DemoStage): Promise<void> {
   const { tasks } = context.output
   await tasks.task('Write a row on the primary, read it on the standby', async (task) => {
     task.update(await story.proveReplication(stage))
@@ -130,7 +130,7 @@ async function prove(context: Context, stage: story.DemoStage): Promise<void> {
 }
 
 async function showEnding(
-  { output, clock }: Context,
+  { output, clock }: DemoContext,
   { wanted, cluster }: ClusterSession,
   facts: { readonly place: DemoPlace; readonly elapsedMs: number },
 ): Promise<void> {
@@ -152,7 +152,7 @@ async function untilStopped(signal: AbortSignal, server: RunningCommand): Promis
 
 /** The signal that ended the demo is spent: stopping has a bound of its own. */
 async function stop(
-  context: Context,
+  context: DemoContext,
   place: DemoPlace,
   server: RunningCommand | undefined,
 ): Promise<void> {

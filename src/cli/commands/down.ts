@@ -27,10 +27,8 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
-
 /** @throws NEEDS_CONFIRMATION, REPOSITORY_LOCKED, what a step throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const report = reportSteps(context.output.tasks)
   await using session = await openClusterSession(context, { report })
   if (context.options.destroy) return await destroy(context, session)
@@ -55,7 +53,7 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 async function destroy(
-  context: Context,
+  context: CommandContext<typeof OPTIONS>,
   session: Awaited<ReturnType<typeof openClusterSession>>,
 ): Promise<CommandResult> {
   const { name } = session.wanted

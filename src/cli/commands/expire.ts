@@ -38,10 +38,8 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
-
 /** @throws {BackstayError} REPOSITORY_LOCKED, REPOSITORY_DAMAGED, REPOSITORY_MISSING */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const policy = await policyOf(context)
   if (context.options.dryRun) {
     return planResult(await planClusterExpiry(await openWalPlace(context), policy))
@@ -53,7 +51,7 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 /** What the options say, else the cluster file. A window or a count on the command line replaces both of the file's. */
-async function policyOf(context: Context): Promise<RetentionPolicy> {
+async function policyOf(context: CommandContext<typeof OPTIONS>): Promise<RetentionPolicy> {
   const { window, count, minimum, repository } = context.options
   const file = repository === undefined ? (await context.config()).wanted.backup : undefined
   const isGiven = window !== undefined || count !== undefined

@@ -42,10 +42,8 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
-
 /** @throws DATA_LOSS, NOT_READY, UNFINISHED, PRIMARY_MISSING, SPLIT_BRAIN, what a step throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const { tasks, colour } = context.output
   const { to, plan: planOnly, primaryIsDead, allowDataLoss } = context.options
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })

@@ -41,14 +41,14 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
+type GateContext = CommandContext<typeof OPTIONS>
 
 /** Room that pushes leave: of a small file system a share. */
 const RESERVE_BYTES_MAX = 1024 ** 3
 const RESERVE_SHARE = 0.02
 
 /** What it ends with when it fails: recovery-exit-code.ts. @throws {BackstayError} HOST_PRIVILEGE, WAL_INVALID, … */
-async function run(context: Context): Promise<void> {
+async function run(context: GateContext): Promise<void> {
   const request = parseGateRequest(context.environment['SSH_ORIGINAL_COMMAND'])
   const { repository: directory, cluster } = context.options
   if (request.request === 'hello') return await say(context, gateGreeting(cluster))
@@ -66,7 +66,7 @@ async function run(context: Context): Promise<void> {
 
 /** What may not come is refused before a byte of it is read. */
 async function push(
-  context: Context,
+  context: GateContext,
   repository: ClusterRepository,
   { name, sizeBytes }: GateRequest & { readonly request: 'push' },
 ): Promise<void> {
@@ -104,7 +104,7 @@ async function push(
 
 /** The pusher as the primary; undefined for a key from before keys had names, and where the cluster file is not at hand. */
 async function primaryFor(
-  { options, signal, workingDirectory }: Context,
+  { options, signal, workingDirectory }: GateContext,
   repository: ClusterRepository,
   reachLsn: Lsn | undefined,
 ): Promise<PrimarySeen | undefined> {
@@ -133,7 +133,11 @@ function refuse(name: string, why: string | undefined): void {
   throw new BackstayError('WAL_INVALID', `Cannot store WAL file "${name}": ${why}`)
 }
 
-async function get(context: Context, repository: ClusterRepository, name: string): Promise<void> {
+async function get(
+  context: GateContext,
+  repository: ClusterRepository,
+  name: string,
+): Promise<void> {
   const [{ readWalFile }, { renewHolds }] = await Promise.all([
     import('../../wal/read-wal-file.ts'),
     import('../../repository/hold-for-server.ts'),
@@ -147,7 +151,7 @@ async function get(context: Context, repository: ClusterRepository, name: string
 }
 
 /** A reader that takes nothing would keep the place for ever. @throws {BackstayError} INTERRUPTED */
-async function say({ stdout }: Context, content: string | Uint8Array): Promise<void> {
+async function say({ stdout }: GateContext, content: string | Uint8Array): Promise<void> {
   const timeoutMs = SILENCE_MS + (content.length / SLOWEST_BYTES_PER_S) * 1000
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {

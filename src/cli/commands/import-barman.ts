@@ -84,7 +84,7 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+type ImportContext = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 
 const MOST_JOBS = 8
 const PARTIAL_EXIT_CODE = 3
@@ -98,7 +98,7 @@ interface Wish {
 }
 
 /** @throws {BackstayError} USAGE, CONFIG_MISSING, DIRECTORY_OWNER, HOST_PRIVILEGE, REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, … */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: ImportContext): Promise<CommandResult> {
   const { dryRun } = context.options
   const wishes = await wishesOf(context)
   // What stands against one of several is found before the first of them is taken.
@@ -115,7 +115,7 @@ async function run(context: Context): Promise<CommandResult> {
 }
 
 async function importOne(
-  context: Context,
+  context: ImportContext,
   wish: Wish,
   isDryRun: boolean,
 ): Promise<ServerImportResult> {
@@ -140,7 +140,7 @@ async function importOne(
   })
 }
 
-async function wishesOf(context: Context): Promise<Wish[]> {
+async function wishesOf(context: ImportContext): Promise<Wish[]> {
   const { options, environment } = context
   if (options.from !== undefined) return [await wishOfDirectory(context, options.from)]
   const main = await readMainFile({
@@ -181,7 +181,7 @@ async function writtenFilters(main: MainFile): Promise<ReadonlyMap<string, strin
   )
 }
 
-async function wishOfDirectory(context: Context, from: string): Promise<Wish> {
+async function wishOfDirectory(context: ImportContext, from: string): Promise<Wish> {
   if (context.arguments.servers.length > 0) {
     throw new BackstayError('USAGE', 'Cannot take names of servers with --from: it names one')
   }
@@ -195,7 +195,7 @@ async function wishOfDirectory(context: Context, from: string): Promise<Wish> {
  * The place. What lies in the hands of barman's user is not read as root: between two looks a file can become a link to any other.
  * @throws {BackstayError} DIRECTORY_OWNER
  */
-function readable(context: Context, place: BarmanPlace, repository: string): BarmanPlace {
+function readable(context: ImportContext, place: BarmanPlace, repository: string): BarmanPlace {
   if (process.getuid?.() !== 0) return place
   for (const path of allDirectories(place)) {
     const found = findDistrust(path, context.trusted)
@@ -213,7 +213,7 @@ function readable(context: Context, place: BarmanPlace, repository: string): Bar
 }
 
 function chosenServers(
-  { arguments: { servers: names } }: Context,
+  { arguments: { servers: names } }: ImportContext,
   config: BarmanConfig,
 ): BarmanServer[] {
   if (names.length === 0) return [...config.servers]
@@ -226,7 +226,7 @@ function chosenServers(
 }
 
 /** Where the server is, as far as the configuration says it. */
-function addressOf({ environment }: Context, server: BarmanServer): Wish['address'] {
+function addressOf({ environment }: ImportContext, server: BarmanServer): Wish['address'] {
   if (server.conninfo === undefined) return { host: 'unknown', port: 0 }
   const { host, port } = connectionOf(server.conninfo, environment)
   return { host, port }

@@ -49,12 +49,12 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof initOptions>
+type InitContext = CommandContext<typeof initOptions>
 
 const SCHEMA_FILE = 'docs/reference/backstay.schema.json'
 
 /** Writes the cluster file. @throws USAGE, CONFIG_INVALID, FAILED when the file is there already */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: InitContext): Promise<CommandResult> {
   const path = resolve(context.workingDirectory, context.options.output)
   const file = relative(context.workingDirectory, path)
   checkTrusted(dirname(path), 'the directory of the cluster file', context.trusted)
@@ -71,7 +71,7 @@ Next: look it over, then "backstay plan${option}" and "backstay up${option}"`,
   }
 }
 
-async function collect(context: Context): Promise<InitAnswers> {
+async function collect(context: InitContext): Promise<InitAnswers> {
   const given = givenAnswers(context)
   for (const { key, fault } of INIT_QUESTIONS) {
     const text = given[key] === undefined ? undefined : fault(given[key], given)
@@ -85,7 +85,7 @@ async function collect(context: Context): Promise<InitAnswers> {
   return withDefaults(given)
 }
 
-function givenAnswers({ options }: Context): Partial<InitAnswers> {
+function givenAnswers({ options }: InitContext): Partial<InitAnswers> {
   const { cluster, postgres, primary, standby, backupHost, repository, directory } = options
   const all = {
     cluster,

@@ -40,10 +40,10 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 /** @throws USAGE, NEEDS_CONFIRMATION, SPLIT_BRAIN, DIRECTORY_FOREIGN, what `up` throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const { server } = context.arguments
   const { discardOld, yes } = context.options
   const report = reportSteps(context.output.tasks)

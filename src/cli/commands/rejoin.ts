@@ -37,10 +37,10 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 /** @throws USAGE, NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED, what a step throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const { tasks, colour } = context.output
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
   const confirm = async (question: string): Promise<boolean> =>

@@ -39,10 +39,10 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+type RepositoryForgetContext = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 
 /** @throws {BackstayError} REPOSITORY_MISSING, REPOSITORY_LOCKED, NEEDS_CONFIRMATION */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: RepositoryForgetContext): Promise<CommandResult> {
   const { cluster: name } = context.arguments
   const directory = await directoryOf(context)
   await becomeRepositoryOwner(directory)
@@ -61,7 +61,7 @@ async function run(context: Context): Promise<CommandResult> {
   }
 }
 
-async function directoryOf(context: Context): Promise<string> {
+async function directoryOf(context: RepositoryForgetContext): Promise<string> {
   const { repository } = context.options
   if (repository !== undefined) return absolute(context, repository)
   return backupOf((await context.config()).wanted).repository
@@ -69,7 +69,7 @@ async function directoryOf(context: Context): Promise<string> {
 
 /** Whether a person at the terminal types the name. Without a terminal nobody does. */
 async function typesName(
-  { stdin, stdout, signal }: Context,
+  { stdin, stdout, signal }: RepositoryForgetContext,
   { name, what }: { readonly name: string; readonly what: string },
 ): Promise<boolean> {
   if (!stdin.isTTY || !stdout.isTTY) return false

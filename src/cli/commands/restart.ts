@@ -46,10 +46,10 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 /** @throws USAGE, NOT_READY, PRIMARY_MISSING, UNFINISHED, what a step throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const { options, output } = context
   const { server } = context.arguments
   if ((server === undefined) !== options.rolling) throw whichOne(server)

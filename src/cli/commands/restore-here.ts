@@ -56,7 +56,7 @@ async function run(context: CommandContext): Promise<void> {
   const store = new PipeStore(client)
   const repository = await openCluster(store, order.cluster, context.clock)
   const planned = (await client.call('plan', order.wish)) as PlannedThere
-  const course: Course = { context, order, command, repository, planned, signal, tell }
+  const course: OrderedRestore = { context, order, command, repository, planned, signal, tell }
   const host = new LocalHost('localhost')
   const prepared = await prepareRestore(orderOf(course), { repository, host, map: planned.map })
   if (order.start !== undefined) await checkPort(host, order.start)
@@ -65,7 +65,7 @@ async function run(context: CommandContext): Promise<void> {
   await restore(course, client)
 }
 
-interface Course {
+interface OrderedRestore {
   readonly context: CommandContext
   readonly order: RestoreThereOrder
   /** Starts what serves the repository. */
@@ -88,7 +88,7 @@ async function checkVersion(client: PipeClient): Promise<void> {
   )
 }
 
-function orderOf({ order, planned }: Course): RestoreOrder {
+function orderOf({ order, planned }: OrderedRestore): RestoreOrder {
   const { isDelta, allowDataLoss } = order
   return { plan: planned.plan, ...destinationOf(order), isDelta, allowDataLoss }
 }
@@ -99,7 +99,7 @@ function destinationOf(order: RestoreThereOrder): Destination {
   return { directory, tablespaces, tablespaceRoots, walDirectory }
 }
 
-function tellPlan({ order, planned, tell }: Course, prepared: PreparedRestore): void {
+function tellPlan({ order, planned, tell }: OrderedRestore, prepared: PreparedRestore): void {
   const { plan } = planned
   const destination = destinationOf(order)
   const opener = { osUser: new LocalHost('localhost').user, port: order.start }
@@ -113,7 +113,7 @@ function tellPlan({ order, planned, tell }: Course, prepared: PreparedRestore): 
   })
 }
 
-async function restore(course: Course, client: PipeClient): Promise<void> {
+async function restore(course: OrderedRestore, client: PipeClient): Promise<void> {
   const { order, planned, tell } = course
   const host = new LocalHost('localhost')
   const { start } = order
@@ -127,7 +127,7 @@ async function restore(course: Course, client: PipeClient): Promise<void> {
   tell({ told: 'done', restored: { files, bytes, writtenBytes, elapsedMs }, opened })
 }
 
-async function write(course: Course, client: PipeClient): Promise<RestoreResult> {
+async function write(course: OrderedRestore, client: PipeClient): Promise<RestoreResult> {
   const { context, order, command, repository, planned, signal } = course
   const backup = planned.plan.backup.id
   const place: RestorePlace = {
@@ -148,7 +148,7 @@ async function write(course: Course, client: PipeClient): Promise<RestoreResult>
   return (await restoreBackup(place, wishOf(course), { signal, on })).result
 }
 
-function wishOf(course: Course): RestoreBackupWish {
+function wishOf(course: OrderedRestore): RestoreBackupWish {
   const { keepArchiving, start: port, program, way, cluster, wish, standby, jobs } = course.order
   const command = { program, place: { way }, cluster, standby: wish.standbyMode }
   return {
@@ -161,7 +161,7 @@ function wishOf(course: Course): RestoreBackupWish {
   }
 }
 
-function teller({ context, tell }: Course): (event: RestoreEvent) => void {
+function teller({ context, tell }: OrderedRestore): (event: RestoreEvent) => void {
   let toldAtMs = 0
   return (event) => {
     if (event.kind === 'phase') {
@@ -189,12 +189,15 @@ function standbyOf({ wanted, ...names }: NonNullable<RestoreThereOrder['standby'
   }
 }
 
-async function binariesFor({ order, planned }: Course, host: LocalHost): Promise<PostgresBinaries> {
+async function binariesFor(
+  { order, planned }: OrderedRestore,
+  host: LocalHost,
+): Promise<PostgresBinaries> {
   return await copyBinaries(host, planned.plan, { user: host.user, directory: order.binaries })
 }
 
 async function open(
-  { context, order, planned, signal, tell }: Course,
+  { context, order, planned, signal, tell }: OrderedRestore,
   host: LocalHost,
   binaries: PostgresBinaries,
 ): Promise<OpenedState> {

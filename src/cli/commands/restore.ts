@@ -99,14 +99,14 @@ async function run(context: RestoreContext): Promise<CommandResult> {
   return await restoreInto(course, destination)
 }
 
-interface Course {
+interface LocalRestore {
   readonly context: RestoreContext
   readonly repository: ClusterRepository
   readonly sources: RestoreSources
   readonly plan: RestorePlan
 }
 
-async function restoreInto(course: Course, destination: Destination): Promise<CommandResult> {
+async function restoreInto(course: LocalRestore, destination: Destination): Promise<CommandResult> {
   const { context, repository, plan } = course
   const { location } = repository.store
   const host = new LocalHost('localhost')
@@ -141,7 +141,7 @@ async function restoreInto(course: Course, destination: Destination): Promise<Co
 
 /** Whoever starts the server, its recovery outlives this process. */
 async function holdWal(
-  { context, repository, plan }: Course,
+  { context, repository, plan }: LocalRestore,
   { directory }: Destination,
 ): Promise<HeldLock> {
   const purpose = `the recovery of "${directory}"`
@@ -149,7 +149,7 @@ async function holdWal(
 }
 
 function orderOf(
-  { context, plan }: Course,
+  { context, plan }: LocalRestore,
   destination: Destination,
   copiesWal: boolean,
 ): RestoreOrder {
@@ -158,7 +158,7 @@ function orderOf(
 }
 
 async function write(
-  course: Course,
+  course: LocalRestore,
   order: RestoreOrder,
   { host, owner }: Writer,
 ): Promise<RestoreResult> {
@@ -172,7 +172,7 @@ async function write(
 }
 
 function wishOf(
-  { context, repository }: Course,
+  { context, repository }: LocalRestore,
   order: RestoreOrder,
   owner: Writer['owner'],
 ): RestoreBackupWish {
@@ -192,7 +192,10 @@ function tell(event: RestoreEvent, task: TaskHandle, { bytesToWrite }: RestorePl
   else task.update(event.phase === 'sync' ? 'Making it durable' : '')
 }
 
-async function binariesFor({ context, plan }: Course, user: string): Promise<PostgresBinaries> {
+async function binariesFor(
+  { context, plan }: LocalRestore,
+  user: string,
+): Promise<PostgresBinaries> {
   const directory =
     context.options.repository === undefined
       ? (await context.config()).wanted.postgres.binaries
@@ -205,7 +208,7 @@ async function binariesFor({ context, plan }: Course, user: string): Promise<Pos
 }
 
 async function open(
-  { context, repository }: Course,
+  { context, repository }: LocalRestore,
   copy: RestoredCopy,
   hold: HeldLock | undefined,
 ): Promise<OpenedState> {
@@ -221,13 +224,13 @@ async function open(
 }
 
 /** Where to, and who opens it there. */
-interface Seen extends Destination {
+interface DestinationSeen extends Destination {
   readonly opener: Opener
 }
 
 function planResult(
-  course: Course,
-  seen: Seen | undefined,
+  course: LocalRestore,
+  seen: DestinationSeen | undefined,
   warnings: readonly string[],
 ): CommandResult {
   const { plan } = course
@@ -242,8 +245,8 @@ function planResult(
 }
 
 function restoredResult(
-  course: Course,
-  seen: Seen,
+  course: LocalRestore,
+  seen: DestinationSeen,
   done: {
     result: RestoreResult
     state: OpenedState | undefined
@@ -265,11 +268,11 @@ function restoredResult(
   }
 }
 
-function allWarnings({ context, plan }: Course, more: readonly string[]): string[] {
+function allWarnings({ context, plan }: LocalRestore, more: readonly string[]): string[] {
   return [...remarksOn(context), ...plan.warnings, ...more]
 }
 
-function warningText(course: Course, more: readonly string[]): string {
+function warningText(course: LocalRestore, more: readonly string[]): string {
   return allWarnings(course, more)
     .map((warning) => `Note: ${warning}.\n`)
     .join('')

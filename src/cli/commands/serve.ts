@@ -42,13 +42,13 @@ Logs JSON lines to standard error. Runs until it is interrupted; SIGHUP ends it 
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
+type ServeContext = CommandContext<typeof OPTIONS>
 
 /** Between SIGTERM and SIGKILL of a receiver or a job; below the unit's TimeoutStopSec. */
 const CHILD_STOP_TIMEOUT_MS = 45_000
 
 /** @throws {BackstayError} REPOSITORY_LOCKED when a service runs for the repository already */
-async function run(context: Context): Promise<CommandResult | void> {
+async function run(context: ServeContext): Promise<CommandResult | void> {
   const { wanted, path } = await context.config()
   if (context.options.unit) return unitText(wanted, path)
   const { repository } = backupOf(wanted)
@@ -80,7 +80,7 @@ async function run(context: Context): Promise<CommandResult | void> {
 }
 
 /** The receiver has a process of its own: no work of the service may delay an acknowledgement. */
-function receiverTask(context: Context, wanted: ClusterWanted, configFile: string): LongTask {
+function receiverTask(context: ServeContext, wanted: ClusterWanted, configFile: string): LongTask {
   const words = ['wal', 'receive', '--supervised', '--log-level', context.options.logLevel]
   return {
     name: `${wanted.name}: receiver`,
@@ -89,7 +89,7 @@ function receiverTask(context: Context, wanted: ClusterWanted, configFile: strin
 }
 
 /** Work on the schedule, each in a process of its own: what it uses is given back when it ends. */
-function jobsOf(context: Context, wanted: ClusterWanted, configFile: string): Job[] {
+function jobsOf(context: ServeContext, wanted: ClusterWanted, configFile: string): Job[] {
   const { schedule } = backupOf(wanted)
   const runWords = async (kind: JobKind, word: string, signal: AbortSignal): Promise<void> =>
     noting(context, { wanted, kind }, async () =>
@@ -117,7 +117,7 @@ const DONE_WITH_REMARKS = 3
 
 /** Runs the work and notes when it failed. The command itself takes the note away when it succeeds, by hand too. */
 async function noting(
-  { clock }: Context,
+  { clock }: ServeContext,
   { wanted, kind }: { readonly wanted: ClusterWanted; readonly kind: JobKind },
   work: () => Promise<void>,
 ): Promise<void> {
@@ -142,7 +142,7 @@ async function noting(
 }
 
 function program(
-  { environment }: Context,
+  { environment }: ServeContext,
   configFile: string,
   words: readonly string[],
 ): ChildProgram {

@@ -33,24 +33,24 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
+type StatusContext = CommandContext<typeof OPTIONS>
 
 /** Cursor home, and clear from there. */
 const REDRAW = '\u001B[H\u001B[J'
 
 /** @throws CONFIG_MISSING, CONFIG_INVALID */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: StatusContext): Promise<CommandResult> {
   await using session = await openClusterSession(context)
   if (context.options.watch) await watch(context, session)
   return resultOf(context, await look(context, session))
 }
 
-async function look(context: Context, session: ClusterSession): Promise<ClusterStatus> {
+async function look(context: StatusContext, session: ClusterSession): Promise<ClusterStatus> {
   return await status(session.cluster)
 }
 
 /** Until the operator ends it, which is thrown. */
-async function watch(context: Context, session: ClusterSession): Promise<never> {
+async function watch(context: StatusContext, session: ClusterSession): Promise<never> {
   const { output, clock, signal, options } = context
   for (;;) {
     const result = resultOf(context, await look(context, session))
@@ -61,7 +61,7 @@ async function watch(context: Context, session: ClusterSession): Promise<never> 
   }
 }
 
-function resultOf({ output }: Context, told: ClusterStatus): CommandResult {
+function resultOf({ output }: StatusContext, told: ClusterStatus): CommandResult {
   const { colour, columns } = output
   return {
     data: told,

@@ -47,10 +47,8 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
-
 /** @throws NOT_READY, UNFINISHED, PRIMARY_MISSING, SPLIT_BRAIN, what a step throws */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const { tasks, colour } = context.output
   const { to, plan: planOnly, targetIsDead, allowDataLoss } = context.options
   const wish = { planOnly, givingUp: { targetIsDead, allowDataLoss } }

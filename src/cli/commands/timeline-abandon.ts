@@ -34,10 +34,10 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 /** @throws {BackstayError} USAGE, NEEDS_CONFIRMATION, REPOSITORY_MISSING */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const { undo, yes } = context.options
   const repository = await openOwnedPlace(context)
   const { map } = await loadHeldNames(repository)

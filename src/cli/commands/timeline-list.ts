@@ -29,7 +29,7 @@ export default defineCommand({
 /** `possible`: it cannot be told whether production is on it; `past`: production came through it. */
 type LineState = 'production' | 'possible' | 'past' | 'branch' | 'abandoned'
 
-interface Row {
+interface TimelineRow {
   readonly timeline: number
   readonly parent: number | null
   readonly leftAt: Lsn | null
@@ -39,7 +39,7 @@ interface Row {
   readonly state: LineState
 }
 
-const COLUMNS: readonly Column<Row>[] = [
+const COLUMNS: readonly Column<TimelineRow>[] = [
   { title: 'timeline', value: ({ timeline }) => String(timeline), align: 'right' },
   {
     title: 'from',
@@ -56,7 +56,7 @@ async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandRes
   const repository = await openWalPlace(context)
   const sources = await loadSources(repository, context.signal)
   const known = timelinesOf(sources.map, sources.backups)
-  const rows: Row[] = []
+  const rows: TimelineRow[] = []
   for (const timeline of known) rows.push(await rowOf(timeline, sources, known))
   const isClear = (sources.lines?.current.length ?? 0) < 2
   return {
@@ -80,7 +80,7 @@ async function rowOf(
   timeline: number,
   sources: RestoreSources,
   known: readonly number[],
-): Promise<Row> {
+): Promise<TimelineRow> {
   const { map, wal, backups } = sources
   const left = historyOrOwn(map, timeline).switches.at(-1)
   const bornUs = left && (await birthOf(timeline, left.switchLsn, { map, wal, known }))

@@ -53,15 +53,15 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 const DAMAGED_EXIT_CODE = 13
 
 /** Problems printed for people; --json has up to 1000. */
 const SHOWN_PROBLEMS = 20
 
 /** @throws {BackstayError} BACKUP_MISSING, REPOSITORY_MISSING, STORE */
-async function run(context: Context): Promise<CommandResult> {
+async function run(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+): Promise<CommandResult> {
   const repository = await openOwnedPlace(context)
   const ids = await idsOf(repository, context.arguments.backup)
   const reports: VerifyReport[] = []
@@ -87,7 +87,7 @@ async function idsOf(
 }
 
 async function verifyOne(
-  context: Context,
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
   wish: { repository: ClusterRepository; id: BackupId; startedAtMs: number },
 ): Promise<VerifyReport> {
   const { repository, id, startedAtMs } = wish

@@ -38,10 +38,10 @@ Exit status for PostgreSQL: 0 fetched, 1 not there, 126 recovery must stop (with
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
+type WalGetContext = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
 
 /** What it ends with when it fails: recovery-exit-code.ts. */
-async function run(context: Context): Promise<void> {
+async function run(context: WalGetContext): Promise<void> {
   if (context.options.way !== undefined)
     return await fetchFromElsewhere(context, context.options.way)
   const place = await walPlace(context)
@@ -49,7 +49,7 @@ async function run(context: Context): Promise<void> {
   else await fetch(context, place)
 }
 
-async function fetch(context: Context, place: WalPlace): Promise<void> {
+async function fetch(context: WalGetContext, place: WalPlace): Promise<void> {
   const { file, target } = context.arguments
   const { repositoryDirectory, cluster } = place
   await fetchForRecovery({
@@ -65,7 +65,7 @@ async function fetch(context: Context, place: WalPlace): Promise<void> {
   })
 }
 
-async function fetchFromElsewhere(context: Context, way: string): Promise<void> {
+async function fetchFromElsewhere(context: WalGetContext, way: string): Promise<void> {
   const { fetchOverWay } = await import('../../service/fetch-over-way.ts')
   const { file, target } = context.arguments
   await fetchOverWay({
@@ -95,7 +95,7 @@ function startPrefetch(
   return child.pid
 }
 
-async function print(context: Context, place: WalPlace): Promise<void> {
+async function print(context: WalGetContext, place: WalPlace): Promise<void> {
   // A recovery that the service answers needs none of them.
   const [{ storeAt }, { openCluster }, { readWalFile }] = await Promise.all([
     import('../../store/address.ts'),

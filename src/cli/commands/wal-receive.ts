@@ -40,10 +40,10 @@ switchover. Runs until it is interrupted. \`backstay serve\` runs it for you.`,
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
+type WalReceiveContext = CommandContext<typeof OPTIONS>
 
 /** @throws {BackstayError} REPOSITORY_LOCKED when the cluster has a receiver already; what `openOrClaim` throws. */
-async function run(context: Context): Promise<void> {
+async function run(context: WalReceiveContext): Promise<void> {
   const { wanted } = await context.config()
   const backup = backupOf(wanted)
   await becomeRepositoryOwner(backup.repository)
@@ -67,14 +67,17 @@ async function run(context: Context): Promise<void> {
 }
 
 /** A service that was killed cannot stop its receiver: the end of the pipe between them does. */
-function untilInputEnds({ stdin, signal }: Context): AbortSignal {
+function untilInputEnds({ stdin, signal }: WalReceiveContext): AbortSignal {
   const orphaned = new AbortController()
   stdin.once('end', () => orphaned.abort()).resume()
   return AbortSignal.any([signal, orphaned.signal])
 }
 
 /** A cluster that is in the repository is opened without asking a server: there may be none, and the spool waits to be stored. */
-async function openOrClaim(context: Context, wanted: ClusterWanted): Promise<ClusterRepository> {
+async function openOrClaim(
+  context: WalReceiveContext,
+  wanted: ClusterWanted,
+): Promise<ClusterRepository> {
   const backup = backupOf(wanted)
   const store = storeAt(backup.repository)
   const { clock, signal } = context

@@ -28,16 +28,14 @@ export default defineCommand({
   run,
 })
 
-type Context = CommandContext<typeof OPTIONS>
-
-interface Switched {
+interface SwitchedWal {
   readonly timeline: number
   /** After the switch record. */
   readonly lsn: Lsn
 }
 
 /** @throws {BackstayError} POSTGRES_UNREACHABLE when no primary answers, WAL_UNAVAILABLE when the segment does not come. */
-async function run(context: Context): Promise<CommandResult> {
+async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const { options, config, signal, clock, workingDirectory } = context
   const none = { repository: undefined, cluster: undefined }
   const repository = await openWalPlace({ options: none, config, clock, workingDirectory })
@@ -50,7 +48,7 @@ async function run(context: Context): Promise<CommandResult> {
   return { data: { segment }, text: () => `Segment ${segment} is stored.` }
 }
 
-async function switchWal(context: Context): Promise<Switched> {
+async function switchWal(context: CommandContext<typeof OPTIONS>): Promise<SwitchedWal> {
   const { wanted } = await context.config()
   for (const connection of roleConnections(wanted, backupOf(wanted).backupRole)) {
     try {

@@ -1,10 +1,10 @@
 /**
  * Completion for bash.
  */
-import { type CompletedOption, type Place, stepWords } from './places.ts'
+import { type CompletedOption, type CompletionPlace, stepWords } from './places.ts'
 
 /** The script; it needs bash 4 and nothing else. */
-export function bashCompletion(places: readonly Place[]): string {
+export function bashCompletion(places: readonly CompletionPlace[]): string {
   return `# Completion of backstay for bash, made by "backstay completion bash".
 _backstay() {
   local word=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} place= i
@@ -26,7 +26,7 @@ complete -o default -F _backstay backstay
 `
 }
 
-function followed(place: Place, { word, short, follows }: CompletedOption): string[] {
+function followed(place: CompletionPlace, { word, short, follows }: CompletedOption): string[] {
   if (follows === 'nothing') return []
   const patterns = [word, ...(short === undefined ? [] : [short])].map(
     (flag) => `'${place.path}:${flag}'`,
@@ -47,6 +47,6 @@ function reply(follows: Exclude<CompletedOption['follows'], 'nothing'>): string 
   }
 }
 
-function allWords({ words, options }: Place): string {
+function allWords({ words, options }: CompletionPlace): string {
   return [...words, ...options].map(({ word }) => word).join(' ')
 }

@@ -1,10 +1,10 @@
 /**
  * Completion for fish, with what each word means.
  */
-import { type CompletedOption, type Place, stepWords } from './places.ts'
+import { type CompletedOption, type CompletionPlace, stepWords } from './places.ts'
 
 /** The script. */
-export function fishCompletion(places: readonly Place[]): string {
+export function fishCompletion(places: readonly CompletionPlace[]): string {
   return `# Completion of backstay for fish, made by "backstay completion fish".
 function __backstay_at
     set -l place ''
@@ -21,7 +21,7 @@ ${places.flatMap(lines).join('\n')}
 `
 }
 
-function lines({ path, words, options }: Place): string[] {
+function lines({ path, words, options }: CompletionPlace): string[] {
   const start = `complete -c backstay -n ${quote(`__backstay_at "${path}"`)}`
   return [
     ...words.map(({ word, help }) => `${start} -a ${word} -d ${quote(help)}`),

@@ -19,7 +19,7 @@ export interface CompletedOption extends Word {
 }
 
 /** A point of the command line: after no word, after a group, after a command. */
-export interface Place {
+export interface CompletionPlace {
   /** `''`, `config`, `config check` */
   readonly path: string
   readonly words: readonly Word[]
@@ -29,7 +29,10 @@ export interface Place {
 const GLOBALS = completedOptions(GLOBAL_OPTIONS)
 
 /** All places of the command tree, the root first; hidden commands and options left out. */
-export function completionPlaces(entries: readonly CatalogueEntry[], registry: Registry): Place[] {
+export function completionPlaces(
+  entries: readonly CatalogueEntry[],
+  registry: Registry,
+): CompletionPlace[] {
   const visible = entries.filter(({ line }) => line.hidden !== true)
   const groups = Object.entries(registry.groups).filter(([group]) =>
     visible.some(({ path }) => path.startsWith(`${group} `)),
@@ -80,7 +83,7 @@ function pathKind(spec: OptionSpecs[string]): 'nothing' | 'file' | 'directory' |
 }
 
 /** The words that lead on, each after the place it follows: ` config`, `config check`. */
-export function stepWords(places: readonly Place[]): string[] {
+export function stepWords(places: readonly CompletionPlace[]): string[] {
   return places
     .filter(({ path }) => path !== '')
     .map(({ path }) => (path.includes(' ') ? path : ` ${path}`))

@@ -1,10 +1,10 @@
 /**
  * Completion for zsh, with what each word means.
  */
-import { type CompletedOption, type Place, stepWords, type Word } from './places.ts'
+import { type CompletedOption, type CompletionPlace, stepWords, type Word } from './places.ts'
 
 /** The script: works as a file \`_backstay\` in fpath and when sourced. */
-export function zshCompletion(places: readonly Place[]): string {
+export function zshCompletion(places: readonly CompletionPlace[]): string {
   return `#compdef backstay
 # Completion of backstay for zsh, made by "backstay completion zsh".
 _backstay() {
@@ -30,7 +30,7 @@ if [[ "$funcstack[1]" == _backstay ]]; then _backstay "$@"; else compdef _backst
 `
 }
 
-function followed(place: Place, { word, short, follows }: CompletedOption): string[] {
+function followed(place: CompletionPlace, { word, short, follows }: CompletedOption): string[] {
   if (follows === 'nothing') return []
   const patterns = [word, ...(short === undefined ? [] : [short])].map(
     (flag) => `'${place.path}:${flag}'`,
@@ -51,7 +51,7 @@ function reply(follows: Exclude<CompletedOption['follows'], 'nothing'>): string 
   }
 }
 
-function listed({ path, words, options }: Place): string {
+function listed({ path, words, options }: CompletionPlace): string {
   return `    ('${path}') meanings=(${words.map(described).join(' ')}); flags=(${options.map(described).join(' ')}) ;;`
 }
 

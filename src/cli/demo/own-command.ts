@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { selfProgram } from '../session/self-program.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../../util/environment.ts'
 
 /** Between SIGTERM and SIGKILL. */
 const STOP_TIMEOUT_MS = 45_000

@@ -16,7 +16,7 @@ import { formatLsn, INVALID_LSN, type Lsn, parseLsn } from '../../postgres/lsn.t
 import { until } from '../../util/until.ts'
 import { readReceiverStatus } from '../../wal/receiver-status.ts'
 import type { TaskReporter } from '../output/tasks.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../../util/environment.ts'
 import type { DemoPlace } from './settle.ts'
 import { type RunningCommand, runOwnCommand, startOwnCommand } from './own-command.ts'
 

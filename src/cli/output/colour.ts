@@ -2,7 +2,7 @@
  * The few colours of the output, and whether to use them.
  */
 import { styleText } from 'node:util'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../../util/environment.ts'
 
 /** Colours text, or leaves it. */
 export interface Colour {

@@ -3,7 +3,7 @@
  */
 import { printable } from '../../errors/printable.ts'
 import type { Clock } from '../../util/clock.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../../util/environment.ts'
 import type { GlobalValues } from '../global-options.ts'
 import { type Colour, makeColour, wantsColour } from './colour.ts'
 import { plainTasks, silentTasks, type TaskReporter, type TaskSurroundings } from './tasks.ts'

@@ -5,7 +5,7 @@ import { formatDuration } from '../../util/duration.ts'
 import { formatSize } from '../../util/size.ts'
 
 /** A moment of a task. */
-export interface Progress {
+export interface TaskProgress {
   readonly doneBytes: number
   /** Undefined while nobody knows. */
   readonly totalBytes: number | undefined
@@ -15,7 +15,7 @@ export interface Progress {
 const BAR_CELLS = 20
 
 /** `█████░░░░░  50 %  1.2 GB of 2.4 GB  680.0 MB/s  2 s left`; without a total only bytes and rate. */
-export function renderProgress({ doneBytes, totalBytes, elapsedMs }: Progress): string {
+export function renderProgress({ doneBytes, totalBytes, elapsedMs }: TaskProgress): string {
   const bytesPerMs = elapsedMs > 0 ? doneBytes / elapsedMs : 0
   const rate = `${formatSize(bytesPerMs * 1000)}/s`
   if (totalBytes === undefined || totalBytes <= 0) return `${formatSize(doneBytes)}  ${rate}`

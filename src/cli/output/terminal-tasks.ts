@@ -4,7 +4,7 @@
  */
 import { printable } from '../../errors/printable.ts'
 import { formatDuration } from '../../util/duration.ts'
-import { type Progress, renderProgress } from './progress.ts'
+import { type TaskProgress, renderProgress } from './progress.ts'
 import { truncate } from './table.ts'
 import { finishedLine, type TaskHandle, type TaskReporter, type TaskSurroundings } from './tasks.ts'
 
@@ -18,7 +18,7 @@ interface RunningTask {
   readonly title: string
   readonly startedAtMs: number
   text: string
-  progress: Omit<Progress, 'elapsedMs'> | undefined
+  progress: Omit<TaskProgress, 'elapsedMs'> | undefined
 }
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']

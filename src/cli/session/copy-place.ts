@@ -10,14 +10,12 @@ import type { CommandContext } from '../context.ts'
 import { openClusterSession } from './cluster-session.ts'
 import { absolute } from './wal-place.ts'
 
-type Context = CommandContext<typeof OPTIONS, typeof ARGUMENTS>
-
 /**
  * Finds the copy and works on it.
  * @throws {BackstayError} DIRECTORY_FOREIGN when it is none, USAGE for a server that is not in the cluster file
  */
 export async function withCopy<T>(
-  context: Context,
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
   work: (host: Host, copy: OpenedCopy) => Promise<T>,
 ): Promise<T> {
   const directory = absolute(context, context.arguments.directory)
@@ -40,7 +38,10 @@ export async function withCopy<T>(
 }
 
 /** A server that was restored into its place is noted as a copy too until `up` has made it a server again. */
-async function refuseServers(context: Context, directory: string): Promise<void> {
+async function refuseServers(
+  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
+  directory: string,
+): Promise<void> {
   const wanted = await context.config().then(
     (found) => found.wanted,
     (error: unknown) => {

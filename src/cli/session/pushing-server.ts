@@ -22,7 +22,7 @@ const NOTE_NAME = 'primary.json'
 const FRESH_MS = 10_000
 const NOTE_BYTES_MAX = 4096
 
-interface Note extends PrimarySeen {
+interface PrimaryNote extends PrimarySeen {
   readonly seenAtMs: number
 }
 
@@ -64,7 +64,7 @@ export async function pushingPrimary(pusher: Pusher): Promise<PrimarySeen | unde
 /** By the receiver's rules. Of several that claim it only the one on the line production was seen on is believed. */
 async function askForPrimary(
   pusher: Pusher,
-  note: Note | undefined,
+  note: PrimaryNote | undefined,
 ): Promise<PrimarySeen | undefined> {
   const { wanted, signal, repository } = pusher
   if (wanted.backup === undefined) return undefined
@@ -92,7 +92,7 @@ async function askForPrimary(
 async function askTied(
   { wanted, signal }: Pusher,
   { options, tied }: ChosenServer,
-  known: { readonly note: Note | undefined; readonly timeline: number },
+  known: { readonly note: PrimaryNote | undefined; readonly timeline: number },
 ): Promise<PrimarySeen> {
   const { note, timeline } = known
   const all = [options, ...tied]
@@ -116,7 +116,7 @@ function nameOf({ servers }: ClusterWanted, { host, port }: ConnectionOptions): 
   return servers.find((one) => one.address === host && one.port === port)?.name
 }
 
-async function readNote(repository: ClusterRepository): Promise<Note | undefined> {
+async function readNote(repository: ClusterRepository): Promise<PrimaryNote | undefined> {
   try {
     const path = join(spoolOf(repository).directory, NOTE_NAME)
     const text = await readRegular(path, NOTE_BYTES_MAX)
@@ -134,7 +134,7 @@ async function readNote(repository: ClusterRepository): Promise<Note | undefined
 }
 
 /** Not synced: an old note is asked about again. */
-async function writeNote(repository: ClusterRepository, note: Note): Promise<void> {
+async function writeNote(repository: ClusterRepository, note: PrimaryNote): Promise<void> {
   const { directory } = spoolOf(repository)
   const path = join(directory, NOTE_NAME)
   const temporary = `${path}.${process.pid}`

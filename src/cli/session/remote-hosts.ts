@@ -9,7 +9,7 @@ import { rememberHostKey } from '../../host/host-key.ts'
 import { SshConnection, type SshOptions } from '../../host/ssh-connection.ts'
 import { SshHost } from '../../host/ssh-host.ts'
 import type { Clock } from '../../util/clock.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment } from '../../util/environment.ts'
 
 /** What ssh itself needs of our environment. */
 const SSH_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SSH_AUTH_SOCK'] as const

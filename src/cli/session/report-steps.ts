@@ -5,7 +5,7 @@ import type { ClusterEvent } from '../../cluster/context.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { TaskHandle, TaskReporter } from '../output/tasks.ts'
 
-interface Running {
+interface RunningStep {
   readonly server: string | undefined
   readonly handle: TaskHandle
   readonly end: PromiseWithResolvers<void>
@@ -13,7 +13,7 @@ interface Running {
 
 /** A listener for ClusterContext that shows every step as a task. */
 export function reportSteps(tasks: TaskReporter): (event: ClusterEvent) => void {
-  const running = new Map<string, Running>()
+  const running = new Map<string, RunningStep>()
   const start = (id: string, server: string | undefined, title: string): void => {
     const end = Promise.withResolvers<void>()
     const name = server === undefined ? title : `${server}: ${title}`
@@ -24,7 +24,7 @@ export function reportSteps(tasks: TaskReporter): (event: ClusterEvent) => void 
     // The failure itself is thrown by the operation; here it only ends the line.
     told.catch(() => {})
   }
-  const finish = (id: string): Running | undefined => {
+  const finish = (id: string): RunningStep | undefined => {
     const step = running.get(id)
     running.delete(id)
     return step

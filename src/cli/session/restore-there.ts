@@ -49,7 +49,7 @@ export async function restoreThere(
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
   const destination = await destinationOf(context)
   if (destination === undefined) throw new BackstayError('BUG', 'A server without a directory')
-  const course: Course = {
+  const course: RemoteRestore = {
     context,
     session,
     server,
@@ -70,7 +70,7 @@ export async function restoreThere(
   return restoredResult(course, planned, await restore(course, program, planned))
 }
 
-interface Course {
+interface RemoteRestore {
   readonly context: RestoreContext
   readonly session: ClusterSession
   readonly server: ServerWanted
@@ -89,7 +89,7 @@ function refuseOptions({ options }: RestoreContext): void {
 }
 
 /** Whether a plan can be made there without changing anything. */
-async function canLookThere({ session, server }: Course): Promise<boolean> {
+async function canLookThere({ session, server }: RemoteRestore): Promise<boolean> {
   const { cluster } = session
   const { host } = await cluster.machineOf(server)
   const way = await lookWay(cluster, server)
@@ -98,7 +98,12 @@ async function canLookThere({ session, server }: Course): Promise<boolean> {
 }
 
 /** The program to run there now. Puts Backstay there, and lets the server into the repository. */
-async function getReady({ context, session, server, backup }: Course): Promise<readonly string[]> {
+async function getReady({
+  context,
+  session,
+  server,
+  backup,
+}: RemoteRestore): Promise<readonly string[]> {
   const { cluster } = session
   if (context.options.plan) return await ensurePackage(cluster, server)
   return await context.output.tasks.task(`Get ready on "${server.name}"`, async () =>
@@ -106,7 +111,7 @@ async function getReady({ context, session, server, backup }: Course): Promise<r
   )
 }
 
-function orderOf(course: Course, isPlanOnly: boolean): RestoreThereOrder {
+function orderOf(course: RemoteRestore, isPlanOnly: boolean): RestoreThereOrder {
   const { context, session, server, destination } = course
   const { options } = context
   const { binaries } = session.wanted.postgres
@@ -131,7 +136,7 @@ function orderOf(course: Course, isPlanOnly: boolean): RestoreThereOrder {
   }
 }
 
-async function plan(course: Course, program: readonly string[]): Promise<PlanTold> {
+async function plan(course: RemoteRestore, program: readonly string[]): Promise<PlanTold> {
   let planned: PlanTold | undefined
   const { tasks } = course.context.output
   await tasks.task('Plan', async () =>
@@ -148,7 +153,7 @@ async function plan(course: Course, program: readonly string[]): Promise<PlanTol
 }
 
 async function restore(
-  course: Course,
+  course: RemoteRestore,
   program: readonly string[],
   planned: PlanTold,
 ): Promise<DoneTold> {
@@ -176,7 +181,7 @@ function show(task: TaskHandle, told: RestoreTold, { bytesToWrite }: PlanTold): 
 }
 
 /** Without Backstay on the server's machine only the backup server can be asked, and nothing there is changed for a plan. */
-async function planOnBackupServer(course: Course): Promise<CommandResult> {
+async function planOnBackupServer(course: RemoteRestore): Promise<CommandResult> {
   const { server, session, destination } = course
   const json = readPlan(course, await askForPlan(course, ['--json']))
   const text = await askForPlan(course, [])
@@ -196,7 +201,7 @@ async function planOnBackupServer(course: Course): Promise<CommandResult> {
 /** A plan as another machine tells it. */
 const PlanJson = z.looseObject({ warnings: z.array(z.string()) })
 
-function readPlan({ backup }: Course, text: string): z.output<typeof PlanJson> {
+function readPlan({ backup }: RemoteRestore, text: string): z.output<typeof PlanJson> {
   const plan = PlanJson.safeParse(readJson(text))
   if (plan.success) return plan.data
   throw nothingTold(backup.name, 'plan')
@@ -209,7 +214,7 @@ function nothingTold(name: string, what: string): BackstayError {
   })
 }
 
-async function askForPlan(course: Course, more: readonly string[]): Promise<string> {
+async function askForPlan(course: RemoteRestore, more: readonly string[]): Promise<string> {
   const { context, session, backup } = course
   const { host } = await session.cluster.machineOf(backup)
   const words = wishWords(context)
@@ -242,7 +247,7 @@ function targetWords(words: ReturnType<typeof wishWords>): readonly string[] {
   return [...valued, ...flags]
 }
 
-function planResult(course: Course, planned: PlanTold): CommandResult {
+function planResult(course: RemoteRestore, planned: PlanTold): CommandResult {
   const warnings = allWarnings(course, planned)
   return {
     data: { ...planned.json, server: course.server.name, warnings, done: false },
@@ -250,7 +255,7 @@ function planResult(course: Course, planned: PlanTold): CommandResult {
   }
 }
 
-function restoredResult(course: Course, planned: PlanTold, done: DoneTold): CommandResult {
+function restoredResult(course: RemoteRestore, planned: PlanTold, done: DoneTold): CommandResult {
   const { context, server, destination } = course
   const { restored, opened } = done
   const { bytes, elapsedMs } = restored
@@ -263,7 +268,7 @@ function restoredResult(course: Course, planned: PlanTold, done: DoneTold): Comm
   }
 }
 
-function allWarnings({ context }: Course, planned: PlanTold): readonly string[] {
+function allWarnings({ context }: RemoteRestore, planned: PlanTold): readonly string[] {
   return [...remarksOn(context), ...planned.warnings]
 }
 

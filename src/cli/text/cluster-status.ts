@@ -1,7 +1,7 @@
 /**
  * The status screen: one verdict, the servers, the slots, the backup server.
  */
-import type { BackupStatus, ClusterStatus, RecoverableWindow } from '../../report/status.ts'
+import type { BackupSideStatus, ClusterStatus, WindowStatus } from '../../report/status.ts'
 import type { ServerStatus, SlotStatus } from '../../report/server-status.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { spellIsoTime } from '../../util/local-time.ts'
@@ -109,7 +109,7 @@ function slotText(slot: SlotStatus): string {
   return `${slot.name} (${use}${lost}, keeps ${bytes(slot.retainedBytes)})`
 }
 
-function backupLines(backup: BackupStatus | undefined): string[] {
+function backupLines(backup: BackupSideStatus | undefined): string[] {
   if (backup === undefined) return []
   const { receiver, lastBackup, window } = backup
   const received =
@@ -134,7 +134,7 @@ function backupLines(backup: BackupStatus | undefined): string[] {
   ]
 }
 
-function windowLine({ from, fromTime, to, toTime, ageMs }: RecoverableWindow): string {
+function windowLine({ from, fromTime, to, toTime, ageMs }: WindowStatus): string {
   const age = ageMs === undefined ? '' : ` (${formatDuration(ageMs)} ago)`
   const about = toTime === undefined ? '' : `, about ${spellIsoTime(toTime)}`
   return `  recoverable from ${spellIsoTime(fromTime)}, ${from}, to the last record${about}, ${to}${age}\n`

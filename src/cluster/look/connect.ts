@@ -21,7 +21,7 @@ const OTHERS_WRITE = 0o002
 const STICKY = 0o1000
 
 /** Where to connect to. */
-type Address = Pick<ConnectionOptions, 'host' | 'port' | 'ownSocket'>
+type ConnectAddress = Pick<ConnectionOptions, 'host' | 'port' | 'ownSocket'>
 
 /** What a superuser's session may be given. */
 export interface SuperuserOptions extends Pick<SqlOptions, 'statementTimeoutMs'> {
@@ -73,7 +73,7 @@ export async function openSuperuserSql(
 }
 
 /** Gives an address, or nothing when this is no way to go. */
-type WayIn = (wasRefused: boolean) => Promise<Address | undefined>
+type WayIn = (wasRefused: boolean) => Promise<ConnectAddress | undefined>
 
 async function superuserWays(
   context: ClusterContext,

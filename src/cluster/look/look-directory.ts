@@ -58,14 +58,14 @@ export async function lookDirectory(
   return lookData(context, host, { ...place, path, names, hasMark, isNoted })
 }
 
-interface Place {
+interface DirectoryInfo {
   readonly kind: string
   readonly owner: string
   readonly mode: number
 }
 
 /** A data directory may be a link to the real one, or to another link. */
-async function lookPlace(host: Host, path: string): Promise<Place | undefined> {
+async function lookPlace(host: Host, path: string): Promise<DirectoryInfo | undefined> {
   let at = path
   for (let links = 0; ; links += 1) {
     const info = await host.inspect(at)
@@ -74,7 +74,7 @@ async function lookPlace(host: Host, path: string): Promise<Place | undefined> {
   }
 }
 
-interface DataPlace extends Place {
+interface DataPlace extends DirectoryInfo {
   readonly path: string
   readonly names: readonly string[]
   readonly hasMark: boolean

@@ -35,7 +35,7 @@ export async function lookOwnService(
 
 const ALL_WELL = { isServedElse: false, obstacle: undefined } as const
 
-interface Around {
+interface ServiceAround {
   readonly host: Host
   readonly osUser: string
   readonly backup: BackupWanted
@@ -49,7 +49,7 @@ async function lookAround({
   backup,
   service,
   unit,
-}: Around): Promise<Pick<OwnServiceFound, 'isServedElse' | 'obstacle'>> {
+}: ServiceAround): Promise<Pick<OwnServiceFound, 'isServedElse' | 'obstacle'>> {
   const isRunning = unit.state.activeState === 'active'
   return {
     isServedElse: !isRunning && (await service.isAnswering(backup.repository)),

@@ -13,7 +13,7 @@ const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
 /** What a note says; it names the directory because the cluster file may have changed since. */
-export interface Note {
+export interface UnfinishedNote {
   readonly directory: string
   readonly startedAt: string
 }
@@ -76,12 +76,12 @@ export class StateDirectory {
   }
 
   /** Notes that initdb begins on `server`, before it does. */
-  async noteInitdb(server: string, note: Note): Promise<void> {
+  async noteInitdb(server: string, note: UnfinishedNote): Promise<void> {
     await this.#writeJson(this.#notePath('initdb', server), note)
   }
 
-  async readInitdbNote(server: string): Promise<Note | undefined> {
-    return (await this.#readJson(this.#notePath('initdb', server))) as Note | undefined
+  async readInitdbNote(server: string): Promise<UnfinishedNote | undefined> {
+    return (await this.#readJson(this.#notePath('initdb', server))) as UnfinishedNote | undefined
   }
 
   async removeInitdbNote(server: string): Promise<void> {

@@ -13,7 +13,7 @@ export interface SectionChange {
   readonly options: ReadonlyMap<string, string>
 }
 
-type Row = Readonly<Record<string, unknown>>
+type ChangeRow = Readonly<Record<string, unknown>>
 
 const HEADER =
   '# Written by barman config-update; these options stand over those of the other files.\n'
@@ -39,19 +39,19 @@ export function readChanges(
   return changes
 }
 
-function parseRows(text: string): readonly Row[] | undefined {
+function parseRows(text: string): readonly ChangeRow[] | undefined {
   try {
     const value: unknown = JSON.parse(text)
     const isList =
       Array.isArray(value) && value.every((row) => typeof row === 'object' && row !== null)
-    return isList ? (value as readonly Row[]) : undefined
+    return isList ? (value as readonly ChangeRow[]) : undefined
   } catch {
     return undefined
   }
 }
 
 function readChange(
-  row: Row,
+  row: ChangeRow,
   { servers, models }: Pick<BarmanConfig, 'servers' | 'models'>,
 ): SectionChange | string[] {
   const { scope } = row

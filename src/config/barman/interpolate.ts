@@ -19,13 +19,13 @@ export function interpolate(
   return replace(text, { lookup, place, depth: 0 })
 }
 
-interface Around {
+interface Interpolation {
   readonly lookup: (name: string) => string | undefined
   readonly place: string
   readonly depth: number
 }
 
-function replace(text: string, around: Around): string {
+function replace(text: string, around: Interpolation): string {
   if (around.depth > DEEPEST) throw problem(around.place, 'its references go round in a circle')
   return text.replace(/%(%|\(([^)]+)\)s)?/g, (_match, what: string | undefined, name: string) => {
     if (what === '%') return '%'

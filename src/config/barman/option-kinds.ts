@@ -20,10 +20,10 @@ export interface ReadOption {
 }
 
 type PlainKind = Exclude<OptionKind, `${string} of ${string}` | `${number}..${number}`>
-type Check = readonly [isValid: (text: string) => boolean, not: string]
+type TextCheck = readonly [isValid: (text: string) => boolean, not: string]
 
 /** For each kind what a value that does not fit is not. */
-const CHECKS: Readonly<Record<PlainKind, Check>> = {
+const CHECKS: Readonly<Record<PlainKind, TextCheck>> = {
   text: [() => true, ''],
   boolean: [(text) => parseBoolean(text) !== undefined, 'boolean'],
   whole: [(text) => parseWhole(text) !== undefined, 'whole number'],

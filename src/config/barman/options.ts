@@ -19,7 +19,7 @@ export type OptionKind =
   | `some of ${string}`
 
 /** `notice`: accepted, has no effect · `refused`: a server with it is disabled. */
-export type Standing = 'honoured' | 'notice' | 'refused'
+export type OptionStanding = 'honoured' | 'notice' | 'refused'
 
 const PROGRAMS = 'one of gzip, lz4, zstd, none'
 const BACKUP_OPTIONS = 'some of concurrent_backup, exclusive_backup, external_configuration'
@@ -52,21 +52,21 @@ export interface BarmanOption {
   /** As text; may refer to others. */
   readonly standard: string | undefined
   readonly kind: OptionKind
-  readonly standing: Standing
+  readonly standing: OptionStanding
   /** In words, for options that are not honoured. */
   readonly because: string | undefined
 }
 
-type Row = readonly [
+type OptionRow = readonly [
   name: string,
   scope: BarmanOption['scope'],
   standard: string | undefined,
   kind: OptionKind,
-  standing: Standing,
+  standing: OptionStanding,
   reason?: Reason,
 ]
 
-const ROWS: readonly Row[] = [
+const ROWS: readonly OptionRow[] = [
   ['active', 'SM', 'true', 'boolean', 'honoured'],
   ['archiver', 'GSM', 'off', 'boolean', 'honoured'],
   ['archiver_batch_size', 'GSM', '0', 'whole', 'honoured'],

@@ -14,7 +14,7 @@ import {
   parseWhole,
 } from './values.ts'
 
-type Options = ReadonlyMap<string, ResolvedOption>
+type ResolvedOptions = ReadonlyMap<string, ResolvedOption>
 
 /** The directories whose sharing is a contradiction. */
 export const SERVER_DIRECTORIES = [
@@ -27,7 +27,7 @@ export const SERVER_DIRECTORIES = [
 ] as const
 
 /** Makes the server of section `name`. */
-export function makeServer(name: string, options: Options): BarmanServer {
+export function makeServer(name: string, options: ResolvedOptions): BarmanServer {
   const text = (key: string): string | undefined => options.get(key)?.text
   const isOn = (key: string): boolean => parseBoolean(text(key) ?? '') ?? false
   const word = (key: string): string => text(key) ?? ''
@@ -73,7 +73,7 @@ export function makeServer(name: string, options: Options): BarmanServer {
 }
 
 /** Barman's own reasons in its words, then ours. */
-function problemsOf(options: Options): string[] {
+function problemsOf(options: ResolvedOptions): string[] {
   const text = (key: string): string | undefined => options.get(key)?.text
   const name = text('cluster') ?? ''
   const problems: string[] = []
@@ -100,13 +100,13 @@ function problemsOf(options: Options): string[] {
 }
 
 /** WAL comes over the replication protocol and no other way: without a slot some could be missed. */
-function isStreamingOnly(options: Options): boolean {
+function isStreamingOnly(options: ResolvedOptions): boolean {
   const isOn = (key: string): boolean => parseBoolean(options.get(key)?.text ?? '') === true
   return isOn('streaming_archiver') && !isOn('archiver')
 }
 
 /** Two of the server's own directories that are one. */
-function sharedInside(options: Options): string[] {
+function sharedInside(options: ResolvedOptions): string[] {
   const seen = new Map<string, string>()
   const problems: string[] = []
   for (const key of SERVER_DIRECTORIES) {
@@ -118,7 +118,7 @@ function sharedInside(options: Options): string[] {
   return problems
 }
 
-function refusalsOf(options: Options): string[] {
+function refusalsOf(options: ResolvedOptions): string[] {
   const problems: string[] = []
   const method = options.get('backup_method')?.text
   if (method === 'snapshot') {
@@ -137,7 +137,7 @@ function refusalsOf(options: Options): string[] {
   return problems
 }
 
-function noticesOf(options: Options): string[] {
+function noticesOf(options: ResolvedOptions): string[] {
   const notices: string[] = []
   const method = options.get('backup_method')?.text
   if (method === 'rsync' || method === 'local-rsync') {

@@ -1,7 +1,7 @@
 /**
  * Checks of the backup side, as far as it tells about itself.
  */
-import type { BackupStatus } from '../status.ts'
+import type { BackupSideStatus } from '../status.ts'
 import { type Check, type Finding, verdict } from './finding.ts'
 
 /** The backup server's own problems: what starts it, what failed on the schedule, damaged pages and what is damaged in the repository each for themselves. */
@@ -10,7 +10,7 @@ export const backup: Check = ({ backup: status }) =>
     ? []
     : [whole(status), ...service(status), ...jobs(status), ...pages(status), ...damaged(status)]
 
-function whole(status: BackupStatus): Finding {
+function whole(status: BackupSideStatus): Finding {
   const { server, lastBackup, receiver, failedJobs = [], badPages, damage = [] } = status
   const started = status.service?.problem
   const say = verdict('backup', server)
@@ -34,7 +34,7 @@ function whole(status: BackupStatus): Finding {
   return say.ok(`last backup ${lastBackup.id}`, lag === undefined ? {} : { receiverLagBytes: lag })
 }
 
-function service({ server, service: seen }: BackupStatus): readonly Finding[] {
+function service({ server, service: seen }: BackupSideStatus): readonly Finding[] {
   if (seen === undefined) return []
   const say = verdict('backup.service', server)
   if (seen.problem === undefined) {
@@ -51,7 +51,7 @@ function service({ server, service: seen }: BackupStatus): readonly Finding[] {
   ]
 }
 
-function jobs({ server, failedJobs }: BackupStatus): readonly Finding[] {
+function jobs({ server, failedJobs }: BackupSideStatus): readonly Finding[] {
   if (failedJobs === undefined) return []
   const say = verdict('backup.jobs', server)
   const [first, ...more] = failedJobs
@@ -67,7 +67,7 @@ function jobs({ server, failedJobs }: BackupStatus): readonly Finding[] {
   ]
 }
 
-function pages({ server, badPages }: BackupStatus): readonly Finding[] {
+function pages({ server, badPages }: BackupSideStatus): readonly Finding[] {
   if (badPages === undefined) return []
   const say = verdict('backup.pages', server)
   const metrics = { badPages: badPages.count }
@@ -83,7 +83,7 @@ function pages({ server, badPages }: BackupStatus): readonly Finding[] {
   ]
 }
 
-function damaged({ server, damage }: BackupStatus): readonly Finding[] {
+function damaged({ server, damage }: BackupSideStatus): readonly Finding[] {
   if (damage === undefined) return []
   const say = verdict('backup.damage', server)
   const metrics = { damagedInRepository: damage.length }

@@ -5,7 +5,7 @@ import type { ClusterFound, ServerFound } from '../../cluster/found.ts'
 import type { ProgramFound } from '../../cluster/look/look-program.ts'
 import type { Plan } from '../../build/plan/plan.ts'
 import { type AnsweringServer, answeringPrimary, isAnswering } from '../../cluster/replication.ts'
-import type { BackupStatus } from '../status.ts'
+import type { BackupSideStatus } from '../status.ts'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
 
 export const FINDING_STATUSES = ['ok', 'warn', 'fail'] as const
@@ -53,7 +53,7 @@ export interface CheckFacts {
   readonly programs: ReadonlyMap<string, ProgramFound>
   /** What the primary's log says of the last failed archiving. */
   readonly archiverMessage: string | undefined
-  readonly backup: BackupStatus | undefined
+  readonly backup: BackupSideStatus | undefined
 }
 
 /** A kind of check. Pure. */
@@ -68,14 +68,14 @@ export interface Trouble {
 }
 
 /** Makes the findings of one check on one server. */
-export interface Verdict {
+export interface FindingMaker {
   ok(found: string, metrics?: Readonly<Record<string, number>>): Finding
   warn(trouble: Trouble): Finding
   fail(trouble: Trouble): Finding
 }
 
 /** Makes findings of `check` about `server` (undefined: the cluster). */
-export function verdict(check: string, server: string | undefined): Verdict {
+export function verdict(check: string, server: string | undefined): FindingMaker {
   const bad =
     (status: 'warn' | 'fail') =>
     (trouble: Trouble): Finding => ({ check, server, status, metrics: {}, ...trouble })

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32c } from '@node-rs/crc32'
-import { type ManifestFile, manifestCrc32c } from '../../../src/postgres/backup-manifest.ts'
+import { type BackupManifestFile, manifestCrc32c } from '../../../src/postgres/backup-manifest.ts'
 import { BackupManifestReader } from '../../../src/postgres/backup-manifest-reader.ts'
 import { ReplicationConnection } from '../../../src/wire/replication-connection.ts'
 import { matrixMajors, startPostgres, temporaryDirectory } from '../../harness/postgres.ts'
@@ -38,7 +38,7 @@ describe('the backup_manifest of an incremental backup', () => {
       await readRepository(repository, 'test', info.id, target)
       const content = readFileSync(join(target, 'backup_manifest'))
       const reader = new BackupManifestReader()
-      const files: ManifestFile[] = [...reader.push(content)]
+      const files: BackupManifestFile[] = [...reader.push(content)]
       const { systemIdentifier, version, walRanges } = reader.finish()
       assert.deepEqual([version, systemIdentifier], [2, info.postgres.systemIdentifier])
       const { startLsn, stopLsn: endLsn } = info

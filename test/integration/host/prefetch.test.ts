@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { CommandOptions, CommandResult } from '../../../src/host/host.ts'
+import type { HostCommandOptions, HostCommandResult } from '../../../src/host/host.ts'
 import { LocalHost } from '../../../src/host/local-host.ts'
 import { prefetch } from '../../../src/host/prefetch.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
@@ -72,7 +72,10 @@ test('the first question about a path costs no command, the second is asked anew
 class CountingHost extends LocalHost {
   commands = 0
 
-  override async run(command: readonly string[], options?: CommandOptions): Promise<CommandResult> {
+  override async run(
+    command: readonly string[],
+    options?: HostCommandOptions,
+  ): Promise<HostCommandResult> {
     this.commands += 1
     return await super.run(command, options)
   }

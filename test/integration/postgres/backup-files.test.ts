@@ -12,7 +12,7 @@ import { BackupManifestReader } from '../../../src/postgres/backup-manifest-read
 import {
   BackupManifestWriter,
   manifestCrc32c,
-  type ManifestFile,
+  type BackupManifestFile,
 } from '../../../src/postgres/backup-manifest.ts'
 import { crc32c } from '@node-rs/crc32'
 import {
@@ -141,7 +141,7 @@ for (const major of availableMajors()) {
 
     test('has a manifest that is read, true, and written the same', { skip }, () => {
       const reader = new BackupManifestReader()
-      const files: ManifestFile[] = []
+      const files: BackupManifestFile[] = []
       for (const piece of sink.manifestPieces) files.push(...reader.push(piece))
       const summary = reader.finish()
       assert.equal(summary.version, major >= 17 ? 2 : 1)

@@ -9,7 +9,11 @@ import { appendFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { holdsData } from '../../../src/build/adopt/holds-data.ts'
-import { lookAdopted, type Place, type SeenData } from '../../../src/build/adopt/look-adopted.ts'
+import {
+  lookAdopted,
+  type HostAndPort,
+  type SeenData,
+} from '../../../src/build/adopt/look-adopted.ts'
 import { rememberAdopted } from '../../../src/build/adopt/remember.ts'
 import { StateDirectory } from '../../../src/cluster/state/state-directory.ts'
 import { recloneStandby } from '../../../src/failover/reclone.ts'
@@ -72,7 +76,7 @@ async function start(instance: PostgresInstance): Promise<void> {
   await startServer(instance, { timeoutMs: 30_000, logFile: `${instance.directory}.log` })
 }
 
-const seesData = async (_: Place, data: SeenData): Promise<boolean> =>
+const seesData = async (_: HostAndPort, data: SeenData): Promise<boolean> =>
   holdsData(new LocalHost('here'), data)
 
 /** What `backstay adopt` does. */

@@ -1,13 +1,13 @@
 /**
  * A machine for tests of the loader, and a shorthand to read a text.
  */
-import type { Machine } from '../../../src/config/machine.ts'
-import type { Problem } from '../../../src/config/problems.ts'
+import type { ThisMachine } from '../../../src/config/machine.ts'
+import type { ConfigProblem } from '../../../src/config/problems.ts'
 import { type ReadCluster, readCluster } from '../../../src/config/read.ts'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 
 /** `vault` with one address; not root, and nothing can be written. */
-export const MACHINE: Machine = {
+export const MACHINE: ThisMachine = {
   hostname: 'vault',
   addresses: ['127.0.0.1', '192.168.100.12'],
   isRoot: false,
@@ -16,7 +16,7 @@ export const MACHINE: Machine = {
 }
 
 /** Reads a text as the file `/etc/shop/backstay.yaml`. */
-export function read(text: string, machine: Partial<Machine> = {}): ReadCluster {
+export function read(text: string, machine: Partial<ThisMachine> = {}): ReadCluster {
   return readCluster(text, {
     file: 'backstay.yaml',
     directory: '/etc/shop',
@@ -30,7 +30,7 @@ export function problemsOf(text: string): string[] {
     read(text)
   } catch (error) {
     if (!isBackstayError(error, 'CONFIG_INVALID')) throw error
-    return (error.details['problems'] as Problem[]).map(({ line, column, path, text }) =>
+    return (error.details['problems'] as ConfigProblem[]).map(({ line, column, path, text }) =>
       [`${line}:${column}`, path, text].filter(Boolean).join(' '),
     )
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ClusterContext } from '../../../src/cluster/context.ts'
-import { attempt, type Course } from '../../../src/failover/rejoin-course.ts'
+import { attempt, type RejoinCourse } from '../../../src/failover/rejoin-course.ts'
 import { BackstayError } from '../../../src/errors/backstay-error.ts'
 import type { ErrorCode } from '../../../src/errors/codes.ts'
 
@@ -14,7 +14,7 @@ function fails(code: ErrorCode): () => Promise<never> {
 }
 
 test('an attempt that cloning would mend is a reason for the next way', async () => {
-  const course = { reasons: [] as string[] } as unknown as Course
+  const course = { reasons: [] as string[] } as unknown as RejoinCourse
   for (const code of ['WAL_UNAVAILABLE', 'POSTGRES_IDENTITY', 'HOST_COMMAND'] as const) {
     const ended = await attempt(context, course, { what: 'it could not follow', work: fails(code) })
     assert.equal(ended, undefined)
@@ -27,7 +27,7 @@ test('an attempt that cloning would mend is a reason for the next way', async ()
 })
 
 test('what passes, or what a clone meets as well, costs no clone', async () => {
-  const course = { reasons: [] as string[] } as unknown as Course
+  const course = { reasons: [] as string[] } as unknown as RejoinCourse
   for (const code of [
     'HOST_UNREACHABLE',
     'TIMEOUT',

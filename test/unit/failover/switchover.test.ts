@@ -9,7 +9,7 @@ import { slotSteps } from '../../../src/failover/follow.ts'
 import type { SwitchoverJournal } from '../../../src/cluster/journal.ts'
 import type { Line, Lines } from '../../../src/failover/line.ts'
 import { mayBeOvertaken } from '../../../src/failover/overtaken.ts'
-import { type Way, wayOf } from '../../../src/failover/resume-switchover.ts'
+import { type WayOn, wayOf } from '../../../src/failover/resume-switchover.ts'
 import { type AnsweringMember, planSwitchover } from '../../../src/failover/switch-plan.ts'
 import { toLsn } from '../../../src/postgres/lsn.ts'
 import { bend, healthy, server, stopped, wish } from '../cluster/builders.ts'
@@ -142,7 +142,7 @@ describe('an interrupted switchover', () => {
   const halted = stopped(healthy(trio), 'db1')
   const dead = (found: ClusterFound): ClusterFound => stopped(found, 'db2')
 
-  const cases: readonly (readonly [string, SwitchoverJournal, ClusterFound, Way])[] = [
+  const cases: readonly (readonly [string, SwitchoverJournal, ClusterFound, WayOn])[] = [
     ['begins anew while the old primary serves', journal('stop'), healthy(trio), 'anew'],
     ['goes forward once it has stopped', journal('stop'), halted, 'forward'],
     [
@@ -201,7 +201,7 @@ describe('an interrupted switchover', () => {
     })
     const unseen = gone(halted, 'db3')
     const silent = bend(halted, 'db3', ({ sql }) => ({ sql: { ...sql, receiver: undefined } }))
-    const moved: readonly (readonly [string, SwitchoverJournal, ClusterFound, Lines, Way])[] = [
+    const moved: readonly (readonly [string, SwitchoverJournal, ClusterFound, Lines, WayOn])[] = [
       [
         'to one that is not seen is overtaken when the candidate follows that one',
         journal('promote', '0/5'),

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
-import type { CommandResult, Host } from '../../../src/host/host.ts'
+import type { HostCommandResult, Host } from '../../../src/host/host.ts'
 import {
   findPackageManager,
   installPackages,
@@ -13,10 +13,10 @@ import {
   postgresPackages,
 } from '../../../src/host/packages.ts'
 
-const FINE: CommandResult = { exitCode: 0, stdout: '', stderr: '' }
+const FINE: HostCommandResult = { exitCode: 0, stdout: '', stderr: '' }
 
 /** A host that answers by the first word of a command that matches, and remembers what it was told. */
-function recorded(answers: Readonly<Record<string, CommandResult>>): {
+function recorded(answers: Readonly<Record<string, HostCommandResult>>): {
   readonly host: Host
   readonly told: string[]
   readonly written: string[]

@@ -4,14 +4,14 @@ import * as fc from 'fast-check'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import {
   manifestCrc32c,
-  type ManifestFile,
+  type BackupManifestFile,
   type ManifestWalRange,
   BackupManifestWriter,
 } from '../../../src/postgres/backup-manifest.ts'
 import { BackupManifestReader } from '../../../src/postgres/backup-manifest-reader.ts'
 import { toLsn } from '../../../src/postgres/lsn.ts'
 
-const FILES: readonly ManifestFile[] = [
+const FILES: readonly BackupManifestFile[] = [
   {
     path: 'backup_label',
     sizeBytes: 225,
@@ -32,16 +32,16 @@ const RANGES: readonly ManifestWalRange[] = [
   { timeline: 2, startLsn: toLsn(0x3000000n), endLsn: toLsn(0x3000100n) },
 ]
 
-function write(files: Iterable<ManifestFile>, systemIdentifier?: string): string {
+function write(files: Iterable<BackupManifestFile>, systemIdentifier?: string): string {
   const writer = new BackupManifestWriter()
   let text = writer.begin(systemIdentifier)
   for (const file of files) text += writer.file(file)
   return text + writer.end(RANGES)
 }
 
-function read(bytes: Buffer, pieceBytes = bytes.length): [ManifestFile[], object] {
+function read(bytes: Buffer, pieceBytes = bytes.length): [BackupManifestFile[], object] {
   const reader = new BackupManifestReader()
-  const files: ManifestFile[] = []
+  const files: BackupManifestFile[] = []
   for (let at = 0; at < bytes.length; at += pieceBytes) {
     files.push(...reader.push(bytes.subarray(at, at + pieceBytes)))
   }
@@ -83,7 +83,7 @@ suite('backup_manifest', () => {
     const path = fc.string({ unit: 'grapheme' })
     fc.assert(
       fc.property(fc.array(path), fc.integer({ min: 1, max: 50 }), (paths, pieceBytes) => {
-        const files = paths.map((name) => ({ ...FILES[0], path: name }) as ManifestFile)
+        const files = paths.map((name) => ({ ...FILES[0], path: name }) as BackupManifestFile)
         const [found] = read(Buffer.from(write(files)), pieceBytes)
         assert.deepEqual(found, files)
       }),

@@ -9,7 +9,7 @@ import { clusterNames, UNIT_BYTES } from '../../../src/repository/format.ts'
 import { PackReader } from '../../../src/repository/pack-reader.ts'
 import { PackWriter } from '../../../src/repository/pack-writer.ts'
 import { allocateSlots, SlotPool } from '../../../src/repository/slots.ts'
-import { type Piece, UnitPacker } from '../../../src/repository/unit-packer.ts'
+import { type UnitPiece, UnitPacker } from '../../../src/repository/unit-packer.ts'
 import { WorkerPool } from '../../../src/repository/worker-pool.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
 
@@ -31,10 +31,10 @@ interface Content {
   readonly paged: boolean
 }
 
-async function pack(packer: UnitPacker, contents: readonly Content[]): Promise<Piece[][]> {
-  const pieces: Piece[][] = contents.map(() => [])
+async function pack(packer: UnitPacker, contents: readonly Content[]): Promise<UnitPiece[][]> {
+  const pieces: UnitPiece[][] = contents.map(() => [])
   for (const [index, { bytes, paged }] of contents.entries()) {
-    const owner = { placed: (piece: Piece) => void pieces[index]?.push(piece) }
+    const owner = { placed: (piece: UnitPiece) => void pieces[index]?.push(piece) }
     for (let at = 0; at < bytes.length;) {
       const wantedBytes = bytes.length - at
       const room = await packer.openPiece({
