@@ -40,7 +40,7 @@ export const Identifier = z
     'must have at most 63 small letters, digits or "_" and not start with a digit',
   )
 
-/** A file system path; what it is relative to is decided in defaults.ts. */
+/** A file system path; what it is relative to is decided in settings.ts. */
 export const Path = Line.refine((path) => !path.startsWith('~'), {
   error: '"~" is not expanded: write the path in full',
 })

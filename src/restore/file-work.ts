@@ -1,6 +1,6 @@
 /**
  * Writes files of a backup straight from its packs: read a unit, decompress, write its pieces to their places. Runs in a worker,
- * where blocking file calls are the fastest. Nothing is synced here: one barrier at the end does that (finish.ts).
+ * where blocking file calls are the fastest. Nothing is synced here: one barrier at the end does that (restore.ts).
  */
 import {
   closeSync,

@@ -1,6 +1,6 @@
 /**
  * Where a plan's recovery ends: between which two positions the end of the last replayed record has to lie. What was reached is
- * compared with it (prove-end.ts).
+ * compared with it (start.ts).
  */
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { LONG_HEADER_BYTES } from '../postgres/wal-page.ts'
