@@ -7,7 +7,7 @@ import type { PostgresMajor } from '../postgres/version.ts'
 import type { HostCommandResult, Host } from './host.ts'
 import { commandError, lastLines } from './run-checked.ts'
 
-export const PACKAGE_MANAGERS = ['apt-get', 'dnf', 'yum'] as const
+const PACKAGE_MANAGERS = ['apt-get', 'dnf', 'yum'] as const
 
 /** A package manager we know, by the name of its command. */
 export type PackageManager = (typeof PACKAGE_MANAGERS)[number]

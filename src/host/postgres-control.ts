@@ -59,7 +59,7 @@ export interface StartOptions extends WaitOptions {
   readonly serverOptions?: readonly string[]
 }
 
-export const STOP_MODES = ['smart', 'fast', 'immediate'] as const
+const STOP_MODES = ['smart', 'fast', 'immediate'] as const
 
 /** pg_ctl's words: smart waits for clients, fast ends them, immediate crashes the server. */
 export type StopMode = (typeof STOP_MODES)[number]

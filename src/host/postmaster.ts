@@ -6,7 +6,7 @@ import { SMALL_FILE_BYTES } from './read-limit.ts'
 import type { Host } from './host.ts'
 import { shellQuote } from './shell-quote.ts'
 
-export const POSTMASTER_STATES = ['starting', 'stopping', 'ready', 'standby'] as const
+const POSTMASTER_STATES = ['starting', 'stopping', 'ready', 'standby'] as const
 
 /** `standby`: in recovery without accepting connections (hot_standby off); a hot standby says `ready`. */
 export type PostmasterState = (typeof POSTMASTER_STATES)[number]

@@ -6,7 +6,7 @@
  * src/common/relpath.c, src/backend/backup/basebackup.c (excludeDirContents, excludeFiles).
  */
 
-export const RELATION_FORKS = ['main', 'fsm', 'vm', 'init'] as const
+const RELATION_FORKS = ['main', 'fsm', 'vm', 'init'] as const
 
 /** `main` holds the rows, `init` the empty state of an unlogged relation, `fsm` and `vm` its maps. */
 export type RelationFork = (typeof RELATION_FORKS)[number]

@@ -26,7 +26,7 @@ import {
 } from './recovery-state.ts'
 import { SideDoor } from './side-door.ts'
 
-export const OPENED_STATES = ['promoted', 'paused', 'standby', 'shut-down'] as const
+const OPENED_STATES = ['promoted', 'paused', 'standby', 'shut-down'] as const
 
 /** How recovery ended: what the plan's action asked for. */
 export type OpenedState = (typeof OPENED_STATES)[number]

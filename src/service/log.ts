@@ -6,7 +6,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { printable } from '../errors/printable.ts'
 import { redact } from '../errors/redact.ts'
 
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
 
 /** How much is logged. */
 export type LogLevel = (typeof LOG_LEVELS)[number]

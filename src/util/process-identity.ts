@@ -18,7 +18,7 @@ export interface ProcessIdentity {
   readonly systemdSinceMs?: number | undefined
 }
 
-export const LIVENESS = ['alive', 'dead', 'unknown'] as const
+const LIVENESS = ['alive', 'dead', 'unknown'] as const
 
 /** `unknown`: of another host or pid namespace, or of another user where /proc shows each his own only (hidepid). */
 export type Liveness = (typeof LIVENESS)[number]

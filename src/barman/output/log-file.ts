@@ -6,7 +6,7 @@ import { redact } from '../../errors/redact.ts'
 import type { Clock } from '../../util/clock.ts'
 import { plainTime } from './pretty.ts'
 
-export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const
+const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const
 
 /** How grave a line is. */
 export type BarmanLogLevel = (typeof LOG_LEVELS)[number]

@@ -22,11 +22,11 @@ import { packageFile } from '../version.ts'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'primary', help: 'HOST or HOST:PORT of the running primary' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   standby: {
     type: 'list',
     value: 'HOST[:PORT]',

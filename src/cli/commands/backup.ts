@@ -19,7 +19,7 @@ import { backupOf, roleConnections } from '../session/wal-place.ts'
 import { backupJson, describeBackup } from '../text/backup-json.ts'
 import { readVersion } from '../version.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   full: { type: 'flag', help: 'Take every page, even where changed pages would do' },
   label: { type: 'string', value: 'TEXT', help: 'A name for the backup' },
   from: {

@@ -10,7 +10,7 @@ import type { OptionSpecs } from '../option-spec.ts'
 import type { Colour } from '../output/colour.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   nagios: { type: 'flag', help: 'One line with performance data, for monitoring' },
   all: { type: 'flag', help: 'Show the checks that are ok as well' },
 } as const satisfies OptionSpecs

@@ -8,7 +8,7 @@ import type { ArgumentSpec } from '../option-spec.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 import { openLifeline } from '../session/lifeline.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'directory', help: 'Where to; the order says the same' },
 ] as const satisfies readonly ArgumentSpec[]
 

@@ -11,7 +11,7 @@ import { ARGUMENTS, OPTIONS as PLACE } from './copy-options.ts'
 
 export { ARGUMENTS }
 
-export const OPTIONS = {
+const OPTIONS = {
   ...PLACE,
   yes: { type: 'flag', help: 'Remove it; without this nothing is done' },
 } as const satisfies OptionSpecs

@@ -14,7 +14,7 @@ import { doneResult } from '../text/expiry-result.ts'
 import { ARGUMENTS } from './backup-argument.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   yes: { type: 'flag', help: 'Delete it; without this nothing is done' },
 } as const satisfies OptionSpecs

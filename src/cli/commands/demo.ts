@@ -19,7 +19,7 @@ import { reportSteps } from '../session/report-steps.ts'
 import { renderStatus } from '../text/cluster-status.ts'
 import { join } from 'node:path'
 
-export const OPTIONS = {
+const OPTIONS = {
   once: { type: 'flag', help: 'Show everything, stop the servers and end' },
   directory: {
     type: 'string',

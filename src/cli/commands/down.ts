@@ -13,7 +13,7 @@ import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { problemLines } from '../text/cluster-plan.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   destroy: { type: 'flag', help: 'Remove the data directories as well' },
   yes: { type: 'flag', help: 'Confirm --destroy, or that a base backup breaks off' },
 } as const satisfies OptionSpecs

@@ -12,7 +12,7 @@ import { openWalPlace } from '../session/wal-place.ts'
 import { doneResult, planResult } from '../text/expiry-result.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   dryRun: { type: 'flag', help: 'Say what would go and why, and change nothing' },
   window: {

@@ -11,7 +11,7 @@ import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { problemLines } from '../text/cluster-plan.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   to: {
     type: 'string',
     value: 'SERVER',

@@ -9,14 +9,14 @@ import { askYes } from '../session/ask-yes.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   {
     name: 'server',
     help: 'Name it had in the cluster file; the backup server’s for the backup part',
   },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   removeData: { type: 'flag', help: 'Remove its data directory as well, for good' },
   hostIsLost: { type: 'flag', help: 'Its machine is gone: do nothing there' },
   yes: { type: 'flag', help: 'Do it without asking' },

@@ -22,7 +22,7 @@ import { absolute } from '../session/wal-place.ts'
 import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 
-export const OPTIONS = {
+const OPTIONS = {
   repository: { type: 'string', value: 'DIR', help: 'Repository', required: true },
   cluster: { type: 'string', value: 'NAME', help: 'Cluster in the repository', required: true },
   server: { type: 'string', value: 'NAME', help: 'Server the key belongs to' },

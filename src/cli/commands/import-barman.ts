@@ -27,7 +27,7 @@ import { importJson, importText } from '../text/import-result.ts'
 import { readVersion } from '../version.ts'
 import { availableParallelism } from 'node:os'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   {
     name: 'servers',
     help: 'Servers of the configuration (default: all)',
@@ -36,7 +36,7 @@ export const ARGUMENTS = [
   },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   repository: {
     type: 'string',
     value: 'DIR',

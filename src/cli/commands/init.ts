@@ -15,7 +15,7 @@ import { INIT_QUESTIONS, type InitAnswers, newClusterOf } from '../session/init-
 import { packageFile } from '../version.ts'
 import { dirname, relative, resolve } from 'node:path'
 
-export const initOptions = {
+const initOptions = {
   cluster: { type: 'string', value: 'NAME', help: 'Name of the cluster (default: main)' },
   postgres: {
     type: 'int',

@@ -14,11 +14,11 @@ import { packageFile } from '../version.ts'
 import { readFile, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 
-export const OPTIONS = {
+const OPTIONS = {
   replace: { type: 'flag', help: 'Replace programs of these names that are not ours' },
 } as const satisfies OptionSpecs
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'directory', help: 'A directory of the PATH, /usr/local/bin for example' },
 ] as const satisfies readonly ArgumentSpec[]
 

@@ -8,7 +8,7 @@ import type { OptionSpecs } from '../option-spec.ts'
 import { askYes } from '../session/ask-yes.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   yes: { type: 'flag', help: 'Fetch without asking' },
 } as const satisfies OptionSpecs
 

@@ -9,7 +9,7 @@ import { openOwnedPlace } from '../session/open-owned-place.ts'
 import { ARGUMENTS } from './backup-argument.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   release: { type: 'flag', help: 'End keeping it' },
   reason: { type: 'string', value: 'TEXT', help: 'Why it is kept' },

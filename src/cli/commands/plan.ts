@@ -8,7 +8,7 @@ import type { OptionSpecs } from '../option-spec.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { planJson, renderPlan } from '../text/cluster-plan.ts'
 
-export const OPTIONS = {} as const satisfies OptionSpecs
+const OPTIONS = {} as const satisfies OptionSpecs
 
 export default defineCommand({
   description: `Looks at every server and changes nothing. Steps stand below the server they belong to, with a diff; problems that would stop \`up\` are listed with what to do.`,

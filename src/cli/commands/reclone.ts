@@ -10,11 +10,11 @@ import { askYes } from '../session/ask-yes.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'server', help: 'Name of the standby in the cluster file' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   discardOld: {
     type: 'flag',
     help: 'Remove the old content first, where the disk has no room for both',

@@ -10,11 +10,11 @@ import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { problemLines } from '../text/cluster-plan.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'server', help: 'Name of the server in the cluster file' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   yes: { type: 'flag', help: 'Stop it without asking when it runs as a second primary' },
 } as const satisfies OptionSpecs
 

@@ -9,12 +9,12 @@ import { askYes } from '../session/ask-yes.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'old', help: 'Name it had' },
   { name: 'new', help: 'Name it has in the cluster file now' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   yes: { type: 'flag', help: 'Restart the server without asking' },
 } as const satisfies OptionSpecs
 

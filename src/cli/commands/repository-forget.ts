@@ -15,11 +15,11 @@ import { becomeRepositoryOwner } from '../session/repository-owner.ts'
 import { absolute, backupOf } from '../session/wal-place.ts'
 import { createInterface } from 'node:readline/promises'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'cluster', help: 'The cluster, as it is called in the repository' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   repository: {
     type: 'string',
     value: 'DIR',

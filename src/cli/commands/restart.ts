@@ -10,7 +10,7 @@ import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { problemLines } from '../text/cluster-plan.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   rolling: {
     type: 'flag',
     help: 'All servers: the standbys one after the other, then the primary',
@@ -21,7 +21,7 @@ export const OPTIONS = {
   },
 } as const satisfies OptionSpecs
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'server', help: 'The one to restart', optional: true },
 ] as const satisfies readonly ArgumentSpec[]
 

@@ -26,7 +26,7 @@ import { backupOf } from '../session/wal-place.ts'
 import { OPTIONS as RECEIVE_OPTIONS } from './wal-receive.ts'
 import { userInfo } from 'node:os'
 
-export const OPTIONS = {
+const OPTIONS = {
   logLevel: RECEIVE_OPTIONS.logLevel,
   unit: { type: 'flag', help: 'Print a systemd unit for this cluster file and end' },
 } as const satisfies OptionSpecs

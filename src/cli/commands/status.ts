@@ -10,7 +10,7 @@ import { renderJson } from '../output/json.ts'
 import { type ClusterSession, openClusterSession } from '../session/cluster-session.ts'
 import { renderStatus } from '../text/cluster-status.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   watch: {
     type: 'flag',
     help: 'Show it again and again until Ctrl-C; with --json one line each time',

@@ -10,7 +10,7 @@ import { openClusterSession } from '../session/cluster-session.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { problemLines } from '../text/cluster-plan.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   to: { type: 'string', value: 'SERVER', help: 'The standby that takes over (default: the best)' },
   plan: { type: 'flag', help: 'Say what would be done, step by step; change nothing' },
   targetIsDead: {

@@ -13,11 +13,11 @@ import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
 import { openOwnedPlace } from '../session/open-owned-place.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'timeline', help: 'Its number' },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   undo: { type: 'flag', help: 'Take the declaration back' },
   yes: { type: 'flag', help: 'Also when production was seen on it last' },

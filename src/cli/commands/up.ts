@@ -10,7 +10,7 @@ import { serviceToRun } from '../../report/local-service.ts'
 import { reportSteps } from '../session/report-steps.ts'
 import { planJson, problemLines } from '../text/cluster-plan.ts'
 
-export const OPTIONS = {} as const satisfies OptionSpecs
+const OPTIONS = {} as const satisfies OptionSpecs
 
 export default defineCommand({
   description: `Builds what is missing and repairs what differs: settings, access lines, roles, slots, standbys. What is yours stays. Where the backup server is this machine, and systemd runs there, root’s up makes a service of backstay serve. Run again after an interruption, it goes on; run again after success, it finds nothing to do.`,

@@ -14,7 +14,7 @@ import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
 import { openOwnedPlace } from '../session/open-owned-place.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   {
     name: 'backup',
     help: 'Id, beginning of an id, label, latest or oldest (default: all of them)',
@@ -22,7 +22,7 @@ export const ARGUMENTS = [
   },
 ] as const satisfies readonly ArgumentSpec[]
 
-export const OPTIONS = {
+const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   sample: {
     type: 'int',

@@ -7,7 +7,7 @@ import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 import { openClusterSession } from '../session/cluster-session.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   timeout: {
     type: 'duration',
     value: 'TIME',

@@ -12,7 +12,7 @@ import { absolute, walPlace, type WalPlace } from '../session/wal-place.ts'
 import { WAL_PLACE_OPTIONS, WAY_OPTION } from './wal-options.ts'
 import { spawn } from 'node:child_process'
 
-export const OPTIONS = {
+const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   ...WAY_OPTION,
   standby: {
@@ -21,7 +21,7 @@ export const OPTIONS = {
   },
 } as const satisfies OptionSpecs
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'file', help: 'Name of the WAL file (%f)' },
   { name: 'target', help: 'Where to put it (%p), or - for standard output' },
 ] as const satisfies readonly ArgumentSpec[]

@@ -15,9 +15,9 @@ import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
 import { openWalPlace } from '../session/wal-place.ts'
 import { WAL_PLACE_OPTIONS, WAY_OPTION } from './wal-options.ts'
 
-export const OPTIONS = { ...WAL_PLACE_OPTIONS, ...WAY_OPTION } as const satisfies OptionSpecs
+const OPTIONS = { ...WAL_PLACE_OPTIONS, ...WAY_OPTION } as const satisfies OptionSpecs
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'directory', help: 'Folder to keep filled' },
   { name: 'segment', help: 'First segment to fetch' },
 ] as const satisfies readonly ArgumentSpec[]

@@ -12,7 +12,7 @@ import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 import { basename } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 
-export const ARGUMENTS = [
+const ARGUMENTS = [
   { name: 'path', help: 'The file (%p), or - for standard input' },
   { name: 'name', help: 'Name of the WAL file (%f) when the path does not say it', optional: true },
 ] as const satisfies readonly ArgumentSpec[]

@@ -11,7 +11,7 @@ import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
 import { backupOf, openWalPlace, roleConnections } from '../session/wal-place.ts'
 
-export const OPTIONS = {
+const OPTIONS = {
   timeout: {
     type: 'duration',
     value: 'TIME',

@@ -8,7 +8,7 @@ import { type AnsweringServer, answeringPrimary, isAnswering } from '../../clust
 import type { BackupSideStatus } from '../status.ts'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
 
-export const FINDING_STATUSES = ['ok', 'warn', 'fail'] as const
+const FINDING_STATUSES = ['ok', 'warn', 'fail'] as const
 
 /** `warn`: will be a problem or weakens the cluster; `fail`: something does not work now. */
 export type FindingStatus = (typeof FINDING_STATUSES)[number]
