@@ -16,7 +16,7 @@ export const BACKUP_STEPS = [
   'published',
 ] as const
 
-/** One of them. */
+/** A step that was completed, by its word in `BACKUP_STEPS`. */
 export type BackupStep = (typeof BACKUP_STEPS)[number]
 
 /** One event. Receivers must return at once and not throw. */

@@ -29,7 +29,10 @@ import {
   type RetentionPolicy,
 } from './retention.ts'
 
-/** What went. */
+/**
+ * What expiring or deleting removed and kept: the plan that was carried out, and the packs and
+ * leftovers that went with it.
+ */
 export interface ExpiryResult {
   readonly plan: ExpiryPlan
   readonly garbage: CollectedGarbage

@@ -14,7 +14,11 @@ import { type OpenWalAvailability, receivedWal } from './wal-availability.ts'
 /** What a receiver says of a server's WAL, not of its own way to it. */
 const ABOUT_THE_WAL = ['POSTGRES_IDENTITY', 'WAL_CONFLICT', 'WAL_INVALID']
 
-/** Fetches over `connection`. */
+/**
+ * The receiver's WAL where one has synced any, else what is fetched over `connection`.
+ * @throws {BackstayError} POSTGRES_IDENTITY, when it is opened, where a running receiver refuses
+ * the server's WAL
+ */
 export function receivedOrFetched(connection: ConnectionOptions): OpenWalAvailability {
   return async (cluster, signal) => {
     await checkReceiver(cluster)

@@ -62,7 +62,10 @@ export interface ExpiryPlan {
   readonly needs: readonly WalNeed[]
 }
 
-/** Plans by policy. */
+/**
+ * What `policy` lets go and what stays, each with its reason, and the WAL that none of what stays
+ * needs. Pure.
+ */
 export function planExpiry(facts: RetentionFacts, policy: RetentionPolicy): ExpiryPlan {
   const staying = stayingBackups(facts, policy)
   return {

@@ -11,7 +11,7 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 
 const POLL_MS = 2
 
-/** What is sent. */
+/** A row to write on `primary`, and the standbys on which it is waited for. */
 export interface Canary {
   readonly primary: string
   readonly standbys: readonly string[]

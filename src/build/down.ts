@@ -24,7 +24,7 @@ export interface DownOptions {
   readonly mayBreakOff?: (backups: readonly string[]) => Promise<boolean>
 }
 
-/** What was stopped. */
+/** What was stopped, and what stood in the way of the rest. */
 export interface DownResult {
   /** In order. */
   readonly stopped: readonly string[]

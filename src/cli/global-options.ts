@@ -3,6 +3,7 @@
  */
 import type { OptionSpecs, OptionValues } from './option-spec.ts'
 
+/** By their keys, in the order --help shows them. */
 export const GLOBAL_OPTIONS = {
   config: {
     type: 'string',

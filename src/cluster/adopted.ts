@@ -20,7 +20,7 @@ export interface AdoptedServer {
   readonly isPrimary: boolean
 }
 
-/** The whole. */
+/** The cluster as its servers describe it: what all of them share, and each of them. */
 export interface AdoptedCluster {
   readonly systemIdentifier: string
   readonly major: PostgresMajor

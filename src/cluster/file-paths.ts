@@ -7,7 +7,7 @@ import { versionFacts } from '../postgres/version.ts'
 import { STANDBY_CONF_NAME } from './names.ts'
 import type { ClusterWanted, ServerWanted } from './wanted.ts'
 
-/** Where backstay.conf lies. */
+/** Where backstay.conf lies: beside the postgresql.conf at `mainPath`. */
 export function managedConfPath(mainPath: string): string {
   return posix.join(posix.dirname(mainPath), MANAGED_CONF_NAME)
 }

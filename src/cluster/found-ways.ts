@@ -20,7 +20,10 @@ export interface GateFound {
   readonly hostKeys: readonly string[]
 }
 
-/** A server's side. */
+/**
+ * A server's side: its key and the two files of ssh's that lead to the gate, as they are; undefined
+ * where there is none.
+ */
 export interface WayFound {
   readonly server: string
   /** `ssh-ed25519 AAAA…`; undefined while there is no key that can be used. */

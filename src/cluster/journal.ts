@@ -98,7 +98,10 @@ export async function refuseUnfinished(context: ClusterContext): Promise<void> {
   if (journal !== undefined) throw unfinished(journal)
 }
 
-/** The refusal. */
+/**
+ * The refusal while roles are half-way, UNFINISHED: which change stopped at which step, and the
+ * command that finishes or undoes it.
+ */
 export function unfinished(journal: RoleJournal): BackstayError {
   return new BackstayError('UNFINISHED', `Roles are half-way: ${describeJournal(journal)}`, {
     hint: `Run: ${commandOf(journal)}. It finishes or undoes it.`,

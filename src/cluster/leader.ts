@@ -45,7 +45,11 @@ export function isPrimaryLike(member: MemberFound): boolean {
   return !isStandby && !(stoppedAsStandby && member.running === undefined)
 }
 
-/** Decides. */
+/**
+ * Decides who the primary is: the one that runs as such; when none runs, the stopped one on the
+ * newest timeline. Undecided, with the reasons, when there are two, when the one it was last has
+ * not given up, while a host is away and none runs, and while a restore is under way. Pure.
+ */
 export function findLeader(wanted: ClusterWanted, found: ClusterFound): Leader {
   const members = found.servers.filter((server) => isMember(found, server))
   const candidates = members.filter(isPrimaryLike)

@@ -12,6 +12,7 @@ export interface Made {
 /** What was made and stands in the file no more. */
 export type Left = Made
 
+/** Before anything was made, and where nothing is remembered. */
 export const NOTHING_MADE: Made = { servers: [] }
 
 /** With what is going to be made now; what the file has no more stays until it is forgotten. Settings, which may hold secrets, are left out. */

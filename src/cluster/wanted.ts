@@ -5,7 +5,7 @@
 import type { PostgresMajor } from '../postgres/version.ts'
 import type { SslMode } from '../wire/connection-options.ts'
 
-/** The whole wish. */
+/** What the cluster file says of one cluster, paths made absolute where they can be. */
 export interface ClusterWanted {
   readonly name: string
   /** Absolute directory (0700) for passwords, locks and journals of this cluster, on the machine Backstay runs on. */
@@ -69,7 +69,10 @@ export interface HostWanted {
   }
 }
 
-/** One PostgreSQL server. */
+/**
+ * One PostgreSQL server: where it runs, where its files lie, and what it differs in from the
+ * others.
+ */
 export interface ServerWanted {
   readonly name: string
   /** What to build at first; afterwards what is found on the servers wins. */
@@ -111,7 +114,9 @@ export interface ReplicationWanted {
   readonly archivesToRepository?: boolean
 }
 
-/** The backup server. */
+/**
+ * The backup server: where the repository is, how WAL and backups reach it, and how long they stay.
+ */
 export interface BackupWanted {
   readonly name: string
   readonly host: HostWanted

@@ -18,7 +18,7 @@ export interface AdoptedFile {
   readonly schemaPath: string
 }
 
-/** Renders the file. */
+/** The text of the file: YAML under a line that names its schema. Sizes are in MB, rounded up. */
 export function renderAdoptedFile(file: AdoptedFile): string {
   const { cluster, found, backupHost, repository, schemaPath } = file
   const { slotKeepBytes } = found

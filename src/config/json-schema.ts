@@ -23,7 +23,7 @@ export interface JsonSchema {
   readonly items?: JsonSchema
 }
 
-/** The whole schema. */
+/** The schema of the whole file as an operator writes it: what has a default may be left out. */
 export function clusterJsonSchema(): JsonSchema {
   return { title: 'backstay.yaml', ...z.toJSONSchema(ClusterFile, { io: 'input' }) } as JsonSchema
 }

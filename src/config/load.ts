@@ -18,8 +18,11 @@ export interface LoadedCluster extends ReadCluster {
   readonly file: string
 }
 
-/** Where to look. */
-export interface LoadOptions {
+/**
+ * Where a cluster file is looked for, whose files are obeyed, and on which machine its defaults are
+ * worked out.
+ */
+interface LoadOptions {
   /** What --config says; the usual places are not looked at then. */
   readonly file?: string | undefined
   readonly workingDirectory: string

@@ -293,7 +293,10 @@ const Backup = z
   })
   .describe('The backup server. Left out: there is none.')
 
-/** The whole file. */
+/**
+ * The whole file. Parsing fills in the defaults that depend on no other key; settings.ts adds the
+ * others.
+ */
 export const ClusterFile = z
   .strictObject({
     cluster: Name.describe('Name of the cluster.'),

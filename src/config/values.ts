@@ -45,7 +45,7 @@ export const Path = Line.refine((path) => !path.startsWith('~'), {
   error: '"~" is not expanded: write the path in full',
 })
 
-/** A TCP port. */
+/** A TCP port a server can listen on: 1 to 65535. */
 export const Port = z
   .int({ error: 'must be a port number' })
   .min(1, 'must be between 1 and 65535')

@@ -15,6 +15,10 @@ export interface ErrorKind {
   readonly retryable?: true
 }
 
+/**
+ * Every code there is, by family. Scripts match on the codes: one may be added, none changes its
+ * meaning.
+ */
 export const ERROR_KINDS = {
   USAGE: {
     exitCode: 2,

@@ -51,7 +51,10 @@ export interface FailoverWish {
   readonly resumed?: string | undefined
 }
 
-/** Decides who. */
+/**
+ * Decides which standby takes over from which primary, or why none may. Whether WAL is lost by it
+ * is judged afterwards (`judgeLoss`). Pure.
+ */
 export function planFailover(
   wanted: ClusterWanted,
   found: ClusterFound,
@@ -240,7 +243,10 @@ export interface Loss {
   readonly parted?: readonly string[]
 }
 
-/** Judges. */
+/**
+ * Judges what of the old primary's WAL the candidate will never have: `none` is said only of what
+ * is proved. Pure.
+ */
 export function judgeLoss(facts: LossFacts): Loss {
   const { plan, primaryEndLsn, reachableEndLsn } = facts
   const from = plan.from.name

@@ -43,7 +43,10 @@ export type Lines = ReadonlyMap<string, Line>
  */
 export type LineRelation = 'same' | 'ahead' | 'behind' | 'apart' | 'unknown'
 
-/** Compares. Pure. */
+/**
+ * How `standby` lies to `primary`, from the histories of their timelines; `unknown` when one of
+ * them cannot be told. Pure.
+ */
 export function relationOf(standby: Line | undefined, primary: Line | undefined): LineRelation {
   if (standby?.history === undefined || primary?.history === undefined) return 'unknown'
   if (isSameHistory(standby.history, primary.history)) return 'same'

@@ -17,7 +17,7 @@ const BLOCK_BYTES = 8192
 /** A long page header has 40 bytes. */
 const HEADER_BYTES_MAX = 40
 
-/** What was read. */
+/** The WAL that the old primary's directory still holds, compared with the candidate's. */
 export interface OldWal {
   /** What can be handed to the candidate. */
   readonly source: WalSource | undefined

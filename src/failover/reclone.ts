@@ -43,7 +43,7 @@ export interface RecloneOptions {
   readonly keepOld?: boolean
 }
 
-/** What was done. */
+/** What bringing the clone up did, and what of the old directory is left. */
 export interface RecloneResult extends UpResult {
   /** Where content was put that stays: it is foreign, or may hold commits that nobody else has. */
   readonly keptAside: readonly string[]

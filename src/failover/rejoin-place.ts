@@ -8,7 +8,7 @@ import type { ControlParameters } from '../postgres/control-file.ts'
 import type { ClusterWanted } from '../cluster/wanted.ts'
 import { type AnsweringMember, isAnsweringMember } from './switch-plan.ts'
 
-/** The two. */
+/** The server that comes back, and the primary it is going to follow. */
 export interface RejoinPlace {
   readonly server: ServerFound
   readonly primary: AnsweringMember

@@ -14,7 +14,7 @@ import { refuseUnfinished } from '../cluster/journal.ts'
 import { switchOver } from './switchover.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
-/** What was done. */
+/** Which servers were restarted, and who leads since. */
 export interface RestartResult {
   /** In order. */
   readonly restarted: readonly string[]

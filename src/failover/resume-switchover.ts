@@ -19,13 +19,20 @@ import { rollBack } from './roll-back.ts'
 import { steadyContext } from './steady.ts'
 import { standbysBeside } from './switch-plan.ts'
 
-/** Where it went. */
+/**
+ * Where an interrupted switchover ended: it is to be begun anew, it was undone, or the standby is
+ * primary on `timeline`.
+ */
 export type Resumed =
   | { readonly kind: 'anew' }
   | { readonly kind: 'undone' }
   | { readonly kind: 'promoted'; readonly timeline: number }
 
-/** The way on. */
+/**
+ * What becomes of an interrupted switchover: `forward` and `settle` bring it to its end, `back`
+ * undoes it, `anew` begins it again, `overtaken` gives it up; the others are for an operator to
+ * decide.
+ */
 export type WayOn =
   | 'overtaken'
   | 'anew'

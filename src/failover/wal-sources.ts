@@ -26,7 +26,7 @@ export interface WalSource {
   readonly readSegment: (name: string) => Promise<Buffer | undefined>
 }
 
-/** The backup server. */
+/** The backup server's WAL, its receiver's spool included. */
 export interface RepositorySource extends WalSource {
   /** Up to where nothing of its WAL is missing, as far as that is known. */
   readonly wholeLsn: Lsn | undefined

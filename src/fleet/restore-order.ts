@@ -23,7 +23,7 @@ export const WishWords = z.strictObject({
   standbyMode: z.boolean(),
 })
 
-/** See the schema. */
+/** The words of a wish once they were read and checked. */
 export type WishWords = z.output<typeof WishWords>
 
 function isObject(value: unknown): boolean {
@@ -68,7 +68,7 @@ export const RestoreThereOrder = z.strictObject({
   binaries: z.string().optional(),
 })
 
-/** See the schema. */
+/** An order once its line was read and checked (`parseRestoreOrder`). */
 export type RestoreThereOrder = z.output<typeof RestoreThereOrder>
 
 const Count = z.number().nonnegative()
@@ -93,7 +93,7 @@ const RestoreToldLine = z.discriminatedUnion('told', [
   }),
 ])
 
-/** See the schema. */
+/** A line that was told, once it was read and checked. */
 export type RestoreTold = z.output<typeof RestoreToldLine>
 
 /** Reads a line that was told; undefined for every other line, whoever wrote it. */

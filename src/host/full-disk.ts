@@ -77,7 +77,10 @@ export interface NoRoom {
   readonly more?: string
 }
 
-/** The error. */
+/**
+ * The error DISK_SPACE for a server that found no room: what its log says of it, how much is free
+ * where, what to do.
+ */
 export function fullDiskError(
   { name, host }: Pick<PostgresInstance, 'name' | 'host'>,
   { failed, disk, log, more = '' }: NoRoom,

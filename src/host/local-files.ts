@@ -190,7 +190,7 @@ export async function removeTree(path: string): Promise<boolean> {
   return true
 }
 
-/** Renames durably. */
+/** Renames within a file system and syncs the directories of both names. */
 export async function renameDurably(from: string, to: string): Promise<void> {
   await rename(filePath(from), filePath(to))
   await syncDirectory(dirname(to))

@@ -27,7 +27,7 @@ export interface LocalTreeOptions {
   readonly owner: TreeOwner
 }
 
-/** The local TreeWriter. */
+/** A `TreeWriter` of this machine. After the first failure every call throws that one. */
 export class LocalTreeWriter implements TreeWriter {
   readonly #directories: TreeDirectories
   readonly #options: LocalTreeOptions

@@ -6,7 +6,7 @@ import { userInfo } from 'node:os'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { runChild } from './child-process.ts'
 
-/** One OS user. */
+/** An OS user as passwd(5) describes it. */
 export interface LocalUser {
   readonly name: string
   readonly uid: number

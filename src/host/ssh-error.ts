@@ -81,8 +81,8 @@ const OTHER: SshCause = {
   hint: 'Try the same by hand: ssh -v HOST.',
 }
 
-/** Whose connection failed. */
-export interface SshTarget {
+/** Whose connection failed, and how far it had come. */
+interface SshTarget {
   /** What people call the machine. */
   readonly host: string
   /** As given to ssh. */

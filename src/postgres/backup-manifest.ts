@@ -19,8 +19,8 @@ export interface BackupManifestFile {
   readonly checksum: ManifestChecksum | undefined
 }
 
-/** A file's checksum. */
-export interface ManifestChecksum {
+/** A file's checksum, by the algorithm that the backup was taken with. */
+interface ManifestChecksum {
   /** `CRC32C`, `SHA224`, `SHA256`, `SHA384` or `SHA512`. */
   readonly algorithm: string
   /** Lower-case hex; a CRC-32C with its lowest byte first. */

@@ -5,7 +5,7 @@
  * Source: PostgreSQL src/backend/utils/misc/guc-file.l (rules, ParseConfigFp, DeescapeQuotedString).
  */
 
-/** One line. */
+/** A line of the file, whatever it holds; its `text` stays as written. */
 export type ConfLine = ConfBlankLine | ConfDirectiveLine | ConfProblemLine
 
 interface ConfLineBase {

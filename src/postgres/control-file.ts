@@ -26,13 +26,16 @@ export const DATABASE_STATES = [
 /** The cluster's state when the file was last written. */
 export type DatabaseState = (typeof DATABASE_STATES)[number]
 
+/**
+ * PostgreSQL's words of wal_level from least to most, in the order of their numbers in pg_control.
+ */
 export const WAL_LEVELS = ['minimal', 'replica', 'logical'] as const
 
 /** How much WAL says. */
 export type WalLevel = (typeof WAL_LEVELS)[number]
 
-/** The latest checkpoint. */
-export interface ControlCheckpoint {
+/** The latest checkpoint: where its record is, and what recovery begins with. */
+interface ControlCheckpoint {
   /** Where its record starts (not ends). */
   readonly lsn: Lsn
   /** Where recovery from it starts. */

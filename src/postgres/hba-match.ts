@@ -20,8 +20,8 @@ export interface HbaConnection {
   readonly ssl: boolean
 }
 
-/** What decides. */
-export interface HbaVerdict {
+/** Which rule decides a connection, as far as the text tells. */
+interface HbaVerdict {
   /** The first rule that surely matches; undefined means "no entry": PostgreSQL refuses. */
   readonly decides: Extract<HbaEntry, { kind: 'rule' }> | undefined
   /** Earlier lines that may match instead. */

@@ -6,14 +6,7 @@
 import type { HbaField, HbaToken } from './hba-scanner.ts'
 import { type IpNetwork, parseIpAddress, prefixMask } from './ip-network.ts'
 
-export const HBA_TYPES = [
-  'local',
-  'host',
-  'hostssl',
-  'hostnossl',
-  'hostgssenc',
-  'hostnogssenc',
-] as const
+const HBA_TYPES = ['local', 'host', 'hostssl', 'hostnossl', 'hostgssenc', 'hostnogssenc'] as const
 
 /** Which connections a rule is for. */
 export type HbaType = (typeof HBA_TYPES)[number]
@@ -24,7 +17,7 @@ export type HbaAddress =
   | { readonly kind: 'hostname'; readonly name: string }
   | { readonly kind: 'network'; readonly network: IpNetwork }
 
-/** A rule. */
+/** A line's fields once they are understood; the method and its options as written. */
 export interface HbaRule {
   readonly type: HbaType
   readonly databases: HbaField

@@ -10,8 +10,8 @@ export const DEFAULT_BLOCK_BYTES = 8192
 /** Bytes of the header. */
 const PAGE_HEADER_BYTES = 24
 
-/** A page's header. */
-export interface PageHeader {
+/** A page's header; offsets count from the start of the page. */
+interface PageHeader {
   /** End of the WAL record that changed the page last; `0/0` on pages without WAL. */
   readonly lsn: Lsn
   readonly checksum: number

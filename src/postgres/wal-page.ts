@@ -9,13 +9,19 @@ import type { PostgresMajor } from './version.ts'
 /** Bytes of a WAL page unless PostgreSQL was built otherwise (`walBlockBytes` in pg_control). */
 export const DEFAULT_WAL_BLOCK_BYTES = 8192
 
-/** Bytes of the header of a segment's first page, and of every other page. */
+/** Bytes of the header of a segment's first page. */
 export const LONG_HEADER_BYTES = 40
+/** Bytes of the header of every other page. */
 export const SHORT_HEADER_BYTES = 24
 
-/** Flags of a page header. */
+/** Flag of a page header: the page begins with the rest of a record (XLP_FIRST_IS_CONTRECORD). */
 export const FIRST_IS_CONTRECORD = 0x0001
+/** Flag: it is the header of a segment's first page (XLP_LONG_HEADER). */
 export const LONG_HEADER = 0x0002
+/**
+ * Flag: the record begun before this page was given up after a crash
+ * (XLP_FIRST_IS_OVERWRITE_CONTRECORD).
+ */
 export const FIRST_IS_OVERWRITE_CONTRECORD = 0x0008
 const ALL_FLAGS = 0x000f
 
@@ -31,7 +37,7 @@ export const WAL_MAGIC: Readonly<Record<PostgresMajor, number>> = {
   18: 0xd118,
 }
 
-/** A page's header. */
+/** The header of any WAL page, with what only a segment's first page says. */
 export interface WalPageHeader {
   readonly magic: number
   readonly info: number

@@ -64,7 +64,7 @@ export async function checkCluster(
   return judge(await gatherFacts(context, askBackup))
 }
 
-/** Judges facts. Pure. */
+/** The findings of all checks, in the order of `CHECKS`. Pure: tests judge facts of their own. */
 export function judge(facts: CheckFacts): readonly Finding[] {
   return CHECKS.flatMap((check) => check(facts))
 }

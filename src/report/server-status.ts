@@ -62,7 +62,9 @@ export interface SlotStatus {
   readonly safeBytes: number | undefined
 }
 
-/** Tells. */
+/**
+ * What `status` says of one server: what was found of it, and what the primary sees of it. Pure.
+ */
 export function serverStatus(
   wanted: ClusterWanted,
   found: ClusterFound,

@@ -61,7 +61,9 @@ export interface WindowStatus {
 /** Tells the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
 export type AskBackup = (context: ClusterContext) => Promise<BackupSideStatus | undefined>
 
-/** The whole. */
+/**
+ * A cluster's state at one moment, as `backstay status --json` prints it. Times are ISO 8601 UTC.
+ */
 export interface ClusterStatus {
   readonly cluster: string
   readonly systemIdentifier: string | undefined
@@ -91,7 +93,11 @@ export interface ClusterStatus {
   readonly backup: BackupSideStatus | undefined
 }
 
-/** Looks and tells; nothing of the backup side without `askBackup`. */
+/**
+ * Looks at the whole cluster and says how it is. A server that does not answer is part of the
+ * answer; the backup side is told where `askBackup` is given.
+ * @throws NOT_READY when data is there and nothing is known of it here
+ */
 export async function clusterStatus(
   context: ClusterContext,
   askBackup?: AskBackup,

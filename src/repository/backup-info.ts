@@ -18,17 +18,17 @@ export function backupIdAt(epochMs: number): BackupId {
   return new Date(epochMs).toISOString().replace(/[-:]|\.\d+Z$/g, '') as BackupId
 }
 
-export const BACKUP_TYPES = ['full', 'changed-pages'] as const
+const BACKUP_TYPES = ['full', 'changed-pages'] as const
 
 /** Whether every page is in the backup's own packs, or unchanged ones are pointed at. */
 export type BackupType = (typeof BACKUP_TYPES)[number]
 
-export const BACKUP_METHODS = ['stream', 'page-lsn', 'incremental'] as const
+const BACKUP_METHODS = ['stream', 'page-lsn', 'incremental'] as const
 
 /** How pages were chosen: all; all received and the newer ones stored; only changes sent by the server. */
 export type BackupMethod = (typeof BACKUP_METHODS)[number]
 
-export const BACKUP_STATUSES = ['done', 'bad-pages'] as const
+const BACKUP_STATUSES = ['done', 'bad-pages'] as const
 
 /** `bad-pages`: complete, but pages with a wrong checksum came from the server. */
 export type BackupStatus = (typeof BACKUP_STATUSES)[number]
@@ -139,6 +139,7 @@ export interface CataloguedBackup {
   readonly keep: BackupKeep | undefined
 }
 
+/** What may stay with a kept backup, in Barman's words. */
 export const KEEP_TARGETS = ['standalone', 'full'] as const
 
 /** `standalone`: the WAL that makes it consistent stays with it. `full`: all WAL after it as well. */

@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts'
 import type { ClusterNames } from './format.ts'
 import { readSealed, replaceSealed } from './sealed-object.ts'
 
-export const JOB_KINDS = ['backup', 'expire', 'verify'] as const
+const JOB_KINDS = ['backup', 'expire', 'verify'] as const
 
 /** What the schedule does. */
 export type JobKind = (typeof JOB_KINDS)[number]
@@ -21,8 +21,8 @@ export interface FailedJob {
   readonly exitCode: number | null
 }
 
-/** Where they are. */
-export interface JobPlace {
+/** The store, and the name a failure has in it. */
+interface JobPlace {
   readonly store: Store
   readonly names: Pick<ClusterNames, 'failedJob'>
 }

@@ -9,8 +9,8 @@ import type { ClusterRepository } from './cluster-repository.ts'
 import { findLocks, takeLock } from './lock.ts'
 import { backupLockName } from './use-backup.ts'
 
-/** What went. */
-export interface ForgottenCluster {
+/** How much went: backups that were listed, all objects, and their stored bytes. */
+interface ForgottenCluster {
   readonly backups: number
   readonly objects: number
   readonly bytes: number

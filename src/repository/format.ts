@@ -24,6 +24,7 @@ export const PACK_RAW_BYTES = 8 * 1024 ** 3
 /** Magic number of the zstd skippable frame that heads a pack and ends a manifest. */
 export const SKIPPABLE_MAGIC = 0x184d2a50
 
+/** Name of the object that makes a folder a repository. */
 export const REPOSITORY_OBJECT = 'repository.json'
 
 const CLUSTER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/

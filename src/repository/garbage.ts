@@ -9,7 +9,7 @@ import { dropDamage } from './damage-notes.ts'
 import { findLocks } from './lock.ts'
 import { objectsOfPart, readUnfinished, type UnfinishedBackup } from './unfinished.ts'
 
-/** What was removed. */
+/** What was removed, and what of interrupted backups was left on purpose. */
 export interface CollectedGarbage {
   /** Names of packs. */
   readonly packs: readonly string[]

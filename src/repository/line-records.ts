@@ -8,7 +8,7 @@ import type { Clock } from '../util/clock.ts'
 import type { ClusterNames } from './format.ts'
 import { putSealed, readSealed } from './sealed-object.ts'
 
-export const LINE_WITNESSES = ['receiver', 'backup', 'roles', 'operator'] as const
+const LINE_WITNESSES = ['receiver', 'backup', 'roles', 'operator'] as const
 
 /** Who saw it. `roles`: switchover, failover, rejoin, up. */
 export type LineWitness = (typeof LINE_WITNESSES)[number]
@@ -23,7 +23,7 @@ export interface LineRecord {
   readonly by: LineWitness
 }
 
-/** Everything recorded. */
+/** All records of a cluster, and the timelines an operator declared dead. */
 export interface LineRecords {
   /** Oldest first. */
   readonly records: readonly LineRecord[]

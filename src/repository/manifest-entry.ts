@@ -32,7 +32,7 @@ export interface ManifestDirectory {
   readonly mode: number
 }
 
-/** A regular file. */
+/** A regular file, and the extents of packs that hold its bytes, in their order. */
 export interface ManifestFile {
   readonly kind: 'file'
   readonly path: string

@@ -18,7 +18,7 @@ import { skippableFrame } from './zstd.ts'
 /** What is written gets synced in the background in steps of this many bytes, so that little is left for the end. */
 const SYNC_BYTES = 64 * 1024 * 1024
 
-/** A finished pack. */
+/** A pack that is complete and durable in the store. */
 export interface WrittenPack {
   readonly name: string
   readonly storedBytes: number

@@ -35,7 +35,7 @@ export interface UnitJob {
   readonly changedSince: bigint | undefined
 }
 
-/** What came out. */
+/** What came out of a job that did not fail; arrays are in the order of what was asked. */
 export interface UnitResult {
   readonly slot: number
   /** Bytes in the output area; 0 when compression was not asked for. */

@@ -47,7 +47,7 @@ export async function holdBackup(
   return await takeLock(cluster, { name: backupLockName(id), mode: 'shared', purpose, until })
 }
 
-/** @throws {BackstayError} USAGE */
+/** @throws {BackstayError} USAGE when `forMs` is not above zero, or is more than 30 days */
 export function checkHoldTime(id: BackupId, forMs: number): void {
   if (forMs > 0 && forMs <= HOLD_MAX_MS) return
   throw new BackstayError('USAGE', `Cannot hold backup ${id} for ${forMs} ms`, {

@@ -17,7 +17,7 @@ export interface RestoreEstimate {
   readonly walMs: number
 }
 
-/** Estimates both phases. */
+/** Estimates both phases from the bytes and files to write and the bytes of WAL to replay. */
 export function estimateRestore(work: {
   readonly bytesToWrite: number
   readonly files: number

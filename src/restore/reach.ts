@@ -36,7 +36,7 @@ export interface Moment {
   readonly backup: BackupId
 }
 
-export const REFUSAL_KINDS = [
+const REFUSAL_KINDS = [
   'timeline',
   'born-later',
   'wal-missing',
@@ -107,7 +107,11 @@ const PAGE_BYTES = 8192n
 /** A page's header: a position reported right after a page border already counts it. */
 const PAGE_HEADER_BYTES = 40n
 
-/** Judges one candidate. */
+/**
+ * Whether `target` can be reached from one backup, and where recovery ends then; otherwise why not,
+ * and which moments are nearest.
+ * @throws {BackstayError} what reading WAL throws
+ */
 export async function judge(
   candidate: BackupCandidate,
   target: RestoreTarget,

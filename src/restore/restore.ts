@@ -61,6 +61,7 @@ export interface RestoreAround {
   onPhase?(phase: RestorePhase): void
 }
 
+/** The steps in their order. Whichever one it dies at, the restore can be repeated. */
 export const RESTORE_PHASES = [
   'mark',
   'clear',
@@ -74,7 +75,7 @@ export const RESTORE_PHASES = [
 /** The steps of a restore in order; `name` is the one that makes the directory startable. */
 export type RestorePhase = (typeof RESTORE_PHASES)[number]
 
-/** What was done. */
+/** How much was written, and in which time. */
 export interface RestoreResult extends WriteProgress {
   readonly elapsedMs: number
 }

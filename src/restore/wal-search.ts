@@ -54,7 +54,7 @@ export interface WalStretch {
   readonly heldTo: Lsn
 }
 
-/** Reads WAL records. */
+/** Reads the records of a stretch of held WAL. Calls must not overlap. */
 export interface WalReading {
   readonly segmentBytes: number
   /** @throws {BackstayError} REPOSITORY_DAMAGED, STORE, WAL_INVALID. */

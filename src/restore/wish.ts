@@ -8,6 +8,7 @@ import type { BackupId } from '../repository/backup-info.ts'
 import { spellTimeUs } from '../util/local-time.ts'
 import { parseTimeUs } from './target-time.ts'
 
+/** The words of recovery_target_action, for option lists. */
 export const TARGET_ACTIONS = ['pause', 'promote', 'shutdown'] as const
 
 /** What the server does once the target is reached. */

@@ -13,7 +13,7 @@ export const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 /** Longest path a Unix socket can have on Linux, without the zero byte. */
 export const SOCKET_PATH_BYTES_MAX = 107
 
-/** A call. */
+/** What may be asked of the service: a line of JSON. */
 export type ControlCall =
   | { readonly call: 'status' }
   | { readonly call: 'trigger'; readonly job: string }
@@ -25,7 +25,7 @@ export type ControlCall =
       readonly target: string
     }
 
-/** An answer. */
+/** What the service answers a call with; an error's `code` is one of the catalogue. */
 export type ControlAnswer =
   | { readonly ok: true; readonly result: unknown }
   | {

@@ -5,7 +5,7 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseWalFileName } from '../postgres/segment-name.ts'
 
-/** One request. */
+/** A request that is in the grammar: nothing else gets through the gate. */
 export type GateRequest =
   | { readonly request: 'hello' }
   /** Reads of the repository follow, framed (src/store/pipe-frames.ts). */

@@ -24,8 +24,8 @@ export interface ServiceOptions {
   readonly systemd: NotifyEnvironment
 }
 
-/** What `status` answers. */
-export interface ServiceStatus {
+/** What `status` answers; `more` is what the caller of `serve` adds. */
+interface ServiceStatus {
   readonly pid: number
   readonly startedAtMs: number
   readonly tasks: readonly string[]

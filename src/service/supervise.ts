@@ -16,8 +16,8 @@ export interface LongTask {
   run(signal: AbortSignal): Promise<void>
 }
 
-/** What supervision needs. */
-export interface SupervisionOptions {
+/** Where supervision writes what happens, when it ends, and how long it pauses after a failure. */
+interface SupervisionOptions {
   readonly clock: Clock
   readonly log: ServiceLog
   readonly signal: AbortSignal

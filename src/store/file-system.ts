@@ -63,7 +63,10 @@ export interface FileSystem {
   syncFolder(path: string): Promise<void>
 }
 
-/** Node's own. */
+/**
+ * Node's own. What changes a folder, and is done by root, is done in the folder held open
+ * (held-folder.ts) and belongs to the folder's owner.
+ */
 export const nodeFileSystem: FileSystem = {
   createFile: async (path) =>
     inFolderOf(path, async (folder, name) => {

@@ -14,7 +14,7 @@ export interface PipeRequest {
   readonly with: Readonly<Record<string, unknown>>
 }
 
-/** What comes back. */
+/** The answer to the request `id`: bytes that were read, a value, or the error it failed with. */
 export type PipeAnswer =
   | { readonly id: number; readonly bytes: Buffer }
   | { readonly id: number; readonly value: unknown }

@@ -23,7 +23,7 @@ const OPEN_MAX = 64
 /** Answers one kind of call with a value. */
 export type PipeHandler = (given: Readonly<Record<string, unknown>>) => Promise<unknown>
 
-/** What is served. */
+/** The store that is served, what of it is seen, and when a silent client is given up. */
 export interface PipeService {
   readonly store: Store
   /** Whether a name, or a folder, may be seen. */

@@ -13,6 +13,7 @@ import { writeWhole } from './write-whole.ts'
 
 /** Below the folder of the file PostgreSQL wants (pg_wal). */
 export const PREFETCH_FOLDER = '.backstay'
+/** Where Linux tells the id of the present boot. Source: random(4). */
 export const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
 
 const OWNER_NAME = '.owner'
@@ -22,7 +23,7 @@ const COMING_TIMEOUT_MS = 5000
 /** What a filler is about to fetch: recovery asks for one after the other. */
 const SOON_SEGMENTS = 16n
 
-/** A prefetch folder. */
+/** A prefetch folder: where it is, how large its segments are, and the clock to wait by. */
 export interface PrefetchPlace {
   readonly directory: string
   readonly segmentBytes: number

@@ -6,7 +6,7 @@ import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import type { Clock } from '../util/clock.ts'
 import type { ConnectionOptions } from '../wire/connection-options.ts'
 
-/** How to receive. */
+/** Where WAL comes from and where it goes, and the bounds of the waiting. */
 export interface ReceiverOptions {
   readonly repository: ClusterRepository
   /**
@@ -29,7 +29,7 @@ export interface ReceiverOptions {
   readonly stopTimeoutMs?: number
 }
 
-/** Something happened. */
+/** Something that happened to a receiver, for its log; `error` where that is why. */
 export interface ReceiverEvent {
   readonly kind:
     | 'connected'

@@ -11,7 +11,7 @@ import type { Clock } from '../util/clock.ts'
 import type { WalPosition } from './wal-position.ts'
 import { readRegular } from '../util/read-regular.ts'
 
-export const RECEIVER_STATES = [
+const RECEIVER_STATES = [
   'starting',
   'connecting',
   'streaming',
@@ -66,7 +66,9 @@ export interface ReceiverStatus {
   readonly publishedAtMs: number
 }
 
+/** Name of the file in the spool folder. */
 export const RECEIVER_STATUS_FILE = 'status.json'
+/** More is not read of a status, whoever wrote it. */
 export const STATUS_BYTES_MAX = 64 * 1024
 /** The file is padded to a multiple of this: nearly every status fits into the first, which is written over in place. */
 const ROOM_BYTES = 4096

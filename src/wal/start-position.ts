@@ -42,7 +42,7 @@ export interface HeldFacts {
   readonly lines?: LineRecords
 }
 
-/** What to do. */
+/** From where to stream, or why not: then nothing of the server's WAL is taken. */
 export type StartDecision =
   | {
       readonly kind: 'stream'

@@ -14,7 +14,7 @@ import { until } from '../util/until.ts'
 import { syncedByReceiver } from './load-continuity.ts'
 import type { WalRange } from './wal-position.ts'
 
-/** How to wait. */
+/** How long to wait, and what counts as held. */
 export interface WaitForWalOptions {
   readonly timeoutMs: number
   readonly signal?: AbortSignal

@@ -16,7 +16,7 @@ export interface WalTail {
   readonly before: Uint8Array | undefined
 }
 
-/** Where WAL ends. */
+/** Where held WAL ends, and the record that what follows has to join. */
 export interface WalEnd {
   /** A record boundary, or the segment's start when nothing in it could be proved. */
   readonly endLsn: Lsn

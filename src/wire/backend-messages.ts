@@ -33,7 +33,9 @@ export type AuthenticationRequest =
   | { readonly kind: 'sasl-final'; readonly data: string }
   | { readonly kind: 'unsupported'; readonly number: number }
 
-/** AuthenticationXXX. */
+/**
+ * The payload of an Authentication message of any kind; one we know nothing of is `unsupported`.
+ */
 export function decodeAuthentication(payload: Buffer): AuthenticationRequest {
   const reader = new MessageReader(payload)
   const number = reader.int32()
@@ -61,7 +63,10 @@ function readMechanisms(reader: MessageReader): string[] {
   return mechanisms
 }
 
-/** ErrorResponse and NoticeResponse. */
+/**
+ * The payload of ErrorResponse or NoticeResponse. Texts are cut to `MAX_TEXT_LENGTH`; without a
+ * severity it is an ERROR, without a code XX000.
+ */
 export function decodeServerMessage(payload: Buffer): ServerMessage {
   const reader = new MessageReader(payload)
   const fields = new Map<string, string>()
@@ -77,13 +82,13 @@ export function decodeServerMessage(payload: Buffer): ServerMessage {
   }
 }
 
-/** ParameterStatus. */
+/** The payload of ParameterStatus: a setting that the server reports, and its value now. */
 export function decodeParameterStatus(payload: Buffer): { name: string; value: string } {
   const reader = new MessageReader(payload)
   return { name: reader.text(), value: reader.text() }
 }
 
-/** BackendKeyData. */
+/** The payload of BackendKeyData: what a CancelRequest has to show. */
 export function decodeBackendKey(payload: Buffer): BackendKey {
   const reader = new MessageReader(payload)
   return { processId: reader.int32(), secret: Buffer.from(reader.bytes()) }
@@ -104,7 +109,7 @@ export function decodeColumnNames(payload: Buffer): string[] {
   })
 }
 
-/** DataRow. */
+/** The payload of DataRow, in the order of the columns. */
 export function decodeDataRow(payload: Buffer): RowValues {
   const reader = new MessageReader(payload)
   return Array.from({ length: reader.int16() }, () => {

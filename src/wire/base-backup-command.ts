@@ -6,6 +6,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { versionFacts } from '../postgres/version.ts'
 import { quoteLiteral } from './replication-command.ts'
 
+/** The algorithms MANIFEST_CHECKSUMS of BASE_BACKUP knows, in PostgreSQL's spelling. */
 export const MANIFEST_CHECKSUMS = [
   'NONE',
   'CRC32C',

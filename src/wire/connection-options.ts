@@ -2,6 +2,7 @@
  * Where and as whom to connect: what libpq's conninfo says, as values.
  */
 
+/** The words of sslmode from the weakest to the strictest. */
 export const SSL_MODES = [
   'disable',
   'allow',
@@ -14,16 +15,19 @@ export const SSL_MODES = [
 /** libpq's sslmode words, with libpq's meaning. */
 export type SslMode = (typeof SSL_MODES)[number]
 
+/** The words of require_auth we know a login for. */
 export const AUTH_METHODS = ['none', 'password', 'md5', 'scram-sha-256'] as const
 
 /** libpq's words of require_auth that are understood: `none` is a login without proof. */
 export type AuthMethod = (typeof AUTH_METHODS)[number]
 
+/** The words of channel_binding, for readers of connection strings. */
 export const CHANNEL_BINDINGS = ['disable', 'prefer', 'require'] as const
 
 /** libpq's words of channel_binding. */
 export type ChannelBinding = (typeof CHANNEL_BINDINGS)[number]
 
+/** The words of ssl_min_protocol_version and ssl_max_protocol_version, ascending. */
 export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
 
 /** Names of TLS versions, which libpq and Node share. */

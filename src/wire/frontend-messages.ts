@@ -35,13 +35,13 @@ export function encodePassword(password: string): Buffer {
   return typed('p', text(password))
 }
 
-/** SASLInitialResponse. */
+/** SASLInitialResponse: the chosen mechanism and the client's first message. */
 export function encodeSaslInitial(mechanism: string, response: string): Buffer {
   const bytes = Buffer.from(response)
   return typed('p', text(mechanism), int32(bytes.length), bytes)
 }
 
-/** SASLResponse. */
+/** SASLResponse: the client's message after a challenge of the server. */
 export function encodeSaslResponse(response: string): Buffer {
   return typed('p', Buffer.from(response))
 }

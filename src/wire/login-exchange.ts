@@ -6,7 +6,7 @@ import { type Exchange, unexpectedMessage } from './conversation.ts'
 import type { Login } from './login.ts'
 import { BACKEND } from './message-types.ts'
 
-/** One login. */
+/** One login as an exchange; what the server asks for is answered by `Login`. */
 export class LoginExchange implements Exchange {
   readonly action: string
   readonly #login: Login

@@ -36,7 +36,7 @@ const BASE_BACKUP_TIMEOUT_MS = 30 * 60_000
 /** The same with a spread checkpoint: checkpoint_timeout may be a day. */
 const SPREAD_CHECKPOINT_TIMEOUT_MS = 25 * 3_600_000
 
-/** What IDENTIFY_SYSTEM answers. */
+/** A server as IDENTIFY_SYSTEM describes it. */
 export interface SystemIdentity {
   /** 64 bits, as decimal text. */
   readonly systemIdentifier: string

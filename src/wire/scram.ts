@@ -8,7 +8,9 @@ import { promisify } from 'node:util'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { saslprep } from './saslprep.ts'
 
+/** The SASL mechanism without channel binding. */
 export const SCRAM = 'SCRAM-SHA-256'
+/** The SASL mechanism with channel binding: over TLS only. */
 export const SCRAM_PLUS = 'SCRAM-SHA-256-PLUS'
 
 /** The most rounds a server may ask for; it is the server that chooses how long we compute (PostgreSQL's default is 4096). */

@@ -6,6 +6,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { pathOfBytes } from '../util/byte-path.ts'
 import type { BaseBackupEntry } from './base-backup-sink.ts'
 
+/** A header's size, and what contents are padded to. */
 export const TAR_BLOCK_BYTES = 512
 
 const CHECKSUM_AT = 148

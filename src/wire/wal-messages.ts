@@ -5,12 +5,15 @@
 import { INVALID_LSN, type Lsn, toLsn } from '../postgres/lsn.ts'
 import { MessageReader } from './message-reader.ts'
 
+/** First byte of a message of WAL (XLogData). */
 export const WAL_DATA = 0x77 // w
+/** First byte of the server's sign of life (Primary keepalive message). */
 export const KEEPALIVE = 0x6b // k
 const STATUS = 0x72 // r
 
 /** Bytes before the WAL itself, the letter included. */
 export const WAL_DATA_HEADER_BYTES = 25
+/** Bytes of a keepalive, the letter included. */
 export const KEEPALIVE_BYTES = 18
 const STATUS_BYTES = 34
 

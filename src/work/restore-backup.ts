@@ -39,7 +39,7 @@ export interface RestorePlace {
   readonly demands: (signal: AbortSignal) => Promise<ReplayDemands | undefined>
 }
 
-/** What is wanted. */
+/** What is restored where to (`order`), and what is put into the directory besides the backup. */
 export interface RestoreBackupWish extends Pick<
   RestoreAround,
   'recovery' | 'configure' | 'copiesWal' | 'standIns' | 'owner'
@@ -51,12 +51,12 @@ export interface RestoreBackupWish extends Pick<
   readonly beforehand?: () => Promise<AsyncDisposable>
 }
 
-/** What happens meanwhile. */
+/** What is told while it runs: bytes and files so far, and each step as it begins. */
 export type RestoreEvent =
   | ({ readonly kind: 'progress' } & WriteProgress)
   | { readonly kind: 'phase'; readonly phase: RestorePhase }
 
-/** What was done. */
+/** The restore as it was prepared under the lock, and what carrying it out did. */
 export interface RestoredBackup {
   readonly prepared: PreparedRestore
   readonly result: RestoreResult

@@ -35,7 +35,7 @@ export interface ChangedPagesChoice {
 /** What kind of backup is taken. */
 export type ReferenceChoice = FullChoice | ChangedPagesChoice
 
-/** `backups`: newest first. */
+/** A full backup, and why, or one of changed pages. `backups`: newest first. Pure. */
 export function chooseReference(
   backups: readonly CataloguedBackup[],
   server: BackedUpServer,

@@ -23,7 +23,10 @@ import type { ReferenceFile } from './reference-files.ts'
 
 const CHECKED_BYTES = 4 * 1024 * 1024
 
-/** Interrupted fulls, open. */
+/**
+ * What interrupted fulls have stored, open for the full that goes on with it. Disposing closes the
+ * packs.
+ */
 export interface HeldParts extends OpenReference, AsyncDisposable {
   /** Of the backups that are gone on with, oldest first. */
   readonly ids: readonly BackupId[]

@@ -25,7 +25,7 @@ export interface AnnouncedFile extends FileHead {
   readonly sizeBytes: number
 }
 
-/** A chosen intake. */
+/** The intake that takes a file's bytes, and how far they are the file's. */
 export interface ChosenIntake {
   readonly intake: FileIntake
   /** The bytes sent are not the bytes of the file as it will be restored. */

@@ -12,7 +12,7 @@ import { PageWindow } from './page-window.ts'
 /** Slots beyond one a worker: one being filled, some waiting for a worker, some being written. */
 const EXTRA_SLOTS = 6
 
-/** What `buildMachinery` makes. */
+/** The parts of one backup under way; the caller disposes them. */
 export interface Machinery extends AsyncDisposable {
   readonly packs: PackWriter
   readonly packer: UnitPacker

@@ -33,7 +33,7 @@ export interface ReceivedSoFar {
   readonly files: number
 }
 
-/** For `BackupReceiver`. */
+/** What a `BackupReceiver` is told: which backup it makes, on what it builds, what it may use. */
 export interface ReceiveOptions {
   readonly cluster: ClusterRepository
   readonly id: BackupId

@@ -20,7 +20,7 @@ const COMPARED_BYTES = 16 * 1024 * 1024
 /** Compared at the beginning of what vouches: the checkpoint of the reference is in it. */
 const HEAD_BYTES = 1024 * 1024
 
-/** What is compared. */
+/** Which server's WAL is compared with which held WAL, and on what a backup would rest. */
 export interface HistoryQuestion extends ServerWalOptions {
   readonly cluster: ClusterRepository
   readonly server: BackedUpServer

@@ -33,7 +33,7 @@ export interface VerifyReport {
 /** Problems listed in a report. */
 const LISTED = 1000
 
-/** Collects a report. */
+/** Counts what was verified and what was found wrong, and lists the first problems. */
 export class ReportBuilder {
   readonly counts = {
     files: 0,

@@ -21,7 +21,7 @@ import { verifyWal } from './verify-wal.ts'
 /** Progress is reported every so many files. */
 const PROGRESS_FILES = 256
 
-/** What is verified. */
+/** How much of a backup is read, and what is passed over because it was read lately. */
 export interface VerifyOptions {
   /** Percent of the units to read, 1 to 100; which ones changes with `seed`. */
   readonly samplePercent: number

@@ -6,7 +6,7 @@ import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
 import { oneServer } from '../server/choose.ts'
 
-/** @throws {BackstayError} STORE */
+/** Missing WAL makes the command fail and is named. @throws {BackstayError} STORE */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, words } = context
   const server = oneServer(context)

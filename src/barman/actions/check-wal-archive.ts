@@ -6,7 +6,7 @@ import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { openServer } from '../server/place.ts'
 
-/** @throws {BackstayError} STORE */
+/** Held WAL of `--timeline` or a later one makes the command fail. @throws {BackstayError} STORE */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options } = context
   const server = oneServer(context)

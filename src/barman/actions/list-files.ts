@@ -8,7 +8,10 @@ import { findServerBackup, type FoundBackup } from '../server/backups.ts'
 import { oneServer } from '../server/choose.ts'
 import { heldSegments } from '../server/wal-of-backup.ts'
 
-/** @throws {BackstayError} STORE */
+/**
+ * Absolute paths, one a line: data, WAL or both, as `--target` says.
+ * @throws {BackstayError} STORE
+ */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options, words } = context
   const server = oneServer(context, { inactive: true, disabled: true })

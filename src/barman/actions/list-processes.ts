@@ -6,7 +6,7 @@ import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { pidOfTask, TASK_LOCKS } from '../server/receiver-process.ts'
 
-/** @throws {BackstayError} STORE */
+/** Names and pids of tasks that run. @throws {BackstayError} STORE */
 export async function run(context: BarmanContext): Promise<void> {
   const { output } = context
   const server = oneServer(context, { inactive: true })

@@ -5,7 +5,7 @@ import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
 import { oneServer, severalServers } from '../server/choose.ts'
 
-/** rebuild-xlogdb. */
+/** `barman rebuild-xlogdb`: there is no xlog.db. */
 export const rebuildXlogdb = {
   run(context: BarmanContext): Promise<void> {
     for (const { name } of severalServers(context, { inactive: true })) {
@@ -17,7 +17,7 @@ export const rebuildXlogdb = {
   },
 }
 
-/** lock-directory-cleanup. */
+/** `barman lock-directory-cleanup`: whoever meets a dead process's lock removes it. */
 export const lockDirectoryCleanup = {
   run({ output }: BarmanContext): Promise<void> {
     output.info(

@@ -5,7 +5,10 @@ import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { pidOfTask, stopTask } from '../server/receiver-process.ts'
 
-/** @throws {BackstayError} STORE */
+/**
+ * Stops the task that was named; one that does not run is an error.
+ * @throws {BackstayError} STORE
+ */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, words } = context
   const server = oneServer(context, { inactive: true })

@@ -8,7 +8,7 @@ import { oneServer } from '../server/choose.ts'
 
 const SHOWN = 20
 
-/** @throws {BackstayError} STORE */
+/** Damage makes the command fail; the first problems are listed. @throws {BackstayError} STORE */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, words, signal } = context
   const server = oneServer(context, { inactive: true, disabled: true })

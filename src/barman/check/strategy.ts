@@ -12,7 +12,9 @@ export interface CheckLine {
   readonly more?: readonly string[]
 }
 
-/** A server's lines. */
+/**
+ * What was checked of a server: its lines as they are printed, and the sizes that Nagios is told.
+ */
 export interface CheckedServer {
   readonly name: string
   readonly active: boolean

@@ -6,6 +6,7 @@ import { constants, gzip, zstdCompress } from 'node:zlib'
 import { pipeThrough } from '../wal/pipe-through.ts'
 import { ClientError, USAGE_EXIT_CODE } from './client-program.ts'
 
+/** The ways to compress, by the names of their options. */
 export const CLIENT_COMPRESSIONS = ['gzip', 'bzip2', 'xz', 'snappy', 'zstd', 'lz4'] as const
 
 /** A way to compress, by the option that asks for it. */

@@ -8,6 +8,10 @@ const ONE = '<server_name>'
 const SEVERAL = '<server_name...>'
 const BACKUP = '<backup_id>'
 
+/**
+ * The commands about backups, with all of Barman's options: those that mean nothing here are
+ * accepted.
+ */
 export const BACKUP_COMMANDS: readonly BarmanCommandSpec[] = [
   {
     name: 'backup',

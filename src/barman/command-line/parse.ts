@@ -8,7 +8,9 @@ import type { BarmanCommandSpec, BarmanOptionSpec } from './spec.ts'
 import type { GlobalOptions, BarmanOptionValues } from './values.ts'
 import { readWord } from './word-kinds.ts'
 
-/** What was typed. */
+/**
+ * What a command line asks for: help, the complaint about a wrong one, or a command with its words.
+ */
 export type BarmanInvocation =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'usage'; readonly text: string }

@@ -19,7 +19,7 @@ export const COPY_OPTIONS: readonly BarmanOptionSpec[] = [
   { flags: '--no-retry', help: 'accepted, has no effect' },
 ]
 
-/** All of them. */
+/** All options of `barman restore`; those that mean nothing here are accepted. */
 export const RESTORE_OPTIONS: readonly BarmanOptionSpec[] = [
   {
     flags: '--target-tli <TLI>',

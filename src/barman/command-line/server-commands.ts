@@ -6,6 +6,7 @@ import type { BarmanCommandSpec } from './spec.ts'
 const ONE = '<server_name>'
 const SEVERAL = '<server_name...>'
 
+/** The commands about servers, what runs for them, and their configuration. */
 export const SERVER_COMMANDS: readonly BarmanCommandSpec[] = [
   {
     name: 'check',

@@ -16,7 +16,7 @@ export interface BarmanOptionSpec {
   readonly isList?: true
 }
 
-/** One command. */
+/** A command by Barman's name, and the module that carries it out, loaded when it is asked for. */
 export interface BarmanCommandSpec {
   readonly name: string
   readonly aliases?: readonly string[]

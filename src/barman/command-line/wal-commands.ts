@@ -5,6 +5,7 @@ import type { BarmanCommandSpec } from './spec.ts'
 
 const SERVER = '<server_name>'
 
+/** The commands about WAL files, the ones with which a passive server follows included. */
 export const WAL_COMMANDS: readonly BarmanCommandSpec[] = [
   {
     name: 'archive-wal',

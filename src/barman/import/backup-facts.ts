@@ -18,7 +18,7 @@ import type { BarmanBackup } from './barman-backup.ts'
 import { archivesOf } from './tar-backup.ts'
 import { unpackedFile } from './unpacked-file.ts'
 
-/** Whose it is. */
+/** The cluster that a backup is of, from its metadata or its pg_control. */
 export interface BackupOrigin extends ServerIdentity {
   readonly dataChecksums: boolean
 }

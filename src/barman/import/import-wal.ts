@@ -27,8 +27,8 @@ export interface WalImport {
   readonly problems: readonly { readonly name: string; readonly why: string }[]
 }
 
-/** How. */
-export interface WalImportOrder {
+/** How files are unpacked, and who is told how far it is. */
+interface WalImportOrder {
   readonly customFilter: string | undefined
   readonly signal: AbortSignal
   readonly onProgress: (doneBytes: number) => void

@@ -15,7 +15,7 @@ const KEPT = [CONTROL_FILE_PATH, 'backup_label', 'tablespace_map', 'PG_VERSION']
 /** Longer ones are no such files. */
 const MOST_BYTES = 1024 * 1024
 
-/** Passes everything on. */
+/** Passes everything on to another sink, unchanged; keeps a copy of the small files of `KEPT`. */
 export class ObservedSink implements BaseBackupSink {
   readonly #sink: BaseBackupSink
   readonly #kept = new Map<string, Buffer[]>()

@@ -14,7 +14,7 @@ const COMPLAINT_CHARACTERS = 1000
 /** Endings of archives and what unpacks them. */
 export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tar.zst', '.tar.lz4', '.tar.bz2'] as const
 
-/** One of them. */
+/** An ending that can be unpacked: `.tar` is taken as it is. */
 export type ArchiveEnding = (typeof ARCHIVE_ENDINGS)[number]
 
 /**

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import { type BarmanPlace, listOptional, readOptional, unreadable } from './barman-place.ts'
 
-/** One file. */
+/** One file of WAL as it lies in Barman's archive. */
 export interface BarmanWalFile {
   readonly name: string
   readonly path: string
@@ -17,7 +17,7 @@ export interface BarmanWalFile {
   readonly isEncrypted: boolean
 }
 
-/** All of them. */
+/** All WAL of a server that can be taken over. */
 export interface BarmanWal {
   /** In the order they are to be stored: histories, segments, labels, unfinished segments. */
   readonly files: readonly BarmanWalFile[]

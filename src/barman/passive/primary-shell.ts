@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { shellQuote } from '../../host/shell-quote.ts'
 
-/** The way there. */
+/** The way to a shell on the primary Barman's host. */
 export interface PrimaryShell {
   /** As configured: `ssh barman@vault`. A shell splits it. */
   readonly command: string

@@ -27,7 +27,10 @@ export function backupConnection(
   return { ...connection, applicationName: server.backupName }
 }
 
-/** For receiving WAL. */
+/**
+ * For receiving WAL: wal_streaming_conninfo where it is set.
+ * @throws {BackstayError} CONFIG_INVALID
+ */
 export function receiverConnection(
   server: BarmanServer,
   environment: Environment,

@@ -9,7 +9,7 @@ import type { BarmanContext } from '../context.ts'
 import { askIdentity, type StreamIdentity } from './ask-identity.ts'
 import { backupConnection, sqlConnection } from './connections.ts'
 
-/** What pg_stat_archiver says. */
+/** The row of pg_stat_archiver, by Barman's names; the rate is per second. */
 export interface ArchiverFacts {
   readonly archived_count: number
   readonly last_archived_wal: string | null

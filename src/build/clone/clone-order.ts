@@ -3,7 +3,7 @@
  */
 import type { ServerWanted } from '../../cluster/wanted.ts'
 
-/** One clone. */
+/** Which server is made a copy of which primary. */
 export interface CloneOrder {
   readonly server: ServerWanted
   readonly primary: ServerWanted

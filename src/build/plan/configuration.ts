@@ -44,7 +44,10 @@ export function managedConfText(wanted: ClusterWanted, settings: Settings): stri
     : `${text}include_if_exists = '${STANDBY_CONF_NAME}'\n`
 }
 
-/** Compares and plans. */
+/**
+ * Compares a server's files, and what it runs with, with what is wanted; plans the steps that write
+ * them, and says what has to follow: nothing, a reload or a restart. Pure.
+ */
 export function planConfiguration(
   wanted: ClusterWanted,
   server: MemberFound,

@@ -16,7 +16,7 @@ export interface RestartWish {
   readonly switchover: boolean
 }
 
-/** Who is restarted. */
+/** Who is restarted, in which order: the primary last. */
 export interface RestartPlan {
   readonly primary: AnsweringServer
   /** Standbys, in the order of the file; each has to stream again before the next. */

@@ -22,7 +22,10 @@ import { leftSlotSteps } from './slot-plan.ts'
 import { floorsFor } from './standby-floors.ts'
 import { unitSteps } from './unit-plan.ts'
 
-/** Plans it. */
+/**
+ * Plans the steps for a standby that is there. A former primary, or one that went another way, gets
+ * none but a problem that names the command for it. Pure.
+ */
 export function planStandby(
   wanted: ClusterWanted,
   server: ServerWanted,

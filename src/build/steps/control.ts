@@ -41,7 +41,7 @@ function startOptions({ wanted, signal }: ClusterContext, server: ServerWanted):
   return { logFile, segmentBytes, timeoutMs: CONTROL_TIMEOUT_MS, signal }
 }
 
-/** Stops (fast). */
+/** Stops the server (fast) and waits until it is down. */
 export const stopStep: Act<'stop'> = async (context, step) => {
   const instance = await instanceOf(context, serverOfStep(context, step))
   await stopServer(instance, { timeoutMs: CONTROL_TIMEOUT_MS, signal: context.signal })

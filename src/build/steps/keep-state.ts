@@ -6,7 +6,7 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import { KEPT_STATE_MODE, keptRoles, keptStateText } from '../../cluster/state/kept-state.ts'
 import { type Act, machineOfStep } from './act-context.ts'
 
-/** Writes it. */
+/** Writes the copy, root's alone. @throws BUG when identity or passwords are not known here */
 export const keepState: Act<'keep-state'> = async (context, step) => {
   const { state, wanted } = context
   const passwords = await state.readPasswords(keptRoles(wanted))

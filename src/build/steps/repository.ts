@@ -7,7 +7,7 @@ import type { BackupWanted } from '../../cluster/wanted.ts'
 import type { Act } from './act-context.ts'
 import type { ClusterContext } from '../../cluster/context.ts'
 
-/** Makes the directory. */
+/** Makes the directory (0700), owned by the OS user of the backup server. */
 export const makeRepositoryDirectory: Act<'repository'> = async (context, step) => {
   const { host, osUser } = await context.machineOf(backupOf(context))
   await host.makeDirectory(step.path, { mode: 0o700, owner: osUser })

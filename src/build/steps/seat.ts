@@ -16,7 +16,7 @@ export const writeSeatFile: Act<'seat-file'> = async (context, step) => {
   await host.writeFile(step.path, step.content, { mode: step.mode })
 }
 
-/** Makes barman_home. */
+/** Makes barman_home (0700), owned by the user who owns the repository. */
 export const makeSeatHome: Act<'seat-home'> = async (context, step) => {
   const { host, osUser: owner } = await machineOf(context)
   await host.makeDirectory(step.path, { mode: 0o700, owner })

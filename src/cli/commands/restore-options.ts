@@ -4,6 +4,7 @@
 import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
+/** Which backup, and where to. */
 export const ARGUMENTS = [
   {
     name: 'backup',
@@ -16,6 +17,7 @@ export const ARGUMENTS = [
   },
 ] as const satisfies readonly ArgumentSpec[]
 
+/** The target in PostgreSQL's words, what the restored server is, and how it is started. */
 export const OPTIONS = {
   ...WAL_PLACE_OPTIONS,
   server: {

@@ -3,6 +3,7 @@
  */
 import type { OptionSpecs } from '../option-spec.ts'
 
+/** Which repository, and which cluster in it. */
 export const WAL_PLACE_OPTIONS = {
   repository: {
     type: 'string',

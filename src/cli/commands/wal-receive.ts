@@ -20,6 +20,7 @@ import { requireMadePlace } from '../session/made-place.ts'
 import { becomeRepositoryOwner } from '../session/repository-owner.ts'
 import { backupOf, roleConnections } from '../session/wal-place.ts'
 
+/** How much is logged, as `serve` takes it too, and whether it ends with whoever started it. */
 export const OPTIONS = {
   logLevel: {
     type: 'choice',

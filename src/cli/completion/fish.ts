@@ -3,7 +3,7 @@
  */
 import { type CompletedOption, type CompletionPlace, stepWords } from './places.ts'
 
-/** The script. */
+/** The whole script. It holds every word itself: while one types, Backstay is not started. */
 export function fishCompletion(places: readonly CompletionPlace[]): string {
   return `# Completion of backstay for fish, made by "backstay completion fish".
 function __backstay_at

@@ -14,7 +14,7 @@ export interface Ending {
   readonly elapsedMs: number
 }
 
-/** Renders it. */
+/** The ending for people, without colours. It names the file with the passwords, no password. */
 export function renderEnding({ place, wanted, passfile, elapsedMs }: Ending): string {
   const { superuser } = wanted.postgres
   const file = place.loaded.path

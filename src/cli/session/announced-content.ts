@@ -9,8 +9,8 @@ export const SILENCE_MS = 60_000
 /** Whoever is slower than this only holds a place. */
 export const SLOWEST_BYTES_PER_S = 64 * 1024
 
-/** What was announced. */
-export interface Announced {
+/** A file as its sender announced it. */
+interface Announced {
   readonly name: string
   readonly sizeBytes: number
 }

@@ -31,6 +31,7 @@ export interface InitQuestion {
 
 const DEFAULT_PORT = 5432
 
+/** The questions in the order they are asked. */
 export const INIT_QUESTIONS: readonly InitQuestion[] = [
   {
     key: 'cluster',

@@ -21,7 +21,7 @@ export interface Lifeline extends Disposable {
   readonly signal: AbortSignal
 }
 
-/** Opens the line. */
+/** Opens the line on `stdin` and begins to watch it. */
 export function openLifeline(stdin: Readable): Lifeline {
   const controller = new AbortController()
   const order = Promise.withResolvers<string>()

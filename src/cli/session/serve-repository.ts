@@ -40,7 +40,7 @@ export interface PlannedThere {
   readonly map: ContinuityMap
 }
 
-/** This program's. */
+/** What this program is, for the other side to compare. */
 export function pipeVersion(): PipeVersion {
   return { protocol: PIPE_PROTOCOL, version: readVersion() }
 }

@@ -18,7 +18,7 @@ export function terminalQuestions(terminal: Terminal): Asking {
   }
 }
 
-/** Nobody is asked. */
+/** Nobody is asked: no key is trusted, no password is known. */
 export const NO_QUESTIONS: Asking = {
   isTrusted: async () => false,
   password: async () => undefined,

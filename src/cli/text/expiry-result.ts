@@ -16,7 +16,7 @@ export function planResult(plan: ExpiryPlan): CommandResult {
   }
 }
 
-/** What was done. */
+/** A plan that was carried out: what went, what was freed, what of interrupted backups stays. */
 export function doneResult({ plan, garbage }: ExpiryResult): CommandResult {
   return {
     data: {

@@ -35,7 +35,7 @@ const COLUMNS: readonly Column<BackupOutcome>[] = [
   { title: 'Why', value: ({ because }) => because ?? '', shrinks: true },
 ]
 
-/** One server's result. */
+/** What --json says of one server's import. */
 export function importJson(result: ServerImportResult): object {
   const { server, cluster, wal, walFiles, walBytes, walMissing, backups } = result
   return {

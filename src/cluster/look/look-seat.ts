@@ -17,7 +17,10 @@ import {
 
 const LIMIT_BYTES = 64 * 1024
 
-/** Looks. */
+/**
+ * What of Barman's seat is there: its home, the texts of its files, and what could install psql
+ * where there is none. Changes nothing.
+ */
 export async function lookSeat(host: Host, wanted: ClusterWanted): Promise<SeatSeen> {
   const [home, packaged, byPath, psqlFrom] = await Promise.all([
     host.inspect(SEAT_HOME),

@@ -40,7 +40,7 @@ import { managedConfPath, standbyFilePath } from '../file-paths.ts'
 const TRANSITION_TIMEOUT_MS = 30_000
 const STATEMENT_TIMEOUT_MS = 10_000
 
-/** What to ask. */
+/** What a look asks a server for besides its state. */
 export interface ServerAsked {
   readonly roles: RolesAsked
   /** A plan needs the programs, and servers that have settled; to tell how things are, neither. */

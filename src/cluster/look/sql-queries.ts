@@ -37,6 +37,7 @@ SELECT concat_ws(' in ', 'role "' || r.rolname || '"', 'database "' || d.datname
   LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
  WHERE c ~* '^synchronous_commit=(of|off|f|fa|fal|fals|false|n|no|0|local)$'`
 
+/** All settings as they are in force. */
 export const SETTINGS_QUERY = `
 SELECT name, setting AS value, unit, vartype, context, source, pending_restart AS "isPendingRestart"
   FROM pg_settings`
@@ -80,6 +81,7 @@ SELECT slot_name AS name, slot_type = 'physical' AS "isPhysical", temporary AS "
   FROM pg_replication_slots`
 }
 
+/** Who receives WAL from it: standbys, receivers, base backups. */
 export const SENDERS_QUERY = `
 SELECT pid, usename AS "user", coalesce(application_name, '') AS "applicationName", host(client_addr) AS "clientAddress",
        state, sync_state AS "syncState", sent_lsn AS "sentLsn", flush_lsn AS "flushLsn", replay_lsn AS "replayLsn",
@@ -87,11 +89,13 @@ SELECT pid, usename AS "user", coalesce(application_name, '') AS "applicationNam
        CASE WHEN pg_is_in_recovery() THEN false ELSE coalesce(replay_lsn > pg_current_wal_flush_lsn(), false) END AS "isAhead"
   FROM pg_stat_replication`
 
+/** A standby's own walreceiver; no row while it has none. */
 export const RECEIVER_QUERY = `
 SELECT status, received_tli AS timeline, slot_name AS slot, sender_host AS "senderHost", sender_port AS "senderPort",
        extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8 * 1000 AS "lastMessageAgeMs"
   FROM pg_stat_wal_receiver`
 
+/** How archiving goes, and how many segments wait for it. */
 export const ARCHIVER_QUERY = `
 SELECT archived_count AS "archivedCount", last_archived_wal AS "lastArchivedSegment",
        extract(epoch FROM last_archived_time)::float8 * 1000 AS "lastArchivedAtMs",

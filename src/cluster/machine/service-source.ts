@@ -54,7 +54,7 @@ export const PROGRAM_LINK = '/usr/local/bin/backstay'
 /** Which version lies where. */
 export type PackagePlace = Pick<ServiceSource, 'version' | 'folder'>
 
-/** Where versions lie. */
+/** The folder in which each version has a directory. */
 export function packagesFolderOf({ folder = PACKAGES }: PackagePlace): string {
   return folder
 }
@@ -81,7 +81,7 @@ export function serviceConfigOf(cluster: string): string {
   return `/etc/backstay/${cluster}.yaml`
 }
 
-/** The unit there. */
+/** The name of the systemd unit that serves the cluster there. */
 export function serviceUnitOf(cluster: string): string {
   return `backstay-${cluster}.service`
 }

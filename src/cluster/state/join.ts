@@ -12,8 +12,8 @@ export interface JoinWish {
   readonly confirm: (question: string) => Promise<boolean>
 }
 
-/** What was fetched. */
-export interface JoinResult {
+/** What was fetched, and from where. */
+interface JoinResult {
   readonly systemIdentifier: string
   /** Servers whose machines hold the copy. */
   readonly from: readonly string[]

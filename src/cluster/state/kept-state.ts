@@ -11,6 +11,7 @@ import type { ClusterWanted } from '../wanted.ts'
 
 /** Nobody but root may know what is in it. */
 export const KEPT_STATE_MODE = 0o600
+/** More is not read of such a copy. */
 export const KEPT_STATE_BYTES = 64 * 1024
 
 const Kept = z.strictObject({
@@ -24,7 +25,7 @@ const Kept = z.strictObject({
   passwords: z.record(z.string(), z.string().min(1)),
 })
 
-/** What is kept. */
+/** The identity of a cluster, and passwords by the names of their roles, in the clear. */
 export type KeptState = Omit<z.output<typeof Kept>, 'format'>
 
 /** Where it lies on a machine. */

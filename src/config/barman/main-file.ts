@@ -32,6 +32,7 @@ export interface MainFile {
   readonly trusted: ReadonlySet<number> | undefined
 }
 
+/** The section of Barman's own options; every other section is a server or a model. */
 export const MAIN_SECTION = 'barman'
 
 const WHAT = "Barman's configuration"

@@ -44,7 +44,10 @@ const REASONS = {
 /** Why an option has no effect. */
 export type Reason = keyof typeof REASONS
 
-/** One option. */
+/**
+ * An option of Barman's as data: where it may stand, what it is when nobody sets it, and whether it
+ * is honoured.
+ */
 export interface BarmanOption {
   readonly name: string
   /** May be inherited from [barman] (G), stand in a server's section (S), in a model (M). */

@@ -112,7 +112,7 @@ export const byteLag: Check = (facts) => {
   })
 }
 
-/** Time behind. */
+/** Time behind, as readers of the standby see it. */
 export const timeLag: Check = (facts) => {
   const { primary, standbys } = pairsOf(facts)
   if (primary === undefined) return []
@@ -134,7 +134,7 @@ export const timeLag: Check = (facts) => {
   })
 }
 
-/** One timeline everywhere. */
+/** Every standby is on the primary's timeline. */
 export const timelines: Check = (facts) => {
   const { primary, standbys } = pairsOf(facts)
   if (primary === undefined) return []
@@ -153,7 +153,7 @@ export const timelines: Check = (facts) => {
   })
 }
 
-/** Replay goes on. */
+/** Replay is not paused, by somebody or by PostgreSQL. */
 export const replayRuns: Check = (facts) =>
   pairsOf(facts).standbys.map((standby) => {
     const say = verdict('replication.replay', standby.name)
