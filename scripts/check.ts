@@ -1,5 +1,5 @@
 /**
- * Everything that can be said of the code without PostgreSQL: format, lint, types, boundaries, dead code, unit tests.
+ * Everything that can be said of the code without PostgreSQL: format, lint, types, boundaries and figures, dead code, unit tests.
  * Prints a line for each part with its time, and what a failing part said.
  */
 import { spawn } from 'node:child_process'
@@ -9,7 +9,7 @@ import { join } from 'node:path'
 const ROOT = join(import.meta.dirname, '..')
 
 /** Scripts of package.json, the longest first so that the others fill the gaps. */
-const PARTS = ['unit', 'lint', 'boundaries', 'dead', 'types', 'format:check']
+const PARTS = ['unit', 'lint', 'figures', 'dead', 'types', 'format:check']
 
 /** Runs one part and tells how it went. */
 async function runPart(name: string): Promise<boolean> {
