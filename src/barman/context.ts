@@ -3,7 +3,8 @@
  */
 import type { BarmanConfig } from '../config/barman/model.ts'
 import type { Clock } from '../util/clock.ts'
-import type { GlobalOptions, BarmanOptionValues } from './command-line/values.ts'
+import type { BarmanOptionValues } from './command-line/option-table.ts'
+import type { GlobalOptions } from './command-line/values.ts'
 import type { BarmanOutput } from './output/output.ts'
 
 /** Everything a command may use of the process it runs in. */

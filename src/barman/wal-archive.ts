@@ -3,7 +3,13 @@
  */
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ClientError, clientProgram, runClient, USAGE_EXIT_CODE } from './client/client-program.ts'
+import {
+  ClientError,
+  type ClientOptions,
+  clientProgram,
+  runClient,
+  USAGE_EXIT_CODE,
+} from './client/client-program.ts'
 import { CLIENT_COMPRESSIONS, type ClientCompression, compress } from './client/compress.ts'
 import {
   type RemoteBarman,
@@ -20,7 +26,11 @@ import { readRegular } from '../util/read-regular.ts'
 
 const CONNECTION_EXIT_CODE = 3
 
-type ArchiveOptions = Readonly<Record<string, string | boolean | undefined>>
+interface ArchiveOptions
+  extends ClientOptions, Readonly<Partial<Record<ClientCompression, boolean>>> {
+  readonly md5?: boolean
+  readonly compressionLevel: string
+}
 
 /** Runs the command line of this process and ends the process. */
 export async function main(): Promise<void> {
@@ -39,7 +49,7 @@ export async function main(): Promise<void> {
   await runClient(program, async () => {
     const [host = '', server = '', path = ''] = program.args
     const options = program.opts<ArchiveOptions>()
-    const remote = { host, user: String(options['user']), port: optional(options['port']) }
+    const remote = { host, user: options.user, port: options.port }
     return await archive(remote, { server, path, options })
   })
 }
@@ -52,8 +62,8 @@ interface ArchiveOrder {
 
 async function archive(remote: RemoteBarman, order: ArchiveOrder): Promise<number> {
   const { options, server } = order
-  const isTest = options['test'] === true
-  const config = optional(options['config'])
+  const isTest = options.test === true
+  const config = options.config
   const words = [
     ...sshCommand(remote),
     ...(config === undefined ? [] : [`--config=${shellWord(config)}`]),
@@ -81,12 +91,8 @@ async function stream({ path, options }: ArchiveOrder): Promise<Buffer> {
     throw new ClientError(`Choose one of --${chosen.join(' and --')}`, USAGE_EXIT_CODE)
   }
   const [compression]: (ClientCompression | undefined)[] = chosen
-  const level = String(options['compressionLevel'])
+  const { compressionLevel: level } = options
   const content = await compress(await readRegular(path, MOST_SEGMENT_BYTES), compression, level)
   const file = { name: basename(path), content, modifiedAtMs: found.mtimeMs }
-  return tarStream(file, options['md5'] === true)
-}
-
-function optional(value: string | boolean | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
+  return tarStream(file, options.md5 === true)
 }

@@ -5,10 +5,15 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ClientError, clientProgram, runClient, USAGE_EXIT_CODE } from './client/client-program.ts'
+import {
+  ClientError,
+  type ClientOptions,
+  clientProgram,
+  runClient,
+  USAGE_EXIT_CODE,
+} from './client/client-program.ts'
 import { runSsh, SAID_BYTES_MAX, shellWord, SSH_FAILED, sshCommand } from './client/ssh.ts'
 import { namesAhead, openSpool, takeSpooled, temporaryFor } from './client/wal-spool.ts'
-import { numberOf } from './command-line/values.ts'
 import { readWord } from './command-line/word-kinds.ts'
 import { decompressWal, incomingBytesMax } from './wal/decompress.ts'
 import { printable } from '../errors/printable.ts'
@@ -20,12 +25,22 @@ const NAMES_BYTES_MAX = 256 * 1024
 
 const whole = (word: string): number => Number(readWord('whole', word))
 
+interface WalRestoreOptions extends ClientOptions {
+  readonly sleep: number
+  readonly parallel: number
+  readonly spoolDir?: string
+  readonly partial?: boolean
+  readonly gzip?: boolean
+  readonly bzip2?: boolean
+  readonly keepCompression?: boolean
+}
+
 interface WalRestoreOrder {
   readonly host: string
   readonly server: string
   readonly name: string
   readonly destination: string
-  readonly options: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly options: WalRestoreOptions
 }
 
 /** Runs the command line of this process and ends the process. */
@@ -44,28 +59,33 @@ export async function main(): Promise<void> {
     .option('--keep-compression', 'have the server send files as they are stored')
   await runClient(program, async () => {
     const [host = '', server = '', name = '', destination = ''] = program.args
-    return await restore({ host, server, name, destination, options: program.opts() })
+    return await restore({
+      host,
+      server,
+      name,
+      destination,
+      options: program.opts<WalRestoreOptions>(),
+    })
   })
 }
 
 async function restore(order: WalRestoreOrder): Promise<number> {
   const { options, name, destination } = order
-  if (options['test'] === true) {
+  if (options.test === true) {
     const said = await ask(order, ['get-wal --test', name || 'dummy_wal_name'], SAID_BYTES_MAX)
     process.stdout.write(printable(said.toString()))
     return 0
   }
   await checkDestination(destination)
-  const parallel = numberOf(options, 'parallel') ?? 0
-  const spool =
-    parallel > 0 ? await openSpool(optional(options['spoolDir']), destination) : undefined
+  const { parallel } = options
+  const spool = parallel > 0 ? await openSpool(options.spoolDir, destination) : undefined
   if (spool !== undefined && (await takeSpooled(spool, name, destination))) return 0
   try {
     if (spool !== undefined && parallel > 1) await fetchAhead(order, parallel, spool)
     else await place(await fetch(order, name), destination)
     return 0
   } catch (error) {
-    await delay((numberOf(options, 'sleep') ?? 0) * 1000)
+    await delay(options.sleep * 1000)
     throw error
   }
 }
@@ -107,10 +127,10 @@ async function fetchAhead(order: WalRestoreOrder, parallel: number, spool: strin
 async function fetch(order: WalRestoreOrder, name: string): Promise<Buffer> {
   const { options } = order
   const flags = [
-    ...(options['gzip'] === true ? ['--gzip'] : []),
-    ...(options['bzip2'] === true ? ['--bzip2'] : []),
-    ...(options['keepCompression'] === true ? ['--keep-compression'] : []),
-    ...(options['partial'] === true ? ['--partial'] : []),
+    ...(options.gzip === true ? ['--gzip'] : []),
+    ...(options.bzip2 === true ? ['--bzip2'] : []),
+    ...(options.keepCompression === true ? ['--keep-compression'] : []),
+    ...(options.partial === true ? ['--partial'] : []),
   ]
   const content = await ask(order, [['get-wal', ...flags].join(' '), name], incomingBytesMax(name))
   return await decompressWal(name, content)
@@ -123,8 +143,8 @@ async function ask(
   mostBytes: number,
 ): Promise<Buffer> {
   const { host, server, options } = order
-  const remote = { host, user: String(options['user']), port: optional(options['port']) }
-  const config = optional(options['config'])
+  const remote = { host, user: options.user, port: options.port }
+  const config = options.config
   const words = [
     ...sshCommand(remote),
     ...(config === undefined ? [] : [`--config ${shellWord(config)}`]),
@@ -145,8 +165,4 @@ async function place(content: Buffer, destination: string): Promise<void> {
   } catch (error) {
     throw unwritable(destination, error)
   }
-}
-
-function optional(value: string | number | boolean | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }

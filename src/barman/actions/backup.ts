@@ -7,7 +7,6 @@ import { bytesBetween, formatLsn, type Lsn, toLsn } from '../../postgres/lsn.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import { storeAt } from '../../store/address.ts'
 import { type BackUpEvent, backUp } from '../../work/back-up.ts'
-import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { plainTime, prettySize, prettySpan } from '../output/pretty.ts'
 import { withHooks } from '../hooks.ts'
@@ -33,21 +32,20 @@ export async function run(context: BarmanContext): Promise<void> {
 
 async function backUpServer(context: BarmanContext, server: BarmanServer): Promise<void> {
   const { output, options, clock, environment, signal } = context
-  const incremental = options['incremental']
-  if (typeof incremental === 'string') {
+  const { incremental, name: label = null } = options
+  if (incremental !== undefined) {
     // Any backup stores only what changed since the last one; the named one must at least be there.
     if ((await findServerBackup(context, server, incremental)) === undefined) return
   }
   const { store, name } = placeOf(context, server)
   const startedAtMs = clock.now()
-  const label = options['name']
   const take = (): Promise<BackupInfo> =>
     backUp(
       { store: storeAt(store.location), cluster: name, clock },
       {
         servers: [backupConnection(server, environment)],
         nameOf: () => server.name,
-        label: typeof label === 'string' ? label : null,
+        label,
         full: false,
         checkpoint: isFast(context, server) ? 'fast' : 'spread',
         ...rateOf(context, server),
@@ -70,23 +68,22 @@ async function backUpServer(context: BarmanContext, server: BarmanServer): Promi
 }
 
 function isFast({ options }: BarmanContext, server: BarmanServer): boolean {
-  const wished = options['immediateCheckpoint']
-  return typeof wished === 'boolean' ? wished : server.immediateCheckpoint
+  return options.immediateCheckpoint ?? server.immediateCheckpoint
 }
 
 function rateOf({ options }: BarmanContext, server: BarmanServer): { maxRateBytes?: number } {
-  const kilobytes = numberOf(options, 'bwlimit') ?? server.bandwidthKilobytes ?? 0
+  const kilobytes = options.bwlimit ?? server.bandwidthKilobytes ?? 0
   return kilobytes > 0 ? { maxRateBytes: kilobytes * 1024 } : {}
 }
 
 function waitOf({ options }: BarmanContext): { walTimeoutMs?: number } {
-  const seconds = numberOf(options, 'waitTimeout') ?? 0
+  const seconds = options.waitTimeout ?? 0
   return seconds > 0 ? { walTimeoutMs: seconds * 1000 } : {}
 }
 
 /** Barman's jobs are copies; ours are compression threads, and one is too few unless it was asked for. */
 function jobsOf({ options }: BarmanContext, server: BarmanServer): number | undefined {
-  const jobs = numberOf(options, 'jobs') ?? server.parallelJobs
+  const jobs = options.jobs ?? server.parallelJobs
   return jobs > 1 ? jobs : undefined
 }
 

@@ -1,7 +1,6 @@
 /**
  * Says whether a new server may archive here: nothing of its timelines must be held.
  */
-import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { openServer } from '../server/place.ts'
@@ -11,7 +10,7 @@ export async function run(context: BarmanContext): Promise<void> {
   const { output, options } = context
   const server = oneServer(context)
   if (server === undefined) return
-  const from = numberOf(options, 'timeline') ?? 1
+  const from = options.timeline ?? 1
   output.lines(`Server ${server.name}:`)
   const repository = await openServer(context, server)
   const held = repository === undefined ? [] : await repository.wal.listTimelines()

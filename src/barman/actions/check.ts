@@ -3,17 +3,16 @@
  */
 import { checkServer } from '../check/check-server.ts'
 import { type CheckedServer, checkJson, checkText, isBad, nagiosText } from '../check/strategy.ts'
-import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { severalServers } from '../server/choose.ts'
 
 /** Exit code 1 when something is wrong with an active server, 2 with --nagios. */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options } = context
-  const isNagios = options['nagios'] === true
+  const isNagios = options.nagios === true
   const checked: CheckedServer[] = []
   for (const server of severalServers(context, { inactive: true, disabled: true })) {
-    const seconds = numberOf(options, 'checkTimeout') ?? server.checkTimeoutSeconds
+    const seconds = options.checkTimeout ?? server.checkTimeoutSeconds
     const result = await checkServer(context, server, seconds)
     checked.push(result)
     if (isNagios) continue

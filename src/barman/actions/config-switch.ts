@@ -16,8 +16,8 @@ import { restartReceiver } from '../server/restart-receiver.ts'
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options, words } = context
   // Barman passes over a model beside --reset.
-  const model = options['reset'] === true ? undefined : words[1]
-  if (model === undefined && options['reset'] !== true) {
+  const model = options.reset === true ? undefined : words[1]
+  if (model === undefined && options.reset !== true) {
     return output.error("Either a model name or '--reset' flag need to be given")
   }
   const server = oneServer(context, { inactive: true, disabled: true })

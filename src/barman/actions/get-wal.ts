@@ -7,7 +7,6 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/choose.ts'
 import { openServer } from '../server/place.ts'
@@ -21,7 +20,7 @@ export async function run(context: BarmanContext): Promise<void> {
   const { output, options } = context
   const server = oneServer(context, { inactive: true })
   if (server === undefined) return
-  if (options['test'] === true) {
+  if (options.test === true) {
     output.info(`Ready to retrieve WAL files from the server ${server.name}`)
     return
   }
@@ -31,7 +30,7 @@ export async function run(context: BarmanContext): Promise<void> {
     return invalid(context, `'${name}' is not a valid wal file name${suffix}`)
   }
   const repository = await openServer(context, server)
-  const most = numberOf(options, 'peek')
+  const most = options.peek
   if (most !== undefined) {
     output.lines(...(repository === undefined ? [] : await peekWal(repository, name, most)))
     return
@@ -51,9 +50,9 @@ async function find(
 ): Promise<Buffer | undefined> {
   const { options } = context
   const stored =
-    options['keepCompression'] === true ? await findStoredWal(repository, name) : undefined
+    options.keepCompression === true ? await findStoredWal(repository, name) : undefined
   if (stored !== undefined) return stored
-  const content = await findWal(repository, name, options['partial'] === true)
+  const content = await findWal(repository, name, options.partial === true)
   return content && (await compressed(context, content))
 }
 
@@ -63,21 +62,21 @@ function invalid({ output }: BarmanContext, text: string): void {
 }
 
 async function compressed({ options }: BarmanContext, content: Buffer): Promise<Buffer> {
-  if (options['gzip'] === true || options['x'] === true) return await promisify(gzip)(content)
-  if (options['bzip2'] !== true) return content
+  if (options.gzip === true || options.x === true) return await promisify(gzip)(content)
+  if (options.bzip2 !== true) return content
   return await (await import('../wal/pipe-through.ts')).pipeThrough(['bzip2', '-c'], content)
 }
 
 async function give(context: BarmanContext, name: string, content: Buffer): Promise<void> {
-  const directory = context.options['outputDirectory']
+  const directory = context.options.outputDirectory
   if (directory === undefined) return await write(context.stdout, content)
-  const isDirectory = await stat(String(directory)).then(
+  const isDirectory = await stat(directory).then(
     (found) => found.isDirectory(),
     () => false,
   )
-  if (!isDirectory) return invalid(context, `'${String(directory)}' is not a directory`)
+  if (!isDirectory) return invalid(context, `'${directory}' is not a directory`)
   const { replaceFile } = await import('../../host/local-files.ts')
-  await replaceFile(join(String(directory), name), content, { mode: 0o600, owner: undefined })
+  await replaceFile(join(directory, name), content, { mode: 0o600, owner: undefined })
 }
 
 async function write(stream: NodeJS.WritableStream, content: Buffer): Promise<void> {

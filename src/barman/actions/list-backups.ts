@@ -25,9 +25,9 @@ export async function run(context: BarmanContext): Promise<void> {
     const rows = await rowsOf(context, server)
     output.data(
       server.name,
-      options['minimal'] === true ? rows.map(({ backup }) => backup.info.id) : rows.map(rowJson),
+      options.minimal === true ? rows.map(({ backup }) => backup.info.id) : rows.map(rowJson),
     )
-    if (options['minimal'] === true) output.lines(...rows.map(({ backup }) => backup.info.id))
+    if (options.minimal === true) output.lines(...rows.map(({ backup }) => backup.info.id))
     else output.lines(...rows.map((row) => rowText(server, row)))
   }
 }
@@ -36,7 +36,7 @@ async function rowsOf(context: BarmanContext, server: BarmanServer): Promise<Bac
   const repository = await openServer(context, server)
   if (repository === undefined) return []
   const backups = await listBackups(repository)
-  if (context.options['minimal'] === true) {
+  if (context.options.minimal === true) {
     return backups.map((backup) => ({ backup, walBytes: 0, retention: '-' }))
   }
   const statuses = await retentionStatuses(repository, server, backups)

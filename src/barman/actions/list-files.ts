@@ -18,7 +18,7 @@ export async function run(context: BarmanContext): Promise<void> {
   if (server === undefined) return
   const found = await findServerBackup(context, server, words[1] ?? '')
   if (found === undefined) return
-  const target = String(options['target'] ?? 'standalone')
+  const target = options.target ?? 'standalone'
   const objects = [
     ...(target === 'wal' ? [] : dataObjects(found)),
     ...(target === 'data' ? [] : await walObjects(found, target)),

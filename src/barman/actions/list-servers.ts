@@ -8,7 +8,7 @@ import type { BarmanContext } from '../context.ts'
 export function run({ config, output, options }: BarmanContext): Promise<void> {
   for (const server of config.servers) {
     output.data(server.name, { description: server.description ?? '' })
-    if (options['minimal'] === true) output.lines(server.name)
+    if (options.minimal === true) output.lines(server.name)
     else output.lines(lineOf(server))
   }
   return Promise.resolve()

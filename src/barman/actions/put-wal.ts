@@ -21,7 +21,7 @@ export async function run(context: BarmanContext): Promise<void> {
   const server = oneServer(context, { inactiveIsError: true })
   if (server === undefined) return
   if (server.isPassive) return output.error(`Cannot put WAL into passive server '${server.name}'`)
-  if (options['test'] === true) {
+  if (options.test === true) {
     output.info(`Ready to accept WAL files for the server ${server.name}`)
     return
   }

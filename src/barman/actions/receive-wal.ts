@@ -19,10 +19,10 @@ export async function run(context: BarmanContext): Promise<void> {
   const { options } = context
   const server = oneServer(context, { skipPassive: true })
   if (server === undefined) return
-  if (options['stop'] === true) return await stop(context, server)
-  if (options['reset'] === true) return await reset(context, server)
-  if (options['createSlot'] === true) return await createSlot(context, server)
-  if (options['dropSlot'] === true) return await dropSlot(context, server)
+  if (options.stop === true) return await stop(context, server)
+  if (options.reset === true) return await reset(context, server)
+  if (options.createSlot === true) return await createSlot(context, server)
+  if (options.dropSlot === true) return await dropSlot(context, server)
   await receive(context, server)
 }
 
@@ -87,7 +87,7 @@ async function createSlot(context: BarmanContext, server: BarmanServer): Promise
   } catch (error) {
     if (isBackstayError(error) && error.details['sqlstate'] === DUPLICATE_OBJECT) {
       const text = `Replication slot '${slotName}' already exists`
-      return options['ifNotExists'] === true ? output.info(text) : output.error(text)
+      return options.ifNotExists === true ? output.info(text) : output.error(text)
     }
     if (!isBackstayError(error, 'POSTGRES_LIMIT')) throw error
     return output.error(`All replication slots for server '${name}' are in use\n${error.message}`)

@@ -46,10 +46,10 @@ const TITLES: Readonly<Record<Target, string>> = {
 /** @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_AUTH, … */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options } = context
-  const target = (options['target'] ?? 'all') as Target
+  const target = (options.target ?? 'all') as Target
   for (const server of severalServers(context, { skipPassive: true })) {
     const found = await ask(context, server, target)
-    if (options['minimal'] === true) output.lines(...minimalText(server, target, found))
+    if (options.minimal === true) output.lines(...minimalText(server, target, found))
     else output.lines(...fullText(server, target, found))
     output.data(server.name, {
       server_lsn: formatLsn(found.lsn),
@@ -66,7 +66,7 @@ async function ask(
   const { environment, signal, options } = context
   const wal = server.options.get('wal_conninfo')
   const connection =
-    options['source'] === 'wal-host' && wal !== undefined
+    options.source === 'wal-host' && wal !== undefined
       ? connectionOf(wal, environment)
       : sqlConnection(server, environment)
   return await withSql({ ...connection, signal }, async (sql) => askClients(sql, target))

@@ -7,7 +7,6 @@ import { type Lsn, toLsn } from '../../postgres/lsn.ts'
 import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
 import { until } from '../../util/until.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
-import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaim } from '../server/claim.ts'
 import { sqlConnection } from '../server/connections.ts'
@@ -25,7 +24,7 @@ interface SwitchedSegment {
 export async function run(context: BarmanContext): Promise<void> {
   for (const server of severalServers(context, { skipPassive: true })) {
     const switched = await switchWal(context, server)
-    if (switched === undefined || context.options['archive'] !== true) continue
+    if (switched === undefined || context.options.archive !== true) continue
     await waitFor(context, server, switched.segment)
   }
 }
@@ -43,7 +42,7 @@ async function switchWal(
     output.info(`No switch performed because server '${server.name}' is a standby.`)
     return undefined
   }
-  if (options['force'] === true && !(await checkpoint(context, sql))) return undefined
+  if (options.force === true && !(await checkpoint(context, sql))) return undefined
   const { lsn, name } = await sql.one<{ lsn: Lsn; name: string }>(
     'SELECT lsn, pg_walfile_name(lsn) AS name FROM pg_switch_wal() AS lsn',
   )
@@ -75,7 +74,7 @@ async function waitFor(
   segment: string,
 ): Promise<void> {
   const { output, options, clock, signal } = context
-  const seconds = numberOf(options, 'archiveTimeout') ?? DEFAULT_TIMEOUT_SECONDS
+  const seconds = options.archiveTimeout ?? DEFAULT_TIMEOUT_SECONDS
   output.info(
     `Waiting for the WAL file ${segment} from server '${server.name}' (max: ${seconds} seconds)`,
   )

@@ -20,7 +20,7 @@ export async function run(context: BarmanContext): Promise<void> {
   const { output, options } = context
   const server = oneServer(context)
   if (server === undefined) return
-  if (options['primary'] === true) return await askOther(context, server)
+  if (options.primary === true) return await askOther(context, server)
   if (server.isPassive) {
     return output.error(`Server '${server.name}' is passive: ask its primary with --primary`)
   }

@@ -23,6 +23,14 @@ export class ClientError extends Error {
   }
 }
 
+/** The options both clients have, as they are read. */
+export interface ClientOptions {
+  readonly user: string
+  readonly port?: string
+  readonly config?: string
+  readonly test?: boolean
+}
+
 /** A program with the options both clients have. */
 export function clientProgram(name: string, description: string): Command {
   return new Command(name)

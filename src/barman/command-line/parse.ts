@@ -5,7 +5,8 @@
 import { Command, CommanderError, Option } from 'commander'
 import { COMMANDS } from './commands.ts'
 import type { BarmanCommandSpec, BarmanOptionSpec } from './spec.ts'
-import type { GlobalOptions, BarmanOptionValues } from './values.ts'
+import type { BarmanOptionValues } from './option-table.ts'
+import type { GlobalOptions } from './values.ts'
 import { readWord } from './word-kinds.ts'
 
 /**

@@ -11,7 +11,6 @@ import {
   type TimelineChoice,
 } from '../../restore/wish.ts'
 import { hasZone } from '../../restore/target-time.ts'
-import { numberOf } from '../command-line/values.ts'
 import type { BarmanContext } from '../context.ts'
 
 /** What is to be restored, and how. */
@@ -38,57 +37,49 @@ export interface BarmanRestoreOrder {
 const TARGETS = ['targetTime', 'targetXid', 'targetLsn', 'targetName', 'targetImmediate'] as const
 
 /** Options that a restore here cannot do what they say for. */
-const UNSUPPORTED: Readonly<Record<string, string>> = {
-  snapshotRecoveryInstance: '--snapshot-recovery-instance',
-  gcpZone: '--gcp-zone',
-  azureResourceGroup: '--azure-resource-group',
-  awsRegion: '--aws-region',
-}
+const UNSUPPORTED = [
+  ['snapshotRecoveryInstance', '--snapshot-recovery-instance'],
+  ['gcpZone', '--gcp-zone'],
+  ['azureResourceGroup', '--azure-resource-group'],
+  ['awsRegion', '--aws-region'],
+] as const
 
 /** The order, or why there is none. @throws {BackstayError} USAGE for a target that cannot be read. */
 export function orderOf(context: BarmanContext, server: BarmanServer): BarmanRestoreOrder | string {
   const { options, words } = context
-  const text = (key: string): string | undefined => {
-    const value = options[key]
-    return typeof value === 'string' ? value : undefined
-  }
   const given = TARGETS.filter((key) => options[key] !== undefined)
   const destination = words[2] ?? ''
   const refusal = refusalOf(context, given.length, destination)
   if (refusal !== undefined) return refusal
   const target = targetOf({
-    targetTime: text('targetTime'),
-    targetXid: text('targetXid'),
-    targetLsn: text('targetLsn'),
-    targetName: text('targetName'),
-    targetImmediate: options['targetImmediate'] === true,
-    exclusive: options['exclusive'] === true && canExclude(given),
+    targetTime: options.targetTime,
+    targetXid: options.targetXid,
+    targetLsn: options.targetLsn,
+    targetName: options.targetName,
+    targetImmediate: options.targetImmediate === true,
+    exclusive: options.exclusive === true && canExclude(given),
   })
   return {
     destination,
     target,
-    timeline: timelineChoiceOf(text('targetTli') ?? 'latest'),
-    action: (text('targetAction') ?? 'pause') as TargetAction,
-    standbyMode: options['standbyMode'] === true,
-    getWal: booleanOf(options['getWal'], server.recoveryOptions.includes('get-wal')),
-    isDelta: booleanOf(options['deltaRestore'], server.recoveryOptions.includes('delta-restore')),
-    remote: text('remoteSshCommand'),
-    stagingWalDirectory: text('stagingWalDirectory'),
-    tablespaces: (options['tablespace'] ?? []) as readonly string[],
-    jobs: numberOf(options, 'jobs'),
-    portOption: numberOf(options, 'recoveryOptionPort')?.toString(),
+    timeline: timelineChoiceOf(options.targetTli ?? 'latest'),
+    action: (options.targetAction ?? 'pause') as TargetAction,
+    standbyMode: options.standbyMode === true,
+    getWal: options.getWal ?? server.recoveryOptions.includes('get-wal'),
+    isDelta: options.deltaRestore ?? server.recoveryOptions.includes('delta-restore'),
+    remote: options.remoteSshCommand,
+    stagingWalDirectory: options.stagingWalDirectory,
+    tablespaces: options.tablespace ?? [],
+    jobs: options.jobs,
+    portOption: options.recoveryOptionPort?.toString(),
     targetText: targetText(given[0], options),
-    warnings: zoneWarning(text('targetTime')),
+    warnings: zoneWarning(options.targetTime),
   }
 }
 
 /** --exclusive says nothing for a name or the end of the backup; Barman ignores it there. */
 function canExclude(given: readonly string[]): boolean {
   return ['targetTime', 'targetXid', 'targetLsn'].includes(given[0] ?? '')
-}
-
-function booleanOf(value: unknown, standard: boolean): boolean {
-  return typeof value === 'boolean' ? value : standard
 }
 
 function refusalOf(
@@ -100,20 +91,20 @@ function refusalOf(
   if (destination.includes(':')) {
     return "The destination directory parameter cannot contain the ':' character\nHINT: If you want to do a remote recovery you have to use the --remote-ssh-command option"
   }
-  const action = options['targetAction']
+  const action = options.targetAction
   if (action !== undefined && targets === 0) {
     return "Can't enable recovery target action when PITR is not required"
   }
-  const staging = options['stagingWalDirectory']
-  if (typeof staging === 'string' && !isAbsolute(staging)) {
+  const staging = options.stagingWalDirectory
+  if (staging !== undefined && !isAbsolute(staging)) {
     return '--staging-wal-directory must be an absolute path'
   }
-  const file = options['recoveryConfFilename']
+  const file = options.recoveryConfFilename
   if (file !== undefined && file !== 'postgresql.auto.conf') {
     return '--recovery-conf-filename is not supported: settings go to postgresql.auto.conf'
   }
-  const unsupported = Object.keys(UNSUPPORTED).find((key) => options[key] !== undefined)
-  return unsupported === undefined ? undefined : `${UNSUPPORTED[unsupported]} is not supported`
+  const unsupported = UNSUPPORTED.find(([key]) => options[key] !== undefined)
+  return unsupported === undefined ? undefined : `${unsupported[1]} is not supported`
 }
 
 function targetText(

@@ -55,7 +55,7 @@ export function startDetached({ config, options }: BarmanContext, words: readonl
   const child = spawn(program, [...rest, '-c', config.file, '-q', ...words], {
     cwd: '/',
     detached: true,
-    stdio: options['keepDescriptors'] === true ? 'inherit' : 'ignore',
+    stdio: options.keepDescriptors === true ? 'inherit' : 'ignore',
   })
   child.unref()
 }

@@ -47,8 +47,12 @@ test('words that fit arrive as numbers and text', () => {
     'version',
   )
   assert.ok(parsed.kind === 'run')
-  const { bwlimit, jobs, name, reuseBackup } = parsed.options
-  assert.deepEqual([bwlimit, jobs, name, reuseBackup], [0, 2, 'weekly', 'link'])
+  assert.partialDeepStrictEqual(parsed.options, {
+    bwlimit: 0,
+    jobs: 2,
+    name: 'weekly',
+    reuseBackup: 'link',
+  })
   assert.equal(kindOf([...RESTORE, '--target-tli', 'current', '--exclusive']), 'run')
 })
 
