@@ -12,7 +12,7 @@ import type { TreeFileAttributes, TreeWriter } from './host.ts'
 import { RemoteTree } from './remote-tree.ts'
 import type { RemoteResult, SshConnection } from './ssh-connection.ts'
 import { RemoteFileError, type ShellFiles } from './shell-files.ts'
-import { type TreeEntry, tarEnd, tarHeader, tarPadding } from './tar-entry.ts'
+import { type TreeEntry, tarEnd, tarHeader, tarPadding } from '../postgres/tar/tar-writer.ts'
 import { checkComplete, checkNotTooLong } from './tree-file.ts'
 import { Gatherer, WriteBuffers } from './write-buffers.ts'
 

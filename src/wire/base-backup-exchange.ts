@@ -17,7 +17,7 @@ import type {
 import { type Exchange, unexpectedMessage } from './conversation.ts'
 import { BACKEND } from './message-types.ts'
 import { type Row, rowOf } from './rows-exchange.ts'
-import { TarReader } from './tar-reader.ts'
+import { TarReader } from '../postgres/tar/tar-reader.ts'
 
 /** The most notices kept of one backup; the server sends one a broken page. */
 const MAX_NOTICES = 1000

@@ -1,6 +1,7 @@
 /**
  * Who receives a base backup: calls come strictly in order, one at a time; a returned promise holds the stream back.
  */
+import type { TarEntry } from '../postgres/tar/tar-header.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 
 /** A tablespace as BASE_BACKUP announces it; the main data directory has `oid` undefined. */
@@ -25,18 +26,10 @@ export interface BaseBackupEnd {
   readonly timeline: number
 }
 
-/** One entry of the tar stream. */
-export interface BaseBackupEntry {
-  readonly kind: 'file' | 'directory' | 'link'
+/** One entry of the tar stream; its path is relative to the data directory or to the tablespace. */
+export interface BaseBackupEntry extends TarEntry {
   /** Oid of the tablespace whose archive it came in; undefined for the data directory. */
   readonly tablespaceOid: number | undefined
-  /** Relative to the data directory or to the tablespace, without leading `./`. */
-  readonly path: string
-  readonly sizeBytes: number
-  readonly mode: number
-  readonly modifiedAtMs: number
-  /** For links. */
-  readonly target: string | undefined
 }
 
 /** Receives a base backup file by file. */

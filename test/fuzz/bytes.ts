@@ -33,7 +33,7 @@ import {
   decodeServerMessage,
 } from '../../src/wire/backend-messages.ts'
 import { Framer } from '../../src/wire/framer.ts'
-import { TarReader } from '../../src/wire/tar-reader.ts'
+import { TarReader } from '../../src/postgres/tar/tar-reader.ts'
 import { decodeKeepalive, decodeWalHeader } from '../../src/wire/wal-messages.ts'
 import { GOLDENS, unpack } from '../fixtures/postgres/golden.ts'
 import { readRecording } from '../fixtures/wire/recording.ts'

@@ -2,7 +2,7 @@
  * The tar stream that put-wal reads: the file and the sum of its bytes as they are sent.
  */
 import { createHash } from 'node:crypto'
-import { tarEnd, tarHeader, tarPadding } from '../../host/tar-entry.ts'
+import { tarEnd, tarHeader, tarPadding } from '../../postgres/tar/tar-writer.ts'
 
 /** A file to send. */
 export interface FileToSend {

@@ -12,7 +12,7 @@ import {
 import type { ServerIdentity } from '../../repository/cluster-repository.ts'
 import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'
 import { readRegular } from '../../util/read-regular.ts'
-import { TarReader } from '../../wire/tar-reader.ts'
+import { TarReader } from '../../postgres/tar/tar-reader.ts'
 import type { BackupData } from './backup-source.ts'
 import type { BarmanBackup } from './barman-backup.ts'
 import { archivesOf } from './tar-backup.ts'

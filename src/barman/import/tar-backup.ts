@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BaseBackupSink } from '../../wire/base-backup-sink.ts'
 import { readRegular } from '../../util/read-regular.ts'
-import { type TarHandler, TarReader } from '../../wire/tar-reader.ts'
+import { type TarHandler, TarReader } from '../../postgres/tar/tar-reader.ts'
 import type { BarmanBackup } from './barman-backup.ts'
 import { ARCHIVE_ENDINGS, type ArchiveEnding, unpackedFile } from './unpacked-file.ts'
 

@@ -5,7 +5,7 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import { shellQuote } from '../../host/shell-quote.ts'
 import { isSegmentBytes } from '../../postgres/segment-name.ts'
 import type { ServerIdentity } from '../../repository/cluster-repository.ts'
-import { TarReader } from '../../wire/tar-reader.ts'
+import { TarReader } from '../../postgres/tar/tar-reader.ts'
 import { askPrimary, type PrimaryShell, streamFromPrimary } from './primary-shell.ts'
 
 /** Where the primary has a server's objects, as its sync-info says. */

@@ -5,6 +5,7 @@
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { MOST_SEGMENT_BYTES } from '../../postgres/segment-name.ts'
+import { TAR_BLOCK_BYTES } from '../../postgres/tar/tar-header.ts'
 
 /** One file of the stream. */
 export interface TarMember {
@@ -14,7 +15,6 @@ export interface TarMember {
   readonly content: Buffer
 }
 
-const BLOCK_BYTES = 512
 /** Of everything together: a client sends one file and its sum. With client-side compression it can be a little more than a segment. */
 const MOST_BYTES = MOST_SEGMENT_BYTES + 1024 ** 2
 /** Of a name, or of what else a header of PAX says. */
@@ -31,14 +31,14 @@ export async function readTarMembers(stream: AsyncIterable<Buffer>): Promise<Tar
   let longName: string | undefined
   let total = 0
   for (let headers = 0; ; headers += 1) {
-    const header = await source.take(BLOCK_BYTES, headers === 0)
+    const header = await source.take(TAR_BLOCK_BYTES, headers === 0)
     if (header.every((byte) => byte === 0)) break
     const { name, type, bytes } = readHeader(header)
     total += bytes
     const most = SAYING.has(type) ? MOST_NAME_BYTES : MOST_BYTES
     if (headers >= MOST_HEADERS || bytes > most || total > MOST_BYTES) throw broken('too much data')
     const content = await source.take(bytes, false)
-    await source.take((BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES, false)
+    await source.take((TAR_BLOCK_BYTES - (bytes % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES, false)
     if (type === 'g') continue
     if (type === 'x' || type === 'L') {
       longName = type === 'x' ? (paxPath(content) ?? longName) : text(content)

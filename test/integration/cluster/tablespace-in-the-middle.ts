@@ -4,7 +4,7 @@
  */
 import { createServer, connect, type Socket } from 'node:net'
 import { once } from 'node:events'
-import { tarEnd, tarHeader, tarPadding } from '../../../src/host/tar-entry.ts'
+import { tarEnd, tarHeader, tarPadding } from '../../../src/postgres/tar/tar-writer.ts'
 import { claimPort } from '../../harness/ports.ts'
 
 /** What it adds. */

@@ -16,7 +16,7 @@ import { findBarmanWal } from '../../../src/barman/import/wal-files.ts'
 import { askPlace } from '../../../src/barman/passive/primary-objects.ts'
 import { askPrimary } from '../../../src/barman/passive/primary-shell.ts'
 import { pipeThrough } from '../../../src/barman/wal/pipe-through.ts'
-import { tarHeader } from '../../../src/host/tar-entry.ts'
+import { tarHeader } from '../../../src/postgres/tar/tar-writer.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 
 const LIMIT = { timeout: 60_000 }

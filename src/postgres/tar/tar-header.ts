@@ -2,9 +2,8 @@
  * One 512-byte tar header as PostgreSQL writes it: ustar, names up to 99 bytes, sizes from 8 GiB on in base 256.
  * Source: POSIX.1-2008 "ustar Interchange Format"; PostgreSQL src/port/tar.c.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
-import { pathOfBytes } from '../util/byte-path.ts'
-import type { BaseBackupEntry } from './base-backup-sink.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
+import { pathOfBytes } from '../../util/byte-path.ts'
 
 /** A header's size, and what contents are padded to. */
 export const TAR_BLOCK_BYTES = 512
@@ -13,15 +12,24 @@ const CHECKSUM_AT = 148
 const CHECKSUM_BYTES = 8
 const BASE_256 = 0x80
 
-const KINDS: Readonly<Record<string, BaseBackupEntry['kind']>> = {
+/** One entry of an archive. */
+export interface TarEntry {
+  readonly kind: 'file' | 'directory' | 'link'
+  /** Without leading `./`. */
+  readonly path: string
+  readonly sizeBytes: number
+  readonly mode: number
+  readonly modifiedAtMs: number
+  /** For links. */
+  readonly target: string | undefined
+}
+
+const KINDS: Readonly<Record<string, TarEntry['kind']>> = {
   '0': 'file',
   '\0': 'file',
   '2': 'link',
   '5': 'directory',
 }
-
-/** An entry without its archive. */
-export type TarEntry = Omit<BaseBackupEntry, 'tablespaceOid'>
 
 /**
  * Reads the header at `at`; undefined for a block of zeros, which ends an archive.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseTarHeader } from '../../../src/wire/tar-header.ts'
-import { tarHeader, type TarItem } from './tar-archive.ts'
+import { parseTarHeader } from '../../../src/postgres/tar/tar-header.ts'
+import { tarHeader, type TarItem } from '../wire/tar-archive.ts'
 
 const parse = (item: TarItem): ReturnType<typeof parseTarHeader> =>
   parseTarHeader(tarHeader(item), 0)

@@ -1,10 +1,9 @@
 /**
  * Headers of a tar stream: ustar, with a pax record for what does not fit (long names, large files). Format: POSIX.1-2008, pax.
  */
-import { bytesOfPath } from '../util/byte-path.ts'
+import { bytesOfPath } from '../../util/byte-path.ts'
+import { TAR_BLOCK_BYTES } from './tar-header.ts'
 
-/** Everything in a tar stream is a multiple of this. */
-const TAR_BLOCK_BYTES = 512
 /** tar reads in records of 20 blocks: a stream ends with zeros up to a whole one. */
 const RECORD_BYTES = 20 * TAR_BLOCK_BYTES
 const LARGEST_OCTAL_SIZE = 0o77777777777

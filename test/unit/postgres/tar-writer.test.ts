@@ -8,7 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type TreeEntry, tarEnd, tarHeader, tarPadding } from '../../../src/host/tar-entry.ts'
+import {
+  type TreeEntry,
+  tarEnd,
+  tarHeader,
+  tarPadding,
+} from '../../../src/postgres/tar/tar-writer.ts'
 
 function archive(files: readonly (readonly [TreeEntry, Buffer])[]): Buffer {
   const parts = files.flatMap(([entry, content]) => [

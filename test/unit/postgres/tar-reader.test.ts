@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { TarReader } from '../../../src/wire/tar-reader.ts'
-import { cut, places, pushAll } from './splits.ts'
-import { tarArchive, type TarItem } from './tar-archive.ts'
+import { TarReader } from '../../../src/postgres/tar/tar-reader.ts'
+import { cut, places, pushAll } from '../wire/splits.ts'
+import { tarArchive, type TarItem } from '../wire/tar-archive.ts'
 
 const items = fc.array(
   fc.record({

@@ -2,7 +2,7 @@
  * Cuts the tar stream of one archive into entries, in place. Ends at two blocks of zeros or, as servers before 15
  * send it, without them.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
 import { parseTarHeader, TAR_BLOCK_BYTES, type TarEntry } from './tar-header.ts'
 
 /** Receives the entries of one archive in order. A returned promise holds the stream back. */
