@@ -17,7 +17,7 @@ import {
   type TimelineHistory,
 } from '../postgres/timeline.ts'
 import { clusterNames } from '../repository/format.ts'
-import { decompressUnknownAsync } from '../repository/zstd.ts'
+import { decompressUnknownAsync } from '../repository/codec.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import type { ClusterFound, LeaderNote } from '../cluster/found.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'

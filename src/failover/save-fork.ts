@@ -4,7 +4,7 @@
 import { posix } from 'node:path'
 import { runChecked } from '../host/run-checked.ts'
 import { clusterNames } from '../repository/format.ts'
-import { compressFrameAsync } from '../repository/zstd.ts'
+import { compressFrameAsync } from '../repository/codec.ts'
 import type { ClusterContext, Machine } from '../cluster/context.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 import type { Fork } from './keep-fork.ts'

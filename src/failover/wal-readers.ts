@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts'
 import { runChecked } from '../host/run-checked.ts'
 import { parseSegmentName, segmentStart } from '../postgres/segment-name.ts'
 import { clusterNames, type PartialName, parsePartialName } from '../repository/format.ts'
-import { decompressFrameAsync } from '../repository/zstd.ts'
+import { decompressFrameAsync } from '../repository/codec.ts'
 import {
   acknowledgedOf,
   decodeStatus,

@@ -4,7 +4,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ObjectReader } from '../store/store.ts'
-import { decompressFrame, frameBound, skippableFrame } from './zstd.ts'
+import { decompressFrame, frameBound, skippableFrame } from './codec.ts'
 
 const TABLE_MAGIC = 'BSMFIDX1'
 const TAIL_BYTES = 16

@@ -13,7 +13,7 @@ import type {
 } from './manifest-entry.ts'
 import { UNIT_BYTES } from './format.ts'
 import type { ByteReader, ByteWriter } from './record-bytes.ts'
-import { frameBound } from './zstd.ts'
+import { frameBound } from './codec.ts'
 
 /** First bytes of the record stream. */
 export const MANIFEST_MAGIC = Buffer.from('BSMF0001')

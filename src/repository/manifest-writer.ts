@@ -12,7 +12,7 @@ import type { ManifestEntry, ManifestTotals } from './manifest-entry.ts'
 import { encodeEnd, encodeEntry, MANIFEST_MAGIC, PackTable } from './manifest-records.ts'
 import { ByteWriter } from './record-bytes.ts'
 import { PathSet } from './path-set.ts'
-import { compressFrameAsync } from './zstd.ts'
+import { compressFrameAsync } from './codec.ts'
 
 /** A block is closed once it holds this much. */
 const BLOCK_BYTES = 64 * 1024

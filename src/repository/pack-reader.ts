@@ -6,7 +6,7 @@ import type { ObjectReader, Store } from '../store/store.ts'
 import type { ClusterNames } from './format.ts'
 import type { Extent, Unit } from './manifest-entry.ts'
 import { describeUnit, openPack, readFrame, unitKey } from './pack-frame.ts'
-import { decompressFrame } from './zstd.ts'
+import { decompressFrame } from './codec.ts'
 
 /** Decompressed units kept, 512 KiB each. */
 const CACHED_UNITS = 16

@@ -13,7 +13,7 @@ import {
   PACK_RAW_BYTES,
   packName,
 } from './format.ts'
-import { skippableFrame } from './zstd.ts'
+import { skippableFrame } from './codec.ts'
 
 /** What is written gets synced in the background in steps of this many bytes, so that little is left for the end. */
 const SYNC_BYTES = 64 * 1024 * 1024

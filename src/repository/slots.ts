@@ -4,7 +4,7 @@
  */
 import { allocatePageMemory, type PageMemory } from '../postgres/page-checker.ts'
 import { UNIT_BYTES } from './format.ts'
-import { frameBound } from './zstd.ts'
+import { frameBound } from './codec.ts'
 
 /** Bytes of a slot's output area. */
 const OUTPUT_BYTES = Math.ceil(frameBound(UNIT_BYTES) / 65_536) * 65_536

@@ -1,24 +1,14 @@
 /**
  * One unit's work: page checksums, CRCs, changed pages, compression. Runs in a worker; holds no state but its checker.
  */
-import { constants, zstdCompressSync } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import type { Lsn } from '../postgres/lsn.ts'
 import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
+import { compressUnit } from './codec.ts'
 import { PAGE_BYTES } from './format.ts'
 import { joinPageCrcs, pageCrcsOf } from './page-crcs.ts'
 import { inputOffset, slotInput, slotOutput } from './slots.ts'
 import type { SlotStretch, UnitJob, UnitResult } from './unit-job.ts'
-import { DEFAULT_LEVEL } from './zstd.ts'
-
-/** Most units compress to less; fresh memory for the worst case would have to be paged in each time. */
-const CHUNK_BYTES = 96 * 1024
-
-/**
- * log2 of the entries in the compressor's hash table; level 1 would take 14. This one is 32 KiB and stays in the first-level cache: a full
- * backup took a tenth less time and came out no larger.
- */
-const HASH_LOG = 13
 
 /** What every worker is started with. */
 export interface UnitWorkSettings {
@@ -66,14 +56,7 @@ function crcsOf(
 }
 
 function compressInto(content: Buffer, output: Buffer, level: number): number {
-  const frame = zstdCompressSync(content, {
-    chunkSize: CHUNK_BYTES,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_checksumFlag]: 1,
-      ...(level === DEFAULT_LEVEL && { [constants.ZSTD_c_hashLog]: HASH_LOG }),
-    },
-  })
+  const frame = compressUnit(content, level)
   output.set(frame)
   return frame.byteLength
 }

@@ -19,7 +19,7 @@ import {
   decompressFrameAsync,
   decompressUnknownAsync,
   frameBound,
-} from './zstd.ts'
+} from './codec.ts'
 
 /** No history file and no backup-history file comes near it. */
 const WAL_TEXT_BYTES_MAX = 1024 * 1024

@@ -5,7 +5,7 @@
 import type { ClusterNames } from '../repository/format.ts'
 import type { Unit } from '../repository/manifest-entry.ts'
 import { describeUnit, openPack, readFrame, unitKey } from '../repository/pack-frame.ts'
-import { decompressFrame } from '../repository/zstd.ts'
+import { decompressFrame } from '../repository/codec.ts'
 import type { ObjectReader, Store } from '../store/store.ts'
 
 /** Units kept, 512 KiB each: those a stretch of a file with many small changes goes to and fro between. */

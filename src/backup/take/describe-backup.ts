@@ -4,7 +4,7 @@
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupId, BackupInfo, BackupMethod, PackUse } from '../../repository/backup-info.ts'
 import type { ReceivedBackup } from './backup-receiver.ts'
-import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
+import { DEFAULT_LEVEL } from '../../repository/codec.ts'
 import type { ReferenceChoice } from './choose-reference.ts'
 import type { ResumedFulls } from './receive-backup.ts'
 import type { BackedUpServer } from './server-facts.ts'

@@ -8,7 +8,7 @@ import {
   type ManifestWalRange,
 } from '../../postgres/backup-manifest.ts'
 import type { ManifestFile } from '../../repository/manifest-entry.ts'
-import { compressFrame, decompressFrame } from '../../repository/zstd.ts'
+import { compressFrame, decompressFrame } from '../../repository/codec.ts'
 import { bytesOfPath } from '../../util/byte-path.ts'
 
 /** Collected before it is compressed. */

@@ -6,7 +6,7 @@ import type { PageMemory } from '../../postgres/page-checker.ts'
 import { slotInput } from '../../repository/slots.ts'
 import type { UnitJob, UnitResult } from '../../repository/unit-job.ts'
 import { unitWork } from '../../repository/unit-work.ts'
-import { DEFAULT_LEVEL } from '../../repository/zstd.ts'
+import { DEFAULT_LEVEL } from '../../repository/codec.ts'
 
 /** Room for one unit's bytes; used by one file after the other. */
 export class PageWindow {

@@ -7,7 +7,7 @@ import { inspectSegment } from '../../postgres/wal-page.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { walBytesMax } from '../../repository/wal-objects.ts'
-import { decompressUnknownAsync, frameBound } from '../../repository/zstd.ts'
+import { decompressUnknownAsync, frameBound } from '../../repository/codec.ts'
 import type { ObjectWriter } from '../../store/store.ts'
 import type { ObjectTaker } from './primary-objects.ts'
 

@@ -8,7 +8,7 @@ import {
   parseWalFileName,
 } from '../../postgres/segment-name.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { frameBound } from '../../repository/zstd.ts'
+import { frameBound } from '../../repository/codec.ts'
 
 /** The file's content; undefined when it is not held, or is unfinished and `partial` is not set. */
 export async function findWal(

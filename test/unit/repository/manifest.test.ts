@@ -10,7 +10,7 @@ import { ManifestWriter } from '../../../src/repository/manifest-writer.ts'
 import { pathOfBytes } from '../../../src/util/byte-path.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { frameBound } from '../../../src/repository/zstd.ts'
+import { frameBound } from '../../../src/repository/codec.ts'
 
 const ID = '20261122T084545' as BackupId
 const names = clusterNames('shop')

@@ -9,7 +9,7 @@ import type { Extent, ManifestFile, Unit } from '../../../src/repository/manifes
 import { PackReader } from '../../../src/repository/pack-reader.ts'
 import { PackWriter } from '../../../src/repository/pack-writer.ts'
 import { SliceReader } from '../../../src/repository/slice-reader.ts'
-import { compressFrame } from '../../../src/repository/zstd.ts'
+import { compressFrame } from '../../../src/repository/codec.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
 
 const ID = '20261122T084545' as BackupId

@@ -6,7 +6,7 @@ import { storeWalObject } from '../../../src/barman/passive/object-takers.ts'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
 import { WalObjects } from '../../../src/repository/wal-objects.ts'
-import { compressFrame } from '../../../src/repository/zstd.ts'
+import { compressFrame } from '../../../src/repository/codec.ts'
 import { MemoryStore } from '../../../src/store/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 

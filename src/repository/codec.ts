@@ -1,5 +1,6 @@
 /**
- * zstd frames as the repository holds them: with content checksum and content size. Source: RFC 8878.
+ * How content becomes frames of the repository and back: zstd, with content checksum and content size. No frame is made or read elsewhere
+ * (the standalone reader aside), so a key would be applied here. Source: RFC 8878.
  */
 import { promisify } from 'node:util'
 import {
@@ -22,6 +23,27 @@ const decompressAsync = promisify(zstdDecompress)
 /** Compresses in the calling thread. */
 export function compressFrame(content: Uint8Array, level = DEFAULT_LEVEL): Buffer {
   return zstdCompressSync(content, compressOptions(content, level))
+}
+
+/** Most units compress to less; fresh memory for the worst case would have to be paged in each time. */
+const UNIT_CHUNK_BYTES = 96 * 1024
+
+/**
+ * log2 of the entries in the compressor's hash table; level 1 would take 14. This one is 32 KiB and stays in the first-level cache: a full
+ * backup took a tenth less time and came out no larger.
+ */
+const UNIT_HASH_LOG = 13
+
+/** Compresses pages in the calling thread, a worker's. */
+export function compressUnit(content: Uint8Array, level: number): Buffer {
+  return zstdCompressSync(content, {
+    chunkSize: UNIT_CHUNK_BYTES,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_checksumFlag]: 1,
+      ...(level === DEFAULT_LEVEL && { [constants.ZSTD_c_hashLog]: UNIT_HASH_LOG }),
+    },
+  })
 }
 
 /** Compresses in Node's thread pool. `content` must not change until the promise settles. */
