@@ -13,6 +13,7 @@ import { slotsWanted } from '../cluster/wanted-slots.ts'
 import { step } from '../build/plan/step.ts'
 import { feedCandidate } from './feed.ts'
 import type { Line } from './line.ts'
+import { lineageOf } from './lineage.ts'
 import { attempt, type RejoinCourse, stopRejoining } from './rejoin-course.ts'
 import { readControl } from './shutdown-record.ts'
 import { compareWal } from './same-wal.ts'
@@ -93,6 +94,7 @@ export async function catchUp(
     course.reasons.push('the WAL on the backup server is another than its own')
     return false
   }
+  if (await isDeadLine(context, course, { standing, own, source })) return false
   const isFed = await attempt(context, course, {
     what: 'it could not take WAL from the backup server',
     isOptional: true,
@@ -102,6 +104,28 @@ export async function catchUp(
     },
   })
   return isFed === true && (await follow(context, course))
+}
+
+/** Whether it would lead away from the primary: both may have gone on with what the primary has left, and the primary may have passed them. */
+async function isDeadLine(
+  context: ClusterContext,
+  { server, primary, reasons }: RejoinCourse,
+  {
+    standing,
+    own,
+    source,
+  }: { readonly standing: Standing; readonly own: Line; readonly source: WalSource },
+): Promise<boolean> {
+  const end = { timeline: standing.timeline, lsn: source.endLsn }
+  const given = { server: wantedServer(context.wanted, server.name), end, own, reader: source }
+  const { kind, reason } = await lineageOf(
+    context,
+    given,
+    wantedServer(context.wanted, primary.name),
+  )
+  if (kind === 'same') return false
+  reasons.push(`the WAL on the backup server leads away from the primary: ${reason}`)
+  return true
 }
 
 /** Whether the two differ before the place where they should join. */

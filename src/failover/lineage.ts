@@ -12,8 +12,8 @@ import type { ServerWanted } from '../cluster/wanted.ts'
 import { readControl, readShutdownEnd } from './shutdown-record.ts'
 import type { MemberFound } from '../cluster/leader.ts'
 import { type Line, lineOf } from './line.ts'
-import { matchWal, type NamedWal } from './same-wal.ts'
-import { reachOfWal } from './wal-reach.ts'
+import { matchWal } from './same-wal.ts'
+import { reachOfWal, type WalReader } from './wal-reach.ts'
 import { directoryReader } from './wal-readers.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
@@ -127,6 +127,8 @@ export interface JudgedServer {
   /** Undefined when it cannot be told. */
   readonly end: WalPosition | undefined
   readonly own: Line
+  /** Who is read in the place of its directory: WAL that it is to be given. */
+  readonly reader?: Pick<WalReader, 'readSegment'>
 }
 
 /** Judges, and where timelines and positions agree compares the WAL itself. @throws what asking and reading throw. */
@@ -140,15 +142,14 @@ export async function lineageOf(
   const lineage = judgeLineage(end, own.history, line)
   if (lineage.kind !== 'same' || end === undefined) return lineage
   const { segmentBytes } = await readControl(context, server)
-  const placeOf = async (whose: ServerWanted, standing: NamedWal['standing']) => ({
-    reader: await directoryReader(context, whose, segmentBytes),
-    standing,
-  })
+  const readerOf = async (whose: ServerWanted) => directoryReader(context, whose, segmentBytes)
   const { timeline, history } = own
-  const mine = await placeOf(server, { timeline, history, segmentBytes })
+  const reader = judged.reader ?? (await readerOf(server))
+  const mine = { reader, standing: { timeline, history, segmentBytes } }
   const { history: theirs, flushLsn } = line
-  const place = { timeline: theirs.timeline, history: theirs, segmentBytes }
-  const match = await matchWal(mine, await placeOf(primary, place), { lsn: end.lsn, flushLsn })
+  const standing = { timeline: theirs.timeline, history: theirs, segmentBytes }
+  const place = { reader: await readerOf(primary), standing }
+  const match = await matchWal(mine, place, { lsn: end.lsn, flushLsn })
   if (match !== 'different') return { ...lineage, isCompared: match === 'same' }
   return partedWithin(`${lineage.reason}, and what comes before that is not the primary's WAL`)
 }

@@ -1,12 +1,14 @@
 /**
  * Whether a directory may be the only place where WAL is. Position and timeline prove nothing: a primary that was set back to an older state
- * has passed them with other WAL. What was compared does, with the primary or, of WAL that the primary has given up, with the backup server.
+ * has passed them with other WAL. What was compared does: with the primary or, of WAL that the primary has given up, with the backup server where
+ * its WAL goes on to the primary's. WAL alone that does not is nobody's data: there need not be a backup to which it belongs.
  */
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import { isPrimaryLike, type MemberFound } from '../cluster/leader.ts'
+import type { ServerWanted } from '../cluster/wanted.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 import { isStreaming } from '../build/plan/attach-plan.ts'
-import { judgeMember, lineageOf } from './lineage.ts'
+import { type JudgedServer, judgeMember, lineageOf } from './lineage.ts'
 import { compareWal } from './same-wal.ts'
 import { readControl } from './shutdown-record.ts'
 import { directoryReader } from './wal-readers.ts'
@@ -22,18 +24,21 @@ export async function mayHoldMore(
   if (isStreaming(leader.sql, member)) return false
   try {
     const judged = await judgeMember(context, member)
-    const lineage = await lineageOf(context, judged, wantedServer(context.wanted, leader.name))
+    const primary = wantedServer(context.wanted, leader.name)
+    const lineage = await lineageOf(context, judged, primary)
     if (lineage.kind !== 'same') return true
-    return !lineage.isCompared && !(await isInRepository(context, judged))
+    return !lineage.isCompared && !(await leadsToPrimary(context, judged, primary))
   } catch (error) {
     factOf(error)
     return true
   }
 }
 
-async function isInRepository(
+/** Whether the backup server's WAL is the standby's where that ends, and the primary's where its own ends. */
+async function leadsToPrimary(
   context: ClusterContext,
-  { server, end, own }: Awaited<ReturnType<typeof judgeMember>>,
+  { server, end, own }: JudgedServer,
+  primary: ServerWanted,
 ): Promise<boolean> {
   if (end === undefined) return false
   const { segmentBytes } = await readControl(context, server)
@@ -42,5 +47,9 @@ async function isInRepository(
   if (source === undefined) return false
   const reader = await directoryReader(context, server, segmentBytes)
   const there = { reader: source, standing }
-  return (await compareWal({ reader, standing }, there, end.lsn)) === 'same'
+  if ((await compareWal({ reader, standing }, there, end.lsn)) !== 'same') return false
+  const further = { timeline: end.timeline, lsn: source.endLsn }
+  const given = { server, end: further, own, reader: source }
+  const { kind, isCompared } = await lineageOf(context, given, primary)
+  return kind === 'same' && isCompared
 }

@@ -25,6 +25,7 @@ import {
   postmasterOf,
   primariesOf,
   stopStandby,
+  Vault,
   withCode,
 } from './support.ts'
 
@@ -97,7 +98,7 @@ async function setBack(rows: {
 
 /** db1 has nothing left of what it wrote so far. */
 async function giveUpWal(house: House): Promise<void> {
-  await house.query('db1', "SELECT pg_drop_replication_slot('backstay_db2')")
+  await house.query('db1', 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots')
   await house.query('db1', 'ALTER SYSTEM SET wal_keep_size = 0')
   await house.query('db1', 'SELECT pg_reload_conf()')
   for (let round = 0; round < 4; round += 1) {
@@ -109,13 +110,48 @@ async function giveUpWal(house: House): Promise<void> {
   await house.query('db1', 'SELECT pg_reload_conf()')
 }
 
+async function switchWal(house: House, who: string, segments: number): Promise<void> {
+  for (let segment = 0; segment < segments; segment += 1) {
+    await write(house, who, 1)
+    await house.query('db1', 'SELECT pg_switch_wal()')
+  }
+}
+
 /** By a clone, and what db2 had is kept. */
 async function isRejoined(house: House): Promise<void> {
+  await isCloned(house)
+  await isInOrder(house, 'db1')
+}
+
+async function isCloned(house: House): Promise<void> {
   const { way, keptAside, reasons } = await rejoinServer(house.context(), 'db2')
   assert.deepEqual([way, keptAside.length], ['clone', 1], reasons.join('; '))
-  await isInOrder(house, 'db1')
+  await isEven(house)
   const rows = await house.query('db2', 'SELECT DISTINCT who FROM rows')
   assert.deepEqual(rows, [{ who: 'after' }])
+}
+
+/** db2 is down behind what the backup server has of it; db1 was set back, has passed both, and has WAL of its own where the latter ends. */
+async function setBackBesideVault(): Promise<House> {
+  const house = await makeHouse({ major: 18, parameters: { autovacuum: 'off' } })
+  await bringUp(house.context())
+  await house.query('db1', 'CREATE TABLE rows (id int, who text)')
+  await isEven(house)
+  const back = await coldCopy(house)
+  await isAttached(house)
+  {
+    await using vault = await Vault.open(house)
+    await write(house, 'before', 10)
+    await isEven(house)
+    await stopStandby(house, 'db2')
+    await switchWal(house, 'before', 6)
+    const [row] = await house.query('db1', 'SELECT pg_current_wal_flush_lsn() AS lsn')
+    await vault.has(1, row?.['lsn'] as bigint)
+  }
+  await back()
+  await giveUpWal(house)
+  await switchWal(house, 'after', 4)
+  return house
 }
 
 describe(
@@ -167,6 +203,18 @@ describe(
     test('and stands where its standby does is not followed by it', async () => {
       await using house = await setBack({ before: 50, after: 60, isApart: true })
       await isRejoined(house)
+    })
+
+    test('is not followed by a standby that the backup server has more of the dead line for', async () => {
+      await using house = await setBackBesideVault()
+      await isCloned(house)
+    })
+
+    test('and has no WAL any more to compare with: a reclone keeps what the backup server has no backup for', async () => {
+      await using house = await setBackBesideVault()
+      const { keptAside } = await recloneStandby(house.context(), 'db2', { discardOld: false })
+      assert.equal(keptAside.length, 1)
+      assert.ok(existsSync(`${keptAside[0]}/PG_VERSION`), 'up does not remove it')
     })
 
     test('and has no WAL any more to compare with: a reclone keeps what only the standby has', async () => {
