@@ -32,7 +32,7 @@ export interface SqlFound {
   readonly syncWaiters: number
   /** Regular connections open, and how many there may be. */
   readonly connections: number
-  /** Whose commits do not wait for a standby, as configured: '' for the default, `role "x"`, `database "y"`. */
+  /** Whose commits do not wait for a standby's disk, as configured: '' for the default, `role "x"`, `database "y"`. */
   readonly asynchronous?: readonly string[]
 }
 

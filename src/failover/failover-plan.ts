@@ -220,13 +220,15 @@ export interface LossFacts {
   readonly reachableEndLsn: Lsn
   /** Names that answered for the WAL they hold: standbys, the backup server. */
   readonly reporters: readonly string[]
+  /** Standbys that came from a backup and have not streamed since: what their predecessors confirmed they need not have. They do not report. */
+  readonly fetching?: readonly string[]
   /** Names of those whose WAL is another than the candidate's on the same timeline. */
   readonly parted?: readonly string[]
   /** synchronous_standby_names as it was last seen in force on the old primary. */
   readonly synchronousNames: string
   /** The candidate's own. */
   readonly candidateNames: string
-  /** Whose commits did not wait there all the same: '' for the default of the server. */
+  /** Whose commits did not wait for a standby's disk there all the same: '' for the default of the server. */
   readonly asynchronous?: readonly string[]
 }
 
@@ -283,12 +285,17 @@ export function judgeLoss(facts: LossFacts): Loss {
   const rule =
     quorum === undefined
       ? whyNoQuorum(facts)
-      : `each commit that waited was confirmed by ${quorum.count} of ${quorum.names.length}, but only ${there.length} of them answer`
+      : `each commit that waited was confirmed by ${quorum.count} of ${quorum.names.length}, but only ${there.length} of them answer${newcomers(facts)}`
   return {
     kind: 'unknown',
     bytes: undefined,
     text: `what "${from}" wrote after ${formatLsn(reachableEndLsn)} would be lost, and nobody can say how much that is: ${rule}${doubt}`,
   }
+}
+
+function newcomers({ fetching = [] }: LossFacts): string {
+  if (fetching.length === 0) return ''
+  return ` for it: ${listed(fetching)} came from a backup and has not streamed since`
 }
 
 function apart({ from, to }: FailoverPlan, parted: readonly string[]): string {
@@ -306,14 +313,14 @@ function quorumOf(facts: LossFacts): Quorum | undefined {
 
 function whyNoQuorum({ plan, synchronousNames, asynchronous = [] }: LossFacts): string {
   return asynchronous.includes('') || parseQuorum(synchronousNames) === undefined
-    ? 'its commits did not wait for a standby'
+    ? 'its commits did not wait until a standby had them on disk'
     : `its commits waited when it was last seen, but by the settings of "${plan.to.name}" that was changed since`
 }
 
 /** What a session sets for itself is nowhere to be read afterwards. */
 function notWaiting(configured: readonly string[]): string {
   const known = configured.length === 0 ? '' : `, as configured for ${configured.join(', ')}`
-  return `; commits with synchronous_commit = off or local${known} did not wait, and their last ones may be lost`
+  return `; commits with synchronous_commit = off, local or remote_write${known} did not wait until a standby had them on disk, and their last ones may be lost`
 }
 
 const OFF_LINE: Readonly<Record<Exclude<LineRelation, 'same'>, string>> = {

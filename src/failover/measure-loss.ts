@@ -3,6 +3,7 @@
  */
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { lookFetching } from '../cluster/look/look-ways.ts'
 import { timelineOf } from '../cluster/takeover.ts'
 import { matchRepository, matchStandbys, matchThrough } from './compare-holders.ts'
 import { type FailoverPlan, judgeLoss, type Loss, type LossFacts } from './failover-plan.ts'
@@ -38,11 +39,13 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
   const readOld = async (): Promise<OldWal | undefined> =>
     isSame && isReadable(plan) ? readOldWal(context, plan, standing) : undefined
   const isWriting = plan.fencing === 'hung'
-  const [own, early, vault, note, others] = await Promise.all([
+  const members = [plan.to, ...alike].map(({ name }) => wantedServer(context.wanted, name))
+  const [own, early, vault, note, fetching, others] = await Promise.all([
     holdings(context, plan.to, standing),
     isWriting ? undefined : readOld(),
     repositorySource(context, standing),
     context.state.readLeader(),
+    lookFetching(context, members),
     Promise.all(alike.map(async (other) => holdings(context, other, standing))),
   ])
   // Sessions of one that hangs can go on: read before the others it would seem to lack what these got of it meanwhile.
@@ -60,7 +63,9 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
     reachableEndLsn,
     reporters: standbys
       .filter((source) => isOwn(source) || matches.get(source.name) === 'same')
+      .filter(({ name }) => !fetching.includes(name))
       .flatMap(({ name, doubt }) => (doubt === undefined ? [name] : [])),
+    fetching,
     parted: [...matches].flatMap(([name, match]) => (match === 'different' ? [name] : [])),
     synchronousNames: isSame && note?.server === plan.from.name ? note.synchronousNames : '',
     candidateNames: plan.to.sql.settings.get('synchronous_standby_names')?.value ?? '',

@@ -96,10 +96,11 @@ async function publicKeyOf(host: Host, user: string, key: string): Promise<strin
   return exitCode === 0 && isPublicKey(words) ? words : undefined
 }
 
-/** Names of the servers that fetch WAL from the repository, as they do from their clone out of a backup until they stream. */
-export async function lookFetching(context: ClusterContext): Promise<readonly string[]> {
-  const { wanted } = context
-  const servers = wanted.servers.filter((server) => server.clonesFromBackup)
+/** Names of those that fetch WAL from the repository, as they do from their clone out of a backup until they stream. */
+export async function lookFetching(
+  context: ClusterContext,
+  servers: readonly ServerWanted[],
+): Promise<readonly string[]> {
   const found = await Promise.all(
     servers.map(async (server) => {
       try {

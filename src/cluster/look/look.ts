@@ -41,7 +41,7 @@ export async function lookCluster(
       options.forPlan ? lookWays(context) : undefined,
       options.forPlan ? lookClients(context) : undefined,
       options.forPlan ? lookNewestBackup(context) : undefined,
-      options.forPlan ? lookFetching(context) : [],
+      options.forPlan ? lookFetching(context, wanted.servers.filter(isFromBackup)) : [],
       options.forPlan ? lookKept(context) : new Map<string, KeptFound>(),
     ])
   signal.throwIfAborted()
@@ -64,6 +64,10 @@ export async function lookCluster(
     kept,
   }
   return options.forPlan ? await withPackages(context, await withRoom(context, found)) : found
+}
+
+function isFromBackup({ clonesFromBackup }: ServerWanted): boolean {
+  return clonesFromBackup === true
 }
 
 /** The unit is called after the cluster: with a backup part on this machine it is the present one's. */

@@ -27,15 +27,18 @@ SELECT current_setting('server_version_num')::int AS "versionNumber",
          WHERE wait_event = 'SyncRep' AND state_change < now() - interval '5 s') AS "syncWaiters",
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections`
 
-/** Whose commits do not wait for a standby: the server's default (empty text), roles, databases. Our own session says nothing about it. */
+/**
+ * Whose commits do not wait until a standby has them on disk: the server's default (empty text), roles, databases. What remote_write waits for
+ * is in the memory of the standby's machine. Our own session says nothing about it.
+ */
 export const ASYNCHRONOUS_QUERY = `
 SELECT '' AS who FROM (SELECT setting FROM pg_file_settings WHERE name = 'synchronous_commit' AND applied ORDER BY seqno DESC LIMIT 1) AS f
- WHERE f.setting ~* '^(of|off|f|fa|fal|fals|false|n|no|0|local)$'
+ WHERE f.setting ~* '^(of|off|f|fa|fal|fals|false|n|no|0|local|remote_write)$'
 UNION ALL
 SELECT concat_ws(' in ', 'role "' || r.rolname || '"', 'database "' || d.datname || '"')
   FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS c
   LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
- WHERE c ~* '^synchronous_commit=(of|off|f|fa|fal|fals|false|n|no|0|local)$'`
+ WHERE c ~* '^synchronous_commit=(of|off|f|fa|fal|fals|false|n|no|0|local|remote_write)$'`
 
 /** All settings as they are in force. */
 export const SETTINGS_QUERY = `

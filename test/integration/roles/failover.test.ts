@@ -8,6 +8,7 @@ import { describe, test } from 'node:test'
 import type { ClusterContext } from '../../../src/cluster/context.ts'
 import { failOver } from '../../../src/failover/failover.ts'
 import { rejoinServer } from '../../../src/failover/rejoin.ts'
+import { lookCluster } from '../../../src/cluster/look/look.ts'
 import { bringUp } from '../../../src/build/up.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
@@ -156,7 +157,17 @@ describe('PostgreSQL 18: failover', { skip: !majors.includes(18) && 'not install
     await bringUp(house.context())
     await isInOrder(house, 'db1')
     await makeTable(house)
+    await house.query('db1', 'ALTER SYSTEM SET synchronous_commit = remote_write')
+    await house.query('db1', 'SELECT pg_reload_conf()')
+    const { servers } = await lookCluster(house.context(), { forPlan: false })
+    assert.deepEqual(servers[0]?.sql?.asynchronous, [''], 'a standby has them in memory only')
+    await house.query('db1', 'ALTER SYSTEM RESET synchronous_commit')
+    await house.query('db1', 'SELECT pg_reload_conf()')
     await house.query('db1', 'CREATE ROLE batch; ALTER ROLE batch SET synchronous_commit = local')
+    await house.query(
+      'db1',
+      'CREATE ROLE hasty; ALTER ROLE hasty SET synchronous_commit = remote_write',
+    )
     await bringUp(house.context())
     await using writer = new Writer(house, 1)
     await until('rows', () => writer.acknowledged.length > 20)
@@ -171,7 +182,7 @@ describe('PostgreSQL 18: failover', { skip: !majors.includes(18) && 'not install
     assert.match(result.loss?.text ?? '', /confirmed by 1 of 2 \(db2, db3\), and 2 of them answer/)
     assert.match(
       result.loss?.text ?? '',
-      /off or local, as configured for role "batch" did not wait/,
+      /remote_write, as configured for role "(batch|hasty)", role "(batch|hasty)" did not wait/,
     )
     assert.deepEqual(await lostRows(house, result.primary ?? '', [writer]), [])
   })

@@ -274,7 +274,7 @@ describe('the loss', () => {
     )
     const all = judgeLoss({ ...covered, asynchronous: [''] })
     assert.deepEqual(all.kind, 'unknown')
-    assert.match(all.text, /its commits did not wait for a standby/)
+    assert.match(all.text, /its commits did not wait until a standby had them on disk/)
   })
 
   test('has to be accepted; a primary that cannot be stopped has to be declared dead', () => {
