@@ -34,6 +34,6 @@ export async function noteLeader({ state }: ClusterContext, found: ClusterFound)
     known?.server === note.server &&
     known.timeline === note.timeline &&
     known.synchronousNames === note.synchronousNames &&
-    known.asynchronous?.join() === note.asynchronous.join()
+    JSON.stringify(known.asynchronous) === JSON.stringify(note.asynchronous)
   if (!isKnown) await state.writeLeader(note)
 }

@@ -8,7 +8,6 @@ import { describe, test } from 'node:test'
 import type { ClusterContext } from '../../../src/cluster/context.ts'
 import { failOver } from '../../../src/failover/failover.ts'
 import { rejoinServer } from '../../../src/failover/rejoin.ts'
-import { lookCluster } from '../../../src/cluster/look/look.ts'
 import { bringUp } from '../../../src/build/up.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
@@ -157,12 +156,6 @@ describe('PostgreSQL 18: failover', { skip: !majors.includes(18) && 'not install
     await bringUp(house.context())
     await isInOrder(house, 'db1')
     await makeTable(house)
-    await house.query('db1', 'ALTER SYSTEM SET synchronous_commit = remote_write')
-    await house.query('db1', 'SELECT pg_reload_conf()')
-    const { servers } = await lookCluster(house.context(), { forPlan: false })
-    assert.deepEqual(servers[0]?.sql?.asynchronous, [''], 'a standby has them in memory only')
-    await house.query('db1', 'ALTER SYSTEM RESET synchronous_commit')
-    await house.query('db1', 'SELECT pg_reload_conf()')
     await house.query('db1', 'CREATE ROLE batch; ALTER ROLE batch SET synchronous_commit = local')
     await house.query(
       'db1',
