@@ -6,7 +6,7 @@ import { promoteServer } from '../host/postgres-control.ts'
 import { versionFacts } from '../postgres/version.ts'
 import { until } from '../util/until.ts'
 import type { SqlClient } from '../wire/sql-client.ts'
-import type { ClusterContext } from '../cluster/context.ts'
+import { type ClusterContext, factOf } from '../cluster/context.ts'
 import { openSuperuserSql } from '../cluster/look/connect.ts'
 import { type Histories, showHistories } from './histories.ts'
 import { instanceOf } from '../build/steps/act-context.ts'
@@ -57,8 +57,7 @@ export async function promoteStandby(
     intervalMs: 10,
   })
   if (timeline !== undefined) {
-    await noteNewLeader(context, { server: server.name, timeline }, sql)
-    await noteLineThere(context, timeline)
+    await note(context, { server: server.name, timeline }, sql)
     return timeline
   }
   throw new BackstayError(
@@ -66,6 +65,21 @@ export async function promoteStandby(
     `Server "${server.name}" is still a standby ${PROMOTE_TIMEOUT_MS / 1000} s after it was asked to become the primary`,
     { hint: `See its log in ${server.directory}/log: something holds up its recovery.` },
   )
+}
+
+/** It is the primary by now: a note that cannot be written must not look like a promotion that failed. The next look at it writes the note. */
+async function note(
+  context: ClusterContext,
+  leader: { readonly server: string; readonly timeline: number },
+  sql: SqlClient,
+): Promise<void> {
+  try {
+    await noteNewLeader(context, leader, sql)
+  } catch (error) {
+    const text = `Who is primary now could not be noted: ${factOf(error).message}`
+    context.report({ kind: 'note', server: leader.server, text })
+  }
+  await noteLineThere(context, leader.timeline)
 }
 
 /** The timeline a primary writes; undefined while it is in recovery. */

@@ -43,12 +43,21 @@ export async function rollBack(
   await closeJournal(context)
 }
 
-/** A stopped server forgets that it was asked to be promoted; whether it was promoted before, pg_control tells. */
+/**
+ * A stopped server forgets that it was asked to be promoted; whether it was promoted before, pg_control tells. One that was serves again: nobody
+ * else does.
+ */
 async function holdBack(context: ClusterContext, journal: SwitchoverJournal): Promise<void> {
   const to = wantedServer(context.wanted, journal.to)
   const instance = await instanceOf(context, to)
   await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal: context.signal })
-  const { state, minRecoveryTimeline } = await readControl(context, to)
+  const { state, minRecoveryTimeline, checkpoint } = await readControl(context, to)
+  if (state === 'shut down' && checkpoint.timeline > journal.timeline) {
+    await applySteps(context, [startStep(to.name)])
+    throw new BackstayError('UNFINISHED', `"${to.name}" has become the primary, and serves`, {
+      hint: 'Run backstay switchover again.',
+    })
+  }
   if (state !== 'shut down in recovery' || minRecoveryTimeline > journal.timeline) {
     throw new BackstayError(
       'UNFINISHED',
