@@ -8,6 +8,16 @@ import type { ServerWanted } from '../cluster/wanted.ts'
 /** Between the name of what is set aside and the time. */
 export const ASIDE_SUFFIX = '.old-'
 
+const STAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
+
+/** When something was set aside, by its name; undefined for another name. */
+export function asideTimeMs(path: string): number | undefined {
+  const match = STAMP.exec(path.slice(path.lastIndexOf(ASIDE_SUFFIX) + ASIDE_SUFFIX.length))
+  if (match === null) return undefined
+  const [, year, month, day, hour, minute, second] = match
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+}
+
 /** Removes it. @throws DIRECTORY_OWNER when something of it is not PostgreSQL's OS user's to remove */
 export async function removeAsidePath(
   { host, osUser: user }: Machine,

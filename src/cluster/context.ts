@@ -108,6 +108,8 @@ export interface ClusterContext {
   serviceSource(): Promise<ServiceSource>
   /** Undefined when the caller makes none. */
   ownService(): Promise<OwnService | undefined>
+  /** What this operation has set aside, and the primary was proved to have; undefined when it sets nothing aside. */
+  readonly judgedAsides?: readonly string[]
   report(event: ClusterEvent): void
   crashPoint(name: string): Promise<void>
 }

@@ -84,7 +84,8 @@ export async function recloneLocked(
   await context.crashPoint('reclone.aside')
   if (options.discardOld) await discardAside(context, server, aside)
   const wal = aside.find(({ isWal }) => isWal === true)
-  const result = await bringUpWithLink(context, server, wal)
+  const judgedAsides = isOld ? aside.map(({ to }) => to) : []
+  const result = await bringUpWithLink({ ...context, judgedAsides }, server, wal)
   return { ...result, keptAside: isOld ? [] : aside.map(({ to }) => to) }
 }
 

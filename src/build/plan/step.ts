@@ -61,7 +61,7 @@ export type StepAction =
   | { readonly action: 'attach'; readonly primary: string }
   | { readonly action: 'remove-mark'; readonly path: string }
   | { readonly action: 'remove-note' }
-  | { readonly action: 'remove-aside'; readonly path: string }
+  | { readonly action: 'remove-aside'; readonly path: string; readonly primary: string }
 
 /** A step of a plan. */
 export type Step = StepAction & {

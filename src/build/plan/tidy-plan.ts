@@ -15,8 +15,10 @@ export function planTidying(
   place: { readonly found: ServerFound; readonly primary: PrimaryOfPlan },
 ): ServerPlan {
   const { found, primary } = place
-  const asides = isStreaming(primary.found?.sql, found) ? found.asides : []
-  return { steps: [...leftOverSteps(server, found), ...asides.map(asideStep(found))], problems: [] }
+  // The data directory, which is named first, is the last to go: it tells on which timeline it was.
+  const asides = isStreaming(primary.found?.sql, found) ? found.asides.toReversed() : []
+  const steps = asides.map(asideStep(found, primary.wanted.name))
+  return { steps: [...leftOverSteps(server, found), ...steps], problems: [] }
 }
 
 function leftOverSteps(server: ServerWanted, { directory, name }: ServerFound): readonly Step[] {
@@ -34,11 +36,11 @@ function leftOverSteps(server: ServerWanted, { directory, name }: ServerFound): 
   return steps
 }
 
-function asideStep({ name }: ServerFound): (path: string) => Step {
+function asideStep({ name }: ServerFound, primary: string): (path: string) => Step {
   return (path) =>
     step(
       name,
-      { action: 'remove-aside', path },
+      { action: 'remove-aside', path, primary },
       {
         title: `remove ${path}`,
         reason: `a reclone set it aside, and "${name}" streams now`,

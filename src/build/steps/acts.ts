@@ -7,11 +7,11 @@ import { cloneStandby } from '../clone/clone.ts'
 import type { Step, StepAction } from '../plan/step.ts'
 import { type Act, machineOfStep, serverOfStep } from './act-context.ts'
 import { cloneFromBackup } from './clone-from-backup.ts'
+import { removeAside } from './aside.ts'
 import { attachStandby } from './attach.ts'
 import { reloadStep, restartStep, startStep, stopStep } from './control.ts'
 import {
   makeServerDirectory,
-  removeAside,
   removeMark,
   removeNote,
   writeConfigurationFile,

@@ -4,7 +4,6 @@
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
 import { findPostmaster } from '../../host/postmaster.ts'
-import { removeAsidePath } from '../remove-aside.ts'
 import type { ClusterContext } from '../../cluster/context.ts'
 import type { HbaErrorFound } from '../../cluster/found-sql.ts'
 import { openAdminSql } from '../../cluster/look/connect.ts'
@@ -56,18 +55,6 @@ export const removeMark: Act<'remove-mark'> = async (context, step) => {
 /** Forgets a finished initdb. */
 export const removeNote: Act<'remove-note'> = async ({ state }, step) => {
   await state.removeInitdbNote(step.server ?? '')
-}
-
-/** Removes a directory that a reclone set aside, and only one that it remembered. */
-export const removeAside: Act<'remove-aside'> = async (context, step) => {
-  const server = serverOfStep(context, step)
-  const asides = await context.state.readAsides(server.name)
-  if (!asides.includes(step.path)) return
-  await removeAsidePath(await context.machineOf(server), server, step.path)
-  await context.state.writeAsides(
-    server.name,
-    asides.filter((path) => path !== step.path),
-  )
 }
 
 async function judge(context: ClusterContext, step: StepOf<'file'>): Promise<void> {

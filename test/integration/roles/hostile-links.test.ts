@@ -117,9 +117,11 @@ describe('links of PostgreSQL’s OS user', { skip: whyNot, concurrency: false }
   })
 
   test('what was remembered for him is removed as him', async () => {
-    const { state } = house.context()
-    await state.writeAsides('db2', [join(roots, 'profile.d')])
-    await assert.rejects(bringUp(house.context()), { code: 'DIRECTORY_OWNER' })
+    const judgedAsides = [join(roots, 'profile.d')]
+    const context = { ...house.context(), judgedAsides }
+    const { state } = context
+    await state.writeAsides('db2', judgedAsides)
+    await assert.rejects(bringUp(context), { code: 'DIRECTORY_OWNER' })
     await isUntouched()
     await state.writeAsides('db2', [])
   })

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { checkCluster } from '../../../src/report/check.ts'
@@ -117,6 +117,37 @@ async function switchWal(house: House, who: string, segments: number): Promise<v
   }
 }
 
+function seconds(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+async function recloneDied(): Promise<House> {
+  const house = await makeHouse({ major: 18, backup: false, parameters: { autovacuum: 'off' } })
+  await bringUp(house.context())
+  await house.query('db1', 'CREATE TABLE rows (id int, who text)')
+  await isEven(house)
+  // What is set aside is named after the second.
+  const second = seconds()
+  await until('the second in which db1 was started to be over', async () => seconds() > second)
+  await dieRecloning(house)
+  return house
+}
+
+/** Right after db2's directory was set aside. */
+async function dieRecloning(house: House): Promise<void> {
+  const crashPoint = async (name: string): Promise<void> => {
+    if (name === 'reclone.aside') throw new Error('died')
+  }
+  const reclone = recloneStandby(house.context({ crashPoint }), 'db2', { discardOld: false })
+  await assert.rejects(reclone, /died/)
+}
+
+/** What lies beside db2's directory, from its name on. */
+async function asidesOf(house: House): Promise<readonly string[]> {
+  const names = await readdir(house.path)
+  return names.filter((name) => name.startsWith('db2.old-')).map((name) => name.slice(3))
+}
+
 /** By a clone, and what db2 had is kept. */
 async function isRejoined(house: House): Promise<void> {
   await isCloned(house)
@@ -215,6 +246,27 @@ describe(
       const { keptAside } = await recloneStandby(house.context(), 'db2', { discardOld: false })
       assert.equal(keptAside.length, 1)
       assert.ok(existsSync(`${keptAside[0]}/PG_VERSION`), 'up does not remove it')
+    })
+
+    test('after a reclone died: up keeps what it had set aside, and removes it where the primary is the same', async () => {
+      await using house = await recloneDied()
+      const standby = house.wanted.servers[1]?.directory ?? ''
+      const [first = ''] = await asidesOf(house)
+      await bringUp(house.context())
+      assert.ok(!existsSync(`${standby}${first}`), 'the primary has all of it')
+      await isEven(house)
+      const back = await coldCopy(house)
+      await isAttached(house)
+      await write(house, 'before', 10)
+      await isEven(house)
+      await dieRecloning(house)
+      const [second = ''] = await asidesOf(house)
+      await back()
+      await write(house, 'after', 1)
+      await bringUp(house.context())
+      assert.ok(existsSync(`${standby}${second}/PG_VERSION`))
+      await isInOrder(house, 'db1')
+      assert.ok(existsSync(`${standby}${second}/PG_VERSION`), 'up does not remove it later')
     })
 
     test('and has no WAL any more to compare with: a reclone keeps what only the standby has', async () => {
