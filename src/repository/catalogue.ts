@@ -11,6 +11,7 @@ import {
   type CataloguedBackup,
   parseBackupId,
 } from './backup-info.ts'
+import { strangeKey } from './backup-shape.ts'
 import type { ClusterRepository } from './cluster-repository.ts'
 import { PACK_LIST_BYTES_MAX, putSealed, readSealed, replaceSealed } from './sealed-object.ts'
 import { useBackup } from './use-backup.ts'
@@ -71,7 +72,7 @@ export async function readBackup(
   const value = await readSealed(cluster.store, cluster.names.backupInfo(id), PACK_LIST_BYTES_MAX)
   if (value === undefined) return undefined
   const keep = await readSealed(cluster.store, cluster.names.keep(id))
-  const info = decodeInfo(value)
+  const info = decodeInfo(value, cluster.names.backupInfo(id))
   checkBelongs(cluster, id, info)
   return { info, keep: keep as BackupKeep | undefined }
 }
@@ -158,7 +159,12 @@ export async function releaseBackup(cluster: ClusterRepository, id: BackupId): P
   return await cluster.store.delete(cluster.names.keep(id))
 }
 
-function decodeInfo(value: Readonly<Record<string, unknown>>): BackupInfo {
+function decodeInfo(value: Readonly<Record<string, unknown>>, name: string): BackupInfo {
+  const strange = strangeKey(value)
+  if (strange !== undefined) {
+    const why = `its "${strange}" cannot be that of a backup`
+    throw new BackstayError('REPOSITORY_DAMAGED', `Cannot read "${name}": ${why}`)
+  }
   const { format: _format, checksum: _checksum, ...rest } = value
   return {
     ...rest,

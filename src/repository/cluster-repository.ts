@@ -3,6 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { isSegmentBytes } from '../postgres/segment-name.ts'
 import type { Store } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
 import { requireDisk } from './absent-disk.ts'
@@ -138,7 +139,25 @@ export function checkIdentity(identity: ClusterIdentity, server: ServerIdentity)
 }
 
 async function readIdentity(store: Store, name: string): Promise<ClusterIdentity | undefined> {
-  return (await readSealed(store, clusterNames(name).identity)) as ClusterIdentity | undefined
+  const object = clusterNames(name).identity
+  const value = (await readSealed(store, object)) as ClusterIdentity | undefined
+  if (value === undefined || isIdentity(value, name)) return value
+  throw new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot use "${object}" in "${store.location}": it is not that of a cluster "${name}"`,
+  )
+}
+
+/** Names and lengths of all that is read follow from it; its checksum anybody can make. */
+function isIdentity(identity: ClusterIdentity, name: string): boolean {
+  const { cluster, systemIdentifier, major, segmentBytes } = identity
+  return (
+    cluster === name &&
+    typeof systemIdentifier === 'string' &&
+    Number.isSafeInteger(major) &&
+    typeof segmentBytes === 'number' &&
+    isSegmentBytes(segmentBytes)
+  )
 }
 
 function assemble(store: Store, identity: ClusterIdentity, clock: Clock): ClusterRepository {

@@ -109,12 +109,19 @@ export async function reviveTimeline(place: LinePlace, timeline: number): Promis
   return await place.store.delete(`${place.names.abandoned}/${hex(timeline)}.json`)
 }
 
-/** What a sealed object of `lines/` says. */
-export function decodeLine(value: Readonly<Record<string, unknown>>): LineRecord {
+/** What a sealed object of `lines/` says; undefined for one that Backstay has not written. */
+export function decodeLine(value: Readonly<Record<string, unknown>>): LineRecord | undefined {
   const known = Array.isArray(value['known']) ? value['known'].map(Number) : []
   const by = LINE_WITNESSES.find((witness) => witness === value['by']) ?? 'operator'
   const timeline = Number(value['timeline'])
-  return { timeline, known, recordedAt: String(value['recordedAt']), by }
+  const record = { timeline, known, recordedAt: String(value['recordedAt']), by }
+  return isLine(record) ? record : undefined
+}
+
+/** Of a time that is none, or the last there is, no later one could be made. */
+function isLine({ timeline, known, recordedAt }: LineRecord): boolean {
+  const areNumbers = [timeline, ...known].every((one) => Number.isSafeInteger(one) && one > 0)
+  return areNumbers && /^\d{4}-/.test(recordedAt) && Number.isFinite(Date.parse(recordedAt))
 }
 
 function hex(timeline: number): string {

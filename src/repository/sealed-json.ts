@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { readJson } from '../util/read-json.ts'
 
 const CHECKSUM_LINE = /\n {2}"checksum": "([0-9a-f]{64})"\n\}\n$/
 
@@ -24,7 +25,9 @@ export function openSealedJson(name: string, content: Buffer): Readonly<Record<s
   if (match === null || body === undefined || sha256(body) !== match[1]) {
     throw new BackstayError('REPOSITORY_DAMAGED', `Cannot use "${name}": its checksum is wrong`)
   }
-  return JSON.parse(text) as Record<string, unknown>
+  const value = readJson(text)
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  throw new BackstayError('REPOSITORY_DAMAGED', `Cannot use "${name}": it is no JSON`)
 }
 
 function sha256(text: string): string {

@@ -13,6 +13,7 @@ import { checkPort } from '../../host/check-port.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
 import type { ReplayDemands } from '../../postgres/parameter-change.ts'
+import { strangeKey } from '../../repository/backup-shape.ts'
 import { type ClusterRepository, openCluster } from '../../repository/cluster-repository.ts'
 import { type PreparedRestore, prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
 import type { PostgresBinaries } from '../../host/binaries.ts'
@@ -55,7 +56,7 @@ async function run(context: CommandContext): Promise<void> {
   await checkVersion(client)
   const store = new PipeStore(client)
   const repository = await openCluster(store, order.cluster, context.clock)
-  const planned = (await client.call('plan', order.wish)) as PlannedThere
+  const planned = await planThere(client, order)
   const course: OrderedRestore = { context, order, command, repository, planned, signal, tell }
   const host = new LocalHost('localhost')
   const prepared = await prepareRestore(orderOf(course), { repository, host, map: planned.map })
@@ -85,6 +86,18 @@ async function checkVersion(client: PipeClient): Promise<void> {
     'HOST_COMMAND',
     `Cannot restore: Backstay on the backup server is ${there.version}, the one here ${here.version}`,
     { hint: 'Run: backstay up. It brings the backup server to the version you run.' },
+  )
+}
+
+/** What the backup says becomes paths here; whoever answers may have been broken into. */
+async function planThere(client: PipeClient, { wish }: RestoreThereOrder): Promise<PlannedThere> {
+  const planned = (await client.call('plan', wish)) as PlannedThere
+  const backup = Object(Object(Object(planned).plan).backup) as Record<string, unknown>
+  const strange = strangeKey(backup)
+  if (strange === undefined) return planned
+  throw new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot restore: "${strange}" of the backup that the backup server names cannot be that of a backup`,
   )
 }
 

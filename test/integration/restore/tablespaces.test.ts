@@ -3,11 +3,25 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chown, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import type { BackupInfo } from '../../../src/repository/backup-info.ts'
+import { openSealedJson, sealJson } from '../../../src/repository/sealed-json.ts'
 import { checkPath } from '../../../src/restore/manifest-survey.ts'
 import {
   availableMajors,
@@ -103,6 +117,29 @@ describe('a tablespace of a backup', { skip: !isRoot && 'not root' }, () => {
     const [all, allText] = await command('all', '--tablespace', `*=${vault.base}/spaces`)
     assert.equal(all, 0, allText)
     assert.match((await readdir(join(vault.base, 'spaces', oid))).join(), /^PG_18_\d+$/)
+  })
+
+  test('whose number is a path gets no directory of root’s, wherever the operator puts all of them', async () => {
+    const roots = await mkdtemp('/tmp/backstay-test-roots-')
+    const file = join(vault.repository.store.location, 'shop/backups', backup.id, 'backup.json')
+    const sealed = await readFile(file)
+    const { checksum: _checksum, ...value } = openSealedJson(file, sealed)
+    try {
+      await chmod(roots, 0o755)
+      const target = join(roots, 'sshd_config.d')
+      await mkdir(target, { mode: 0o755 })
+      const oid = `../../../../../../../..${target}`
+      const tablespaces = [{ oid, location: trap }]
+      // Sealed anew: whoever may write the repository can do that.
+      await writeFile(file, sealJson({ ...value, tablespaces }))
+      const [code, text] = await command('numbered', '--tablespace', `*=${vault.base}/spaces`)
+      await isUntouched(target)
+      assert.notEqual(code, 0)
+      assert.match(text, /backup\.json": its "tablespaces" cannot be that of a backup/)
+    } finally {
+      await writeFile(file, sealed)
+      await rm(roots, { recursive: true })
+    }
   })
 
   test('holds nothing but what PostgreSQL writes there', () => {

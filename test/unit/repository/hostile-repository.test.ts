@@ -1,7 +1,8 @@
 /**
- * Who may write the repository puts a pipe, or a long file of nothing, in the place of an object that is read whole.
+ * Who may write the repository puts a pipe, or a long file of nothing, in the place of an object that is read whole, or an object that says what cannot be.
  */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -15,6 +16,8 @@ import {
   openCluster,
 } from '../../../src/repository/cluster-repository.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
+import { readLines, recordLine } from '../../../src/repository/line-records.ts'
+import { sealJson } from '../../../src/repository/sealed-json.ts'
 import { WalObjects } from '../../../src/repository/wal-objects.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { readReceiverStatus } from '../../../src/wal/receiver-status.ts'
@@ -64,6 +67,101 @@ for (const [name, read] of OBJECTS) {
     )
   })
 }
+
+/** As `sealJson`, of lines that need be no JSON: the checksum is anybody's to make. */
+function sealed(body: string): string {
+  return `${body}  "checksum": "${createHash('sha256').update(body).digest('hex')}"\n}\n`
+}
+
+const INFO = {
+  format: 1,
+  id: ID,
+  cluster: 'shop',
+  label: null,
+  reference: null,
+  fullBecause: null,
+  postgres: { systemIdentifier: '1', major: 18, versionNumber: 180000, segmentBytes: 16 * MB },
+  timeline: 1,
+  startLsn: '0/1',
+  stopLsn: '0/2',
+  startedAt: '2026-01-01T00:00:00.000Z',
+  finishedAt: '2026-01-01T00:00:01.000Z',
+  tablespaces: [],
+  bytes: { database: 1, received: 1, changed: 1, stored: 1 },
+  files: 1,
+  manifest: { storedBytes: 1, sha256: '' },
+  packs: [],
+  badPages: { count: 0, list: [] },
+}
+
+test('one backup of which something is said that cannot be is damaged, and the list goes on', async () => {
+  await using directory = temporaryDirectory()
+  const store = new DiskStore(directory.path)
+  await createRepository(store, systemClock)
+  const server = { systemIdentifier: '1', major: 18 as const, segmentBytes: 16 * MB }
+  const cluster = await claimCluster({ store, name: 'shop', server, clock: systemClock })
+  const path = place(directory.path, names.backupInfo(ID as never))
+  writeFileSync(path, sealJson(INFO))
+  assert.equal((await readCatalogue(cluster)).backups.length, 1)
+  const strange = [
+    { tablespaces: [{ oid: '../../../etc', location: '/srv' }] },
+    { tablespaces: {} },
+    { packs: [{ name: '../x', storedBytes: 1, rawBytes: 1, liveBytes: 1 }] },
+    { postgres: null },
+    { timeline: 1e308 },
+    { label: 7 },
+    { finishedAt: 'x' },
+    { bytes: { ...INFO.bytes, database: -1 } },
+  ]
+  for (const change of strange) {
+    writeFileSync(path, sealJson({ ...INFO, ...change }))
+    assert.equal((await readCatalogue(cluster)).damaged.length, 1, JSON.stringify(change))
+  }
+  writeFileSync(path, sealed('{\n  "format": 1,\n  x\n'))
+  assert.equal((await readCatalogue(cluster)).damaged.length, 1)
+})
+
+test('a cluster whose identity is another one’s, or of segments that no server has, is damaged', async () => {
+  await using directory = temporaryDirectory()
+  const store = new DiskStore(directory.path)
+  await createRepository(store, systemClock)
+  const server = { systemIdentifier: '1', major: 18 as const, segmentBytes: 16 * MB }
+  const { identity } = await claimCluster({ store, name: 'shop', server, clock: systemClock })
+  const strange = [
+    { cluster: 'other' },
+    { cluster: '..' },
+    { systemIdentifier: 1 },
+    { major: '18' },
+    ...[0, 1, null, '16777216', 1024 ** 4].map((segmentBytes) => ({ segmentBytes })),
+  ]
+  for (const change of strange) {
+    const value = sealJson({ format: 1, ...identity, ...change })
+    writeFileSync(place(directory.path, names.identity), value)
+    await assert.rejects(openCluster(store, 'shop', systemClock), (error) =>
+      isBackstayError(error, 'REPOSITORY_DAMAGED'),
+    )
+  }
+})
+
+test('a record of a line that says when it cannot have been is none, and the next one is written', async () => {
+  await using directory = temporaryDirectory()
+  const store = new DiskStore(directory.path)
+  for (const recordedAt of ['x', '+275760-09-13T00:00:00.000Z', null]) {
+    const record = { format: 1, timeline: 1, known: [1], recordedAt, by: 'roles' }
+    writeFileSync(
+      place(directory.path, `${names.lines}/99991231T235959999-00000001.json`),
+      sealJson(record),
+    )
+    await recordLine(
+      { store, names, clock: systemClock },
+      { timeline: 2, known: [1, 2], by: 'roles' },
+    )
+    assert.equal(
+      (await readLines({ store, names, clock: systemClock })).records.at(-1)?.timeline,
+      2,
+    )
+  }
+})
 
 test('one backup whose backup.json is a long file, or a pipe, is damaged, and the list goes on', async () => {
   await using directory = temporaryDirectory()

@@ -1,0 +1,68 @@
+/**
+ * Whether what a backup.json says has the shape of a backup. Its checksum is no signature: whoever may write the repository can seal another one,
+ * and its numbers and names become paths, often in the hands of root.
+ */
+
+const OID_MAX = 2 ** 32 - 1
+
+type Check = (value: unknown) => boolean
+
+const isText: Check = (value) => typeof value === 'string'
+const isCount: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0
+const isOid: Check = (value) => isCount(value) && Number(value) > 0 && Number(value) <= OID_MAX
+const isTime: Check = (value) => isText(value) && Number.isFinite(Date.parse(String(value)))
+
+function orNull(check: Check): Check {
+  return (value) => value === null || check(value)
+}
+
+function isMade(of: Readonly<Record<string, Check>>): Check {
+  return (value) => {
+    const parts = Object(value) as Record<string, unknown>
+    return Object.entries(of).every(([key, check]) => check(parts[key]))
+  }
+}
+
+function isList(check: Check): Check {
+  return (value) => Array.isArray(value) && value.every(check)
+}
+
+function isWord(pattern: RegExp): Check {
+  return (value) => typeof value === 'string' && pattern.test(value)
+}
+
+/** What is read of every backup. */
+const KEYS: Readonly<Record<string, Check>> = {
+  id: isText,
+  cluster: isText,
+  label: orNull(isText),
+  reference: orNull(isText),
+  fullBecause: orNull(isText),
+  timeline: isOid,
+  startedAt: isTime,
+  finishedAt: isTime,
+  postgres: isMade({
+    systemIdentifier: isWord(/^\d{1,20}$/),
+    major: isCount,
+    versionNumber: isCount,
+    segmentBytes: isCount,
+  }),
+  tablespaces: isList(isMade({ oid: isOid, location: isText })),
+  bytes: isMade({ database: isCount, received: isCount, changed: isCount, stored: isCount }),
+  files: isCount,
+  manifest: isMade({ storedBytes: isCount, sha256: isText }),
+  packs: isList(
+    isMade({
+      name: isWord(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/),
+      storedBytes: isCount,
+      rawBytes: isCount,
+      liveBytes: isCount,
+    }),
+  ),
+  badPages: isMade({ count: isCount, list: isList(isMade({ path: isText, block: isCount })) }),
+}
+
+/** The first key whose value is none of a backup; undefined when all are. */
+export function strangeKey(value: Readonly<Record<string, unknown>>): string | undefined {
+  return Object.entries(KEYS).find(([key, check]) => !check(value[key]))?.[0]
+}
