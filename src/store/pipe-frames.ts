@@ -1,11 +1,11 @@
 /**
  * What goes through the pipe between a store's user and the process that has its files: frames, each with its length ahead.
- * Requests are JSON, because who asks may be somebody else; answers are values of this very version, or bytes.
+ * Requests are JSON, because who asks may be somebody else; answers are bytes, or values as text (pipe-values.ts), because who answers may be.
  */
-import { deserialize, serialize } from 'node:v8'
 import type { Readable } from 'node:stream'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { ERROR_KINDS, type ErrorCode } from '../errors/codes.ts'
+import { decodeValue, encodeValue } from './pipe-values.ts'
 
 /** What is asked: a word, and what it needs. */
 export interface PipeRequest {
@@ -72,8 +72,8 @@ export function answerFrame(answer: PipeAnswer): readonly Buffer[] {
     'bytes' in answer
       ? [KIND_BYTES, answer.bytes]
       : 'value' in answer
-        ? [KIND_VALUE, serialize(answer.value)]
-        : [KIND_FAILURE, serialize(failureOf(answer.failure))]
+        ? [KIND_VALUE, encodeValue(answer.value)]
+        : [KIND_FAILURE, encodeValue(failureOf(answer.failure))]
   const head = Buffer.alloc(HEAD_BYTES)
   head.writeUInt32BE(body.length)
   head.writeUInt32BE(answer.id, 4)
@@ -89,8 +89,8 @@ export async function* readAnswers(stream: Readable): AsyncGenerator<PipeAnswer>
     const body = frame.subarray(extra)
     const kind = frame.readUInt8(4)
     if (kind === KIND_BYTES) yield { id, bytes: body }
-    else if (kind === KIND_VALUE) yield { id, value: parsed(() => deserialize(body)) }
-    else yield { id, failure: asError(parsed(() => deserialize(body))) }
+    else if (kind === KIND_VALUE) yield { id, value: parsed(() => decodeValue(body)) }
+    else yield { id, failure: asError(parsed(() => decodeValue(body))) }
   }
 }
 

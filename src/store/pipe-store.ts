@@ -34,19 +34,21 @@ export class PipeStore implements Store, AsyncDisposable {
   }
 
   async size(name: string): Promise<number | undefined> {
-    return (await this.#client.call('size', { name })) as number | undefined
+    const size = await this.#client.call('size', { name })
+    if (size === undefined || isCount(size)) return size
+    throw noAnswer('size')
   }
 
   async *list(folder: string): AsyncIterable<string> {
-    yield* (await this.#client.call('list', { folder })) as string[]
+    yield* await this.#names('list', folder)
   }
 
   async listObjects(folder: string): Promise<string[]> {
-    return (await this.#client.call('listObjects', { folder })) as string[]
+    return await this.#names('listObjects', folder)
   }
 
   async listFolders(folder: string): Promise<string[]> {
-    return (await this.#client.call('listFolders', { folder })) as string[]
+    return await this.#names('listFolders', folder)
   }
 
   put(): Promise<PutOutcome> {
@@ -73,6 +75,12 @@ export class PipeStore implements Store, AsyncDisposable {
     await this.#client[Symbol.asyncDispose]()
   }
 
+  async #names(call: string, folder: string): Promise<string[]> {
+    const names = await this.#client.call(call, { folder })
+    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names
+    throw noAnswer(call)
+  }
+
   async #read(name: string, position: number, target: Uint8Array): Promise<void> {
     for (let done = 0; done < target.byteLength;) {
       const length = Math.min(READ_BYTES_MAX, target.byteLength - done)
@@ -84,6 +92,14 @@ export class PipeStore implements Store, AsyncDisposable {
       done += length
     }
   }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function noAnswer(call: string): BackstayError {
+  return new BackstayError('FAILED', `Cannot read from the pipe: the answer to "${call}" is none`)
 }
 
 function refuse(): Promise<never> {

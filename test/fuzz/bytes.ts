@@ -225,10 +225,10 @@ const pipe: Target = {
   name: 'frames of the pipe',
   seeds: [
     requestFrame({ id: 1, call: 'plan', with: { a: 1 } }),
-    Buffer.concat(answerFrame({ id: 1, value: { a: [1, 'x'] } })),
+    Buffer.concat(answerFrame({ id: 1, value: { a: [1, 'x', 2n], b: new Map([[1, 'y']]) } })),
     Buffer.concat(answerFrame({ id: 2, bytes: Buffer.from('abc') })),
   ],
-  words: ['{"id":1,"call":"', '"with":', 'null'],
+  words: ['{"id":1,"call":"', '"with":', 'null', '{"$bigint":"', '{"$map":[['],
   read: async (input) => {
     for await (const request of readRequests(Readable.from([input]))) nothing.call(request)
   },

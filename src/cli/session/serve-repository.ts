@@ -23,7 +23,7 @@ import type { CommandContext } from '../context.ts'
 import { readVersion } from '../version.ts'
 
 /** Changes when calls or the values that answer them do. */
-const PIPE_PROTOCOL = 3
+const PIPE_PROTOCOL = 4
 
 /** A client that is there says so every minute (store/pipe-client.ts). */
 const IDLE_MS = 5 * 60_000
