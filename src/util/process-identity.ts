@@ -28,7 +28,9 @@ export function isProcessIdentity(value: unknown): value is ProcessIdentity {
   const { host, bootId, pidNamespace, pid, startTicks } = Object(value) as Partial<ProcessIdentity>
   return (
     [host, bootId, pidNamespace].every((part) => typeof part === 'string') &&
-    [pid, startTicks].every((part) => Number.isSafeInteger(part))
+    [pid, startTicks].every((part) => Number.isSafeInteger(part)) &&
+    // Zero and less stand for many processes.
+    Number(pid) > 0
   )
 }
 

@@ -32,7 +32,9 @@ export async function pidOfTask(
   if (lock === undefined) return undefined
   const { store, names, clock } = placeOf(context, server)
   const found = await findLocks({ store, names, clock }, lock)
-  return found.find(({ liveness }) => liveness === 'alive')?.holder.pid
+  // One that lasts until a time counts as alive for that alone: of its holder nothing is known.
+  const holds = found.find(({ liveness, until: end }) => liveness === 'alive' && end === undefined)
+  return holds?.holder.pid
 }
 
 /** Stops the process with SIGINT and waits for its end. False when it did not end in time. */
