@@ -38,10 +38,11 @@ function exchange(
   const fail = (code: ErrorCode, problem: string): void =>
     reject(new BackstayError(code, `Cannot call the service at "${socketPath}": ${problem}`))
   const socket = connect(socketPath)
-  socket.setTimeout(timeoutMs, () => {
+  // Of the whole: whoever answers could send a letter a minute.
+  const timer = setTimeout(() => {
     fail('TIMEOUT', 'it did not answer in time')
     socket.destroy()
-  })
+  }, timeoutMs)
   socket.setEncoding('utf8')
   socket.on('connect', () => socket.end(request))
   socket.on('data', (text: string) => {
@@ -55,6 +56,7 @@ function exchange(
     if (isAbsent) resolve(undefined)
     else fail('FAILED', error.message)
   })
+  socket.on('close', () => clearTimeout(timer))
   socket.on('close', () => (received === '' ? fail('FAILED', 'it hung up') : resolve(received)))
   return promise
 }

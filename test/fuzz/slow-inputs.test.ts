@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { judgeVerifier } from '../../src/cluster/state/verifier.ts'
+import { readIni } from '../../src/config/barman/ini.ts'
 import { readCluster } from '../../src/config/read.ts'
 import { isBackstayError } from '../../src/errors/backstay-error.ts'
 import { redact } from '../../src/errors/redact.ts'
@@ -48,6 +49,7 @@ const INPUTS: readonly [string, () => unknown][] = [
   ['blanks in what a server says of itself', () => [parseQuorum(BLANKS), parseSize(`1${BLANKS}`)]],
   ['a number without an end', () => parseSettingNumber('1'.repeat(COUNT) + BLANKS, NUMBER)],
   ['carriage returns in pg_hba.conf', () => scanHba(`${'\r'.repeat(4 * COUNT)}x\n`, 18)],
+  ['blanks in a file of Barman', () => readIni(`[a]\nx${BLANKS}`, 'barman.conf', new Map())],
   ['unknown keys in a cluster file', yaml(keys.join('\n'))],
   ['servers that are all wrong', yaml(['cluster: x', 'servers:', ...servers].join('\n'))],
   ['aliases of aliases', yaml([...bomb, 'c: [*b,*b,*b,*b,*b,*b,*b,*b]'].join('\n'))],

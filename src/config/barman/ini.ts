@@ -50,19 +50,20 @@ function readLine(reading: Reading, line: string, number: number): void {
   const indent = line.length - line.trimStart().length
   if (indent > reading.indent && reading.key !== undefined) return continueValue(reading, content)
   reading.indent = indent
-  const header = /^\[([^\]]+)\]/.exec(content)
-  if (header !== null) {
-    const name = header[1] ?? ''
-    reading.section = reading.sections.get(name) ?? new Map<string, IniValue>()
-    reading.sections.set(name, reading.section)
+  const header = /^\[([^\]]+)\]/.exec(content)?.[1]
+  if (header !== undefined) {
+    reading.section = reading.sections.get(header) ?? new Map<string, IniValue>()
+    reading.sections.set(header, reading.section)
     reading.key = undefined
     return
   }
-  const pair = /^(.*?)\s*[=:]\s*(.*)$/s.exec(content)
+  const end = content.search(/[=:]/)
+  const name = content.slice(0, Math.max(0, end)).trimEnd()
   if (reading.section === undefined) throw problem(reading, number, 'it stands in no section')
-  if (pair === null || pair[1] === '') throw problem(reading, number, 'it is no "key = value"')
-  reading.key = (pair[1] ?? '').toLowerCase()
-  reading.section.set(reading.key, { text: pair[2] ?? '', file: reading.file, line: number })
+  if (name === '') throw problem(reading, number, 'it is no "key = value"')
+  reading.key = name.toLowerCase()
+  const text = content.slice(end + 1).trimStart()
+  reading.section.set(reading.key, { text, file: reading.file, line: number })
 }
 
 function continueValue({ section, key }: Reading, content: string): void {

@@ -1,7 +1,7 @@
 /** The service's socket: private, one service at a time, answers that are errors arrive as errors. */
 import assert from 'node:assert/strict'
 import { statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
@@ -45,6 +45,26 @@ describe('control socket', () => {
     writeFileSync(path, '')
     await using _control = await listenForControl(path, async () => 'here')
     assert.deepEqual(await callService(path, STATUS, TIMEOUT_MS), { result: 'here' })
+  })
+
+  it('waits for one that never comes to the end of its answer no longer than for a silent one', async () => {
+    await using folder = temporaryDirectory()
+    const path = join(folder.path, 'sock')
+    const server = createServer((socket) => {
+      const timer = setInterval(() => socket.write('x'), 20)
+      setTimeout(() => socket.end(), 10_000).unref()
+      socket.on('error', () => undefined).on('close', () => clearInterval(timer))
+    })
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    try {
+      await assert.rejects(
+        callService(path, STATUS, 200),
+        (error) =>
+          isBackstayError(error, 'TIMEOUT') && /did not answer in time/.test(error.message),
+      )
+    } finally {
+      server.close()
+    }
   })
 
   it('says what a call lacks, instead of calling it a bug', async () => {
