@@ -42,7 +42,7 @@ const KEYS: Readonly<Record<string, Check>> = {
   startedAt: isTime,
   finishedAt: isTime,
   postgres: isMade({
-    systemIdentifier: isWord(/^\d{1,20}$/),
+    systemIdentifier: isText,
     major: isCount,
     versionNumber: isCount,
     segmentBytes: isCount,

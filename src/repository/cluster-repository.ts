@@ -97,7 +97,7 @@ export interface ClusterClaim {
 /**
  * Opens a cluster for writing on behalf of a server; makes repository and cluster when they are not there.
  * @throws {BackstayError} POSTGRES_IDENTITY when the cluster belongs to another system identifier,
- *   POSTGRES_VERSION when it is of another major version.
+ *   POSTGRES_VERSION when it is of another major version, POSTGRES_PROTOCOL when no server is what it says of itself.
  */
 export async function claimCluster(claim: ClusterClaim): Promise<ClusterRepository> {
   const { store, name, server, clock } = claim
@@ -109,6 +109,12 @@ export async function claimCluster(claim: ClusterClaim): Promise<ClusterReposito
     major: server.major,
     segmentBytes: server.segmentBytes,
     createdAt: new Date(clock.now()).toISOString(),
+  }
+  if (!isIdentity(wanted, name)) {
+    throw new BackstayError(
+      'POSTGRES_PROTOCOL',
+      `Cannot use a server as cluster "${name}": it says that it is PostgreSQL ${server.major} with ${server.segmentBytes} bytes a segment`,
+    )
   }
   const known = await readIdentity(store, name)
   if (known === undefined) {

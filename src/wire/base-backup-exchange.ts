@@ -116,12 +116,14 @@ export class BaseBackupExchange implements Exchange {
   #row(row: Row): void {
     if (this.#resultCount === TABLESPACES_RESULT) {
       if (this.#tablespaces.length >= MAX_TABLESPACES) throw this.#violation('too many tablespaces')
-      this.#tablespaces.push(tablespaceOf(row))
+      const tablespace = tablespaceOf(row)
+      if (!isOid(tablespace.oid ?? 1)) throw this.#violation('the oid of a tablespace is none')
+      this.#tablespaces.push(tablespace)
       return
     }
     const lsn = parseLsn(row.get('recptr')?.toString() ?? '')
     const timeline = Number(row.get('tli')?.toString())
-    if (lsn === undefined || !Number.isInteger(timeline)) {
+    if (lsn === undefined || !isOid(timeline)) {
       throw this.#violation('a position is malformed')
     }
     this.#position = { lsn, timeline }
@@ -182,11 +184,16 @@ export class BaseBackupExchange implements Exchange {
   }
 }
 
+/** What names files and folders: 32 bits, and not zero. So are timelines. */
+function isOid(value: number): boolean {
+  return Number.isInteger(value) && value > 0 && value <= 0xffff_ffff
+}
+
 function tablespaceOf(row: Row): BaseBackupTablespace {
   const oid = row.get('spcoid')?.toString()
   const sizeKib = row.get('size')?.toString()
   return {
-    oid: oid === undefined ? undefined : Number(oid),
+    oid: oid === undefined || oid === '' ? undefined : Number(oid),
     location: row.get('spclocation')?.toString(),
     sizeBytes: sizeKib === undefined ? undefined : Number(sizeKib) * 1024,
   }

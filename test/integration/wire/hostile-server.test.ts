@@ -116,6 +116,16 @@ describe('a server that sends without end', () => {
     await assert.rejects(backup, { ...PROTOCOL, message: /too many tablespaces/ })
   })
 
+  for (const oid of ['../x', '0', '-1', '1.5', '1e400', '4294967296']) {
+    it(`is left for a tablespace of the number ${oid}`, async () => {
+      const head = [...position, spaces, row(oid, '/x', '1')]
+      await using server = await hostile(otherwise(Buffer.concat(head)))
+      await using connection = await ReplicationConnection.connect(server.options)
+      const backup = connection.baseBackup({ manifest: false }, droppingSink())
+      await assert.rejects(backup, { ...PROTOCOL, message: /the oid of a tablespace is none/ })
+    })
+  }
+
   for (const name of ['global/pg_control', 'backup_label', 'tablespace_map']) {
     it(`is left for a ${name} of eight gibibytes`, async () => {
       const header = Buffer.alloc(512)

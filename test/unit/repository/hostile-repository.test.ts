@@ -141,6 +141,14 @@ test('a cluster whose identity is another one’s, or of segments that no server
       isBackstayError(error, 'REPOSITORY_DAMAGED'),
     )
   }
+  const none = claimCluster({
+    store,
+    name: 'new',
+    server: { ...server, segmentBytes: 0 },
+    clock: systemClock,
+  })
+  await assert.rejects(none, (error) => isBackstayError(error, 'POSTGRES_PROTOCOL'))
+  assert.equal(await store.size(clusterNames('new').identity), undefined)
 })
 
 test('a record of a line that says when it cannot have been is none, and the next one is written', async () => {
