@@ -9,12 +9,27 @@ const POLYNOMIAL = 0x82f63b78
 /** x^0, bits reversed. */
 const ONE = 0x80000000
 
+/** The CRC-32C of one byte, which is zero. */
+const ZERO = 0x527d5351
+
 /** x^(2^n) for n from 0. */
 const POWERS = makePowers()
 
 /** CRC-32C of A followed by B, given both CRCs and the length of B in bytes. */
 export function combineCrc32c(crcA: number, crcB: number, lengthB: number): number {
   return (multiply(zeroBytes(lengthB), crcA) ^ crcB) >>> 0
+}
+
+/** The CRC-32C of so many zeros, which need not be there. */
+export function crc32cOfZeros(length: number): number {
+  let crc = 0
+  let [piece, bytes] = [ZERO, 1]
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) crc = combineCrc32c(crc, piece, bytes)
+    piece = combineCrc32c(piece, piece, bytes)
+    bytes *= 2
+  }
+  return crc
 }
 
 /** `combineCrc32c` for a B of always the same length, whose CRC the caller adds with XOR. Costs four look-ups a call, and a

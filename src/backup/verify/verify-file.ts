@@ -7,6 +7,7 @@ import { allocatePageMemory, PageChecker } from '../../postgres/page-checker.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
 import type { Extent, ManifestFile, Unit } from '../../repository/manifest-entry.ts'
+import { combineCrc32c, crc32cOfZeros } from '../../repository/crc32c-combine.ts'
 import type { PackReader } from '../../repository/pack-reader.ts'
 import { firstBlockOfPath } from '../../postgres/relation-path.ts'
 import type { ReportBuilder } from './report.ts'
@@ -50,8 +51,15 @@ export class FileVerifier {
     let position = 0
     let isWhole = true
     for (const extent of file.extents) {
-      const content = await this.#read(file, extent)
-      if (content === undefined) isWhole = false
+      const isHole = extent.unit === undefined
+      const content = isHole ? undefined : await this.#read(file, extent, extent.unit)
+      if (isHole) {
+        // Of any length, in no memory: pages of zeros are right.
+        crc = combineCrc32c(crc, crc32cOfZeros(extent.length), extent.length)
+        if (this.#hasChecksums(file, position)) {
+          report.counts.pagesChecked += Math.floor(extent.length / PAGE_BYTES)
+        }
+      } else if (content === undefined) isWhole = false
       else {
         crc = crc32c(content, crc)
         this.#checkPages(file, content, position)
@@ -65,12 +73,11 @@ export class FileVerifier {
   }
 
   /** Undefined when it was left out or is damaged. */
-  async #read(file: ManifestFile, extent: Extent): Promise<Buffer | undefined> {
+  async #read(file: ManifestFile, extent: Extent, unit: Unit): Promise<Buffer | undefined> {
     const { packs, isWanted, report } = this.#verification
-    const { unit } = extent
-    const isNew = unit !== undefined && !isSame(unit, this.#lastUnit)
-    this.#lastUnit = unit ?? this.#lastUnit
-    if (unit !== undefined && !isWanted(unit)) {
+    const isNew = !isSame(unit, this.#lastUnit)
+    this.#lastUnit = unit
+    if (!isWanted(unit)) {
       if (isNew) report.counts.unitsSkipped += 1
       this.#skipped.add(unit.pack)
       return undefined
@@ -84,7 +91,7 @@ export class FileVerifier {
       return content
     } catch (error) {
       if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
-      report.damaged(file.path, error.message, { packs: unit === undefined ? [] : [unit.pack] })
+      report.damaged(file.path, error.message, { packs: [unit.pack] })
       return undefined
     }
   }
@@ -93,8 +100,7 @@ export class FileVerifier {
   #checkPages(file: ManifestFile, content: Buffer, position: number): void {
     const { info, report } = this.#verification
     const firstBlock = firstBlockOfPath(file.path)
-    const isPaged = position % PAGE_BYTES === 0
-    if (firstBlock === undefined || !info.postgres.dataChecksums || !isPaged) return
+    if (firstBlock === undefined || !this.#hasChecksums(file, position)) return
     for (let at = 0; at < content.length; at += UNIT_BYTES) {
       const part = content.subarray(at, at + UNIT_BYTES)
       const pageCount = Math.floor(part.length / PAGE_BYTES)
@@ -109,6 +115,11 @@ export class FileVerifier {
       const problem = `page checksum of block ${bad.join(', ')} is wrong`
       report.damaged(file.path, problem, { packs: packsOf(file) })
     }
+  }
+
+  #hasChecksums({ path }: ManifestFile, position: number): boolean {
+    const isPaged = position % PAGE_BYTES === 0 && firstBlockOfPath(path) !== undefined
+    return isPaged && this.#verification.info.postgres.dataChecksums
   }
 
   /** Bad pages beyond those that backup.json lists cannot be told apart from new damage, and the backup is marked anyway. */

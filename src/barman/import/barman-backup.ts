@@ -117,6 +117,10 @@ function parseTime(text: string | undefined): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date
 }
 
+function isOid(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) > 0 && Number(value) <= 0xffff_ffff
+}
+
 /** `[('name', 16387, '/path')]`. */
 function parseTablespaces(text: string | undefined): BackupTablespace[] | undefined {
   if (text === undefined) return []
@@ -124,7 +128,7 @@ function parseTablespaces(text: string | undefined): BackupTablespace[] | undefi
   if (!Array.isArray(value)) return undefined
   const rows = (value as readonly unknown[]).map((row) => {
     const [, oid, location] = Array.isArray(row) ? (row as readonly unknown[]) : []
-    return typeof oid === 'number' && typeof location === 'string' ? { oid, location } : undefined
+    return isOid(oid) && typeof location === 'string' ? { oid, location } : undefined
   })
   return rows.every((row) => row !== undefined) ? rows : undefined
 }

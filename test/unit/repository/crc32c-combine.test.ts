@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
-import { combineCrc32c } from '../../../src/repository/crc32c-combine.ts'
+import { combineCrc32c, crc32cOfZeros } from '../../../src/repository/crc32c-combine.ts'
 
 describe('combineCrc32c', () => {
   it('gives the CRC of two joined pieces', () => {
@@ -19,6 +19,12 @@ describe('combineCrc32c', () => {
         },
       ),
     )
+  })
+
+  it('gives that of zeros that are not there', () => {
+    for (const length of [0, 1, 2, 3, 255, 8192, 100_003]) {
+      assert.equal(crc32cOfZeros(length), crc32c(Buffer.alloc(length)))
+    }
   })
 
   it('is right for pieces of gigabytes', () => {
