@@ -39,6 +39,8 @@ const KEYS: Readonly<Record<string, Check>> = {
   reference: orNull(isText),
   fullBecause: orNull(isText),
   timeline: isOid,
+  startLsn: isText,
+  stopLsn: isText,
   startedAt: isTime,
   finishedAt: isTime,
   postgres: isMade({

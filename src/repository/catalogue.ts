@@ -9,11 +9,13 @@ import {
   type BackupInfo,
   type BackupKeep,
   type CataloguedBackup,
+  KEEP_TARGETS,
   parseBackupId,
 } from './backup-info.ts'
 import { strangeKey } from './backup-shape.ts'
 import type { ClusterRepository } from './cluster-repository.ts'
 import { PACK_LIST_BYTES_MAX, putSealed, readSealed, replaceSealed } from './sealed-object.ts'
+import { textOf } from '../util/text-of.ts'
 import { useBackup } from './use-backup.ts'
 
 /** All finished backups that can be read, and those that cannot. */
@@ -74,7 +76,7 @@ export async function readBackup(
   const keep = await readSealed(cluster.store, cluster.names.keep(id))
   const info = decodeInfo(value, cluster.names.backupInfo(id))
   checkBelongs(cluster, id, info)
-  return { info, keep: keep as BackupKeep | undefined }
+  return { info, keep: keep && decodeKeep(keep) }
 }
 
 /** A backup.json that lies in another backup's folder, or came from another cluster, would restore something else. */
@@ -157,6 +159,15 @@ export async function keepBackup(
 export async function releaseBackup(cluster: ClusterRepository, id: BackupId): Promise<boolean> {
   if ((await readBackup(cluster, id)) === undefined) missing(cluster, id)
   return await cluster.store.delete(cluster.names.keep(id))
+}
+
+/** A wish that is not understood keeps all that one can. */
+function decodeKeep({ keptAt, reason, target }: Readonly<Record<string, unknown>>): BackupKeep {
+  return {
+    keptAt: textOf(keptAt),
+    reason: reason === null ? null : textOf(reason),
+    target: KEEP_TARGETS.find((one) => one === target) ?? 'full',
+  }
 }
 
 function decodeInfo(value: Readonly<Record<string, unknown>>, name: string): BackupInfo {

@@ -5,6 +5,7 @@
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { type BackupId, parseBackupId } from './backup-info.ts'
 import type { ClusterRepository } from './cluster-repository.ts'
+import { textOf } from '../util/text-of.ts'
 import { PACK_LIST_BYTES_MAX, readSealed, replaceSealed } from './sealed-object.ts'
 
 /** What a verification found of one backup. */
@@ -89,15 +90,15 @@ async function readNote(
 function decodeNote(backup: BackupId, value: Readonly<Record<string, unknown>>): DamageNote {
   return {
     backup,
-    at: String(value['at']),
+    at: textOf(value['at']),
     packs: texts(value['packs']),
     wal: texts(value['wal']),
     isOnlyWal: value['isOnlyWal'] === true,
-    subject: String(value['subject']),
-    problem: String(value['problem']),
+    subject: textOf(value['subject']),
+    problem: textOf(value['problem']),
   }
 }
 
 function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(String) : []
+  return Array.isArray(value) ? value.map(textOf) : []
 }

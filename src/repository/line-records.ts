@@ -5,6 +5,7 @@
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { Store } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
+import { textOf } from '../util/text-of.ts'
 import type { ClusterNames } from './format.ts'
 import { putSealed, readSealed } from './sealed-object.ts'
 
@@ -111,10 +112,12 @@ export async function reviveTimeline(place: LinePlace, timeline: number): Promis
 
 /** What a sealed object of `lines/` says; undefined for one that Backstay has not written. */
 export function decodeLine(value: Readonly<Record<string, unknown>>): LineRecord | undefined {
-  const known = Array.isArray(value['known']) ? value['known'].map(Number) : []
+  const known = Array.isArray(value['known'])
+    ? value['known'].filter((one) => typeof one === 'number')
+    : []
   const by = LINE_WITNESSES.find((witness) => witness === value['by']) ?? 'operator'
-  const timeline = Number(value['timeline'])
-  const record = { timeline, known, recordedAt: String(value['recordedAt']), by }
+  const timeline = typeof value['timeline'] === 'number' ? value['timeline'] : 0
+  const record = { timeline, known, recordedAt: textOf(value['recordedAt']), by }
   return isLine(record) ? record : undefined
 }
 

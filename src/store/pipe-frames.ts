@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { ERROR_KINDS, type ErrorCode } from '../errors/codes.ts'
+import { textOf } from '../util/text-of.ts'
 import { decodeValue, encodeValue } from './pipe-values.ts'
 
 /** What is asked: a word, and what it needs. */
@@ -109,10 +110,6 @@ function asError(value: unknown): BackstayError {
   const isKnown = typeof code === 'string' && Object.hasOwn(ERROR_KINDS, code)
   const known = isKnown ? (code as ErrorCode) : 'FAILED'
   return new BackstayError(known, textOf(message), { hint: textOf(hint) })
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : ''
 }
 
 /** Bodies of frames whose first four bytes are the length of what follows `extra` more. */

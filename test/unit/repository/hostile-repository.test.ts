@@ -15,6 +15,7 @@ import {
   createRepository,
   openCluster,
 } from '../../../src/repository/cluster-repository.ts'
+import { listDamage } from '../../../src/repository/damage-notes.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
 import { readLines, recordLine } from '../../../src/repository/line-records.ts'
 import { sealJson } from '../../../src/repository/sealed-json.ts'
@@ -111,12 +112,23 @@ test('one backup of which something is said that cannot be is damaged, and the l
     { timeline: 1e308 },
     { label: 7 },
     { finishedAt: 'x' },
+    { startLsn: { toString: 1, valueOf: 1 } },
     { bytes: { ...INFO.bytes, database: -1 } },
   ]
   for (const change of strange) {
     writeFileSync(path, sealJson({ ...INFO, ...change }))
     assert.equal((await readCatalogue(cluster)).damaged.length, 1, JSON.stringify(change))
   }
+  writeFileSync(path, sealJson(INFO))
+  const keep = place(directory.path, names.keep(ID as never))
+  writeFileSync(keep, sealJson({ format: 1, keptAt: 1, reason: { toString: 1 }, target: 'x' }))
+  const [kept] = (await readCatalogue(cluster)).backups
+  assert.deepEqual(kept?.keep, { keptAt: '', reason: '', target: 'full' })
+  rmSync(keep)
+  const subject = { toString: 1, valueOf: 1 }
+  const note = place(directory.path, names.damage(ID as never))
+  writeFileSync(note, sealJson({ format: 1, subject, packs: [subject] }))
+  assert.equal((await listDamage(cluster)).length, 1)
   writeFileSync(path, sealed('{\n  "format": 1,\n  x\n'))
   assert.equal((await readCatalogue(cluster)).damaged.length, 1)
 })
@@ -154,7 +166,12 @@ test('a cluster whose identity is another one’s, or of segments that no server
 test('a record of a line that says when it cannot have been is none, and the next one is written', async () => {
   await using directory = temporaryDirectory()
   const store = new DiskStore(directory.path)
-  for (const recordedAt of ['x', '+275760-09-13T00:00:00.000Z', null]) {
+  for (const recordedAt of [
+    'x',
+    '+275760-09-13T00:00:00.000Z',
+    null,
+    { toString: 1, valueOf: 1 },
+  ]) {
     const record = { format: 1, timeline: 1, known: [1], recordedAt, by: 'roles' }
     writeFileSync(
       place(directory.path, `${names.lines}/99991231T235959999-00000001.json`),
