@@ -5,34 +5,34 @@
 
 const OID_MAX = 2 ** 32 - 1
 
-type Check = (value: unknown) => boolean
+type ShapeCheck = (value: unknown) => boolean
 
-const isText: Check = (value) => typeof value === 'string'
-const isCount: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0
-const isOid: Check = (value) => isCount(value) && Number(value) > 0 && Number(value) <= OID_MAX
-const isTime: Check = (value) => isText(value) && Number.isFinite(Date.parse(String(value)))
+const isText: ShapeCheck = (value) => typeof value === 'string'
+const isCount: ShapeCheck = (value) => Number.isSafeInteger(value) && Number(value) >= 0
+const isOid: ShapeCheck = (value) => isCount(value) && Number(value) > 0 && Number(value) <= OID_MAX
+const isTime: ShapeCheck = (value) => isText(value) && Number.isFinite(Date.parse(String(value)))
 
-function orNull(check: Check): Check {
+function orNull(check: ShapeCheck): ShapeCheck {
   return (value) => value === null || check(value)
 }
 
-function isMade(of: Readonly<Record<string, Check>>): Check {
+function isMade(of: Readonly<Record<string, ShapeCheck>>): ShapeCheck {
   return (value) => {
     const parts = Object(value) as Record<string, unknown>
     return Object.entries(of).every(([key, check]) => check(parts[key]))
   }
 }
 
-function isList(check: Check): Check {
+function isList(check: ShapeCheck): ShapeCheck {
   return (value) => Array.isArray(value) && value.every(check)
 }
 
-function isWord(pattern: RegExp): Check {
+function isWord(pattern: RegExp): ShapeCheck {
   return (value) => typeof value === 'string' && pattern.test(value)
 }
 
 /** What is read of every backup. */
-const KEYS: Readonly<Record<string, Check>> = {
+const KEYS: Readonly<Record<string, ShapeCheck>> = {
   id: isText,
   cluster: isText,
   label: orNull(isText),

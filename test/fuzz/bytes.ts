@@ -15,7 +15,11 @@ import { ManifestReader } from '../../src/repository/manifest-reader.ts'
 import { ManifestWriter } from '../../src/repository/manifest-writer.ts'
 import { PackReader } from '../../src/repository/pack-reader.ts'
 import { openSealedJson, sealJson } from '../../src/repository/sealed-json.ts'
-import { compressFrame, decompressUnknownAsync, skippableFrame } from '../../src/repository/codec.ts'
+import {
+  compressFrame,
+  decompressUnknownAsync,
+  skippableFrame,
+} from '../../src/repository/codec.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
 import {
   answerFrame,
