@@ -25,7 +25,7 @@ import {
 import type { GivingUp } from './give-up-target.ts'
 import { handOver } from './hand-over.ts'
 import { lookLocked } from './look-locked.ts'
-import { prepareCandidate } from './prepare.ts'
+import { prepareCandidate } from './prepare-candidate.ts'
 import { resumeSwitchover } from './resume-switchover.ts'
 import { lostSlots } from './lost-slots.ts'
 import {

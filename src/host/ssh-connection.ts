@@ -13,7 +13,7 @@ import { formatSize } from '../util/size.ts'
 import { type ChildInput, type ChildOptions, type ChildResult, runChild } from './child-process.ts'
 import { fetchHostKey } from './host-key.ts'
 import { showCommand } from './shell-quote.ts'
-import { Slots } from './slots.ts'
+import { Slots } from './turns.ts'
 import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
 import {
   BEFORE_OUTPUT_BYTES_MAX,

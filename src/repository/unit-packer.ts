@@ -10,7 +10,7 @@ import type { Lsn } from '../postgres/lsn.ts'
 import { PAGE_BYTES, UNIT_BYTES } from './format.ts'
 import type { Extent, Unit } from './manifest-entry.ts'
 import type { PackWriter } from './pack-writer.ts'
-import { type SlotPool, slotInput, slotOutput } from './slots.ts'
+import { type SlotPool, slotInput, slotOutput } from './unit-slots.ts'
 import type { UnitResult } from './unit-job.ts'
 import type { WorkerPool } from './worker-pool.ts'
 

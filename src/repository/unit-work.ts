@@ -7,7 +7,7 @@ import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
 import { compressUnit } from './codec.ts'
 import { PAGE_BYTES } from './format.ts'
 import { joinPageCrcs, pageCrcsOf } from './page-crcs.ts'
-import { inputOffset, slotInput, slotOutput } from './slots.ts'
+import { inputOffset, slotInput, slotOutput } from './unit-slots.ts'
 import type { SlotStretch, UnitJob, UnitResult } from './unit-job.ts'
 
 /** What every worker is started with. */

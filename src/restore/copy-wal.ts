@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { replaceFile } from '../host/local-files.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { readWalFile } from '../wal/read-wal-file.ts'
-import type { Owner } from './file-job.ts'
+import type { Owner } from './worker-job.ts'
 import type { RestorePlan } from './plan.ts'
 import { walFilesOf } from './path-files.ts'
 

@@ -23,7 +23,7 @@ import {
   type FoundPlace,
   type WalQuestion,
   type WalReading,
-} from './wal-search.ts'
+} from './record-search.ts'
 import { describeTarget, type RestoreTarget } from './wish.ts'
 
 /** A moment that can be restored. */

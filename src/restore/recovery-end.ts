@@ -6,7 +6,7 @@ import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { LONG_HEADER_BYTES } from '../postgres/wal-page.ts'
 import type { BackupInfo } from '../repository/backup-info.ts'
 import type { TimelinePath } from './timeline-path.ts'
-import { findFirst, findLastRecord, type WalReading } from './wal-search.ts'
+import { findFirst, findLastRecord, type WalReading } from './record-search.ts'
 import type { RestoreTarget } from './wish.ts'
 
 /** Both are ends of replayed WAL. `atMost` is undefined where WAL that arrives meanwhile is replayed too. */

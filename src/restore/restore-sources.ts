@@ -5,7 +5,7 @@ import type { KnownDamage } from '../backup/known-damage.ts'
 import type { BackupInfo } from '../repository/backup-info.ts'
 import type { ContinuityMap } from '../wal/continuity.ts'
 import type { ProductionLines } from '../wal/production-line.ts'
-import type { WalReading } from './wal-search.ts'
+import type { WalReading } from './record-search.ts'
 
 /** Everything known of a cluster's backups and WAL. */
 export interface RestoreSources {

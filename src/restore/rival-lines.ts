@@ -7,7 +7,7 @@ import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/tim
 import type { ContinuityMap } from '../wal/continuity.ts'
 import { forkOf } from '../wal/production-line.ts'
 import { endOfHeld, heldAlong, historyOrOwn, pathFrom } from './timeline-path.ts'
-import { findFirst, type WalReading } from './wal-search.ts'
+import { findFirst, type WalReading } from './record-search.ts'
 
 /** What is asked about: every timeline that is known, and the WAL to read. */
 export interface LineSources {

@@ -18,7 +18,7 @@ import type {
   WalReading,
   WalStretch,
   WalSurvey,
-} from './wal-search.ts'
+} from './record-search.ts'
 
 /** What surveying stands on. */
 export interface HeldWal {

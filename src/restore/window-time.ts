@@ -7,7 +7,7 @@ import type { BackupSpan } from '../wal/continuity.ts'
 import type { WalPosition } from '../wal/wal-position.ts'
 import { historyOrOwn, pathFrom } from './timeline-path.ts'
 import type { RestoreSources } from './restore-sources.ts'
-import { findLastTransaction } from './wal-search.ts'
+import { findLastTransaction } from './record-search.ts'
 
 /** A server at rest writes segments without a transaction: so many are read to find one. */
 const SEGMENTS_MAX = 4

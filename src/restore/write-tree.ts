@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { errnoOf } from '../host/file-error.ts'
 import type { ManifestEntry } from '../repository/manifest-entry.ts'
 import type { ManifestReader } from '../repository/manifest-reader.ts'
-import type { FileWorkSettings } from './file-job.ts'
-import { FilePool } from './file-pool.ts'
+import type { FileWorkSettings } from './worker-job.ts'
+import { FilePool } from './restore-workers.ts'
 import type { HeldPlaces } from './held-places.ts'
 import type { RestoreLayout } from './layout.ts'
 import { checkPath, isHeldBack } from './manifest-survey.ts'
 import { removeAt } from './old-content.ts'
-import { FileFeed, type WriteProgress } from './write-files.ts'
+import { FileFeed, type WriteProgress } from './feed-workers.ts'
 
 /** Directories every server needs; a backup holds them all, empty ones too, unless something dropped them on the way. */
 const NEEDED = [

@@ -18,7 +18,7 @@ import {
 } from '../restore/restore.ts'
 import type { StoreAddress } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
-import type { WriteProgress } from '../restore/write-files.ts'
+import type { WriteProgress } from '../restore/feed-workers.ts'
 import type { Ear } from './ear.ts'
 
 /** The disk is the limit soon, and each thread takes some 50 MB. */

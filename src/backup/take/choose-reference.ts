@@ -13,7 +13,7 @@ import {
 import { PAGE_BYTES } from '../../repository/format.ts'
 import { segmentFloor, type WalRange } from '../../wal/wal-position.ts'
 import { describeDamage, type KnownDamage } from '../known-damage.ts'
-import type { BackedUpServer } from './server-facts.ts'
+import type { BackedUpServer } from './backed-up-server.ts'
 
 /** A backup of everything. */
 export interface FullChoice {

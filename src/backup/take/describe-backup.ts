@@ -7,7 +7,7 @@ import type { ReceivedBackup } from './backup-receiver.ts'
 import { DEFAULT_LEVEL } from '../../repository/codec.ts'
 import type { ReferenceChoice } from './choose-reference.ts'
 import type { ResumedFulls } from './receive-backup.ts'
-import type { BackedUpServer } from './server-facts.ts'
+import type { BackedUpServer } from './backed-up-server.ts'
 import type { TakeBackupOptions } from './take-options.ts'
 
 /** Everything known of a backup when its last byte is stored. */

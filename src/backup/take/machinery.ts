@@ -3,7 +3,7 @@
  */
 import type { Lsn } from '../../postgres/lsn.ts'
 import { type PackParts, PackWriter } from '../../repository/pack-writer.ts'
-import { allocateSlots, SlotPool } from '../../repository/slots.ts'
+import { allocateSlots, SlotPool } from '../../repository/unit-slots.ts'
 import { UnitPacker } from '../../repository/unit-packer.ts'
 import { WorkerPool } from '../../repository/worker-pool.ts'
 import type { ReceiveOptions } from './receive-options.ts'

@@ -3,7 +3,7 @@
  * checksums, CRC and LSNs of one window take less time than asking a worker and being answered, and the workers are left to compress.
  */
 import type { PageMemory } from '../../postgres/page-checker.ts'
-import { slotInput } from '../../repository/slots.ts'
+import { slotInput } from '../../repository/unit-slots.ts'
 import type { UnitJob, UnitResult } from '../../repository/unit-job.ts'
 import { unitWork } from '../../repository/unit-work.ts'
 import { DEFAULT_LEVEL } from '../../repository/codec.ts'

@@ -18,7 +18,7 @@ import { type HeldReference, openReference } from './open-reference.ts'
 import { type LimitOf, readRelationLimits } from './relation-limits.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
-import type { BackedUpServer } from './server-facts.ts'
+import type { BackedUpServer } from './backed-up-server.ts'
 import type { TakeBackupOptions } from './take-options.ts'
 
 /** SQLSTATE by which a server says that it cannot do an incremental backup now: object_not_in_prerequisite_state. */

@@ -12,7 +12,7 @@ import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { storedEnds } from '../../wal/held-wal.ts'
 import { earlierLsn, segmentFloor, type WalRange } from '../../wal/wal-position.ts'
 import { readServerWal, type ServerWalOptions } from '../server-wal.ts'
-import type { BackedUpServer } from './server-facts.ts'
+import type { BackedUpServer } from './backed-up-server.ts'
 
 /** Compared where the held WAL ends, at most: segments may have 1 GiB. */
 const COMPARED_BYTES = 16 * 1024 * 1024

@@ -22,7 +22,7 @@ import { type ReferenceChoice, chooseReference } from './choose-reference.ts'
 import { describeBackup } from './describe-backup.ts'
 import { isInterruption, type ReceivedBy, receiveBackup } from './receive-backup.ts'
 import { isSameHistory } from './same-history.ts'
-import { askServer, type BackedUpServer } from './server-facts.ts'
+import { askServer, type BackedUpServer } from './backed-up-server.ts'
 import type { TakeBackupOptions } from './take-options.ts'
 import { judgeBadPages } from './torn-pages.ts'
 

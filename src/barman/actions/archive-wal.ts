@@ -4,8 +4,8 @@
 import type { BarmanContext } from '../context.ts'
 import { takeLock } from '../../repository/lock.ts'
 import { isBackstayError } from '../../errors/backstay-error.ts'
-import { oneServer } from '../server/choose.ts'
-import { placeOf } from '../server/place.ts'
+import { oneServer } from '../server/chosen-servers.ts'
+import { placeOf } from '../server/barman-place.ts'
 import { takeIncoming } from '../wal/incoming.ts'
 
 /** @throws {BackstayError} STORE, DISK_SPACE, POSTGRES_UNREACHABLE */

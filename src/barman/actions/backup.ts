@@ -13,8 +13,8 @@ import { withHooks } from '../hooks.ts'
 import { backupsOf, findServerBackup } from '../server/backups.ts'
 import { backupVariables } from '../server/hook-variables.ts'
 import { backupConnection } from '../server/connections.ts'
-import { severalServers } from '../server/choose.ts'
-import { placeOf } from '../server/place.ts'
+import { severalServers } from '../server/chosen-servers.ts'
+import { placeOf } from '../server/barman-place.ts'
 import { segmentAt } from '../server/wal-of-backup.ts'
 
 /** What a backup fails with is said for its server; the others have their turn. */

@@ -4,7 +4,7 @@
 import { walRangeHeld } from '../server/wal-of-backup.ts'
 import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 
 /** Missing WAL makes the command fail and is named. @throws {BackstayError} STORE */
 export async function run(context: BarmanContext): Promise<void> {

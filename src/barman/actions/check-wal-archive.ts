@@ -2,8 +2,8 @@
  * Says whether a new server may archive here: nothing of its timelines must be held.
  */
 import type { BarmanContext } from '../context.ts'
-import { oneServer } from '../server/choose.ts'
-import { openServer } from '../server/place.ts'
+import { oneServer } from '../server/chosen-servers.ts'
+import { openServer } from '../server/barman-place.ts'
 
 /** Held WAL of `--timeline` or a later one makes the command fail. @throws {BackstayError} STORE */
 export async function run(context: BarmanContext): Promise<void> {

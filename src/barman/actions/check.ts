@@ -4,7 +4,7 @@
 import { checkServer } from '../check/check-server.ts'
 import { type CheckedServer, checkJson, checkText, isBad, nagiosText } from '../check/strategy.ts'
 import type { BarmanContext } from '../context.ts'
-import { severalServers } from '../server/choose.ts'
+import { severalServers } from '../server/chosen-servers.ts'
 
 /** Exit code 1 when something is wrong with an active server, 2 with --nagios. */
 export async function run(context: BarmanContext): Promise<void> {

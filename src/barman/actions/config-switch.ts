@@ -9,7 +9,7 @@ import { activeModelFile } from '../../config/barman/state-files.ts'
 import { replaceFile } from '../../host/local-files.ts'
 import { syncDirectory } from '../../util/sync-directory.ts'
 import type { BarmanContext } from '../context.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 import { restartReceiver } from '../server/restart-receiver.ts'
 
 /** @throws {BackstayError} CONFIG_INVALID when the configuration cannot be read with the model; errno errors of the server's directory. */

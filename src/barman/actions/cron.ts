@@ -8,7 +8,7 @@ import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { takeLock } from '../../repository/lock.ts'
 import type { BarmanContext } from '../context.ts'
 import { policyOf } from '../server/backups.ts'
-import { openServer, placeOf } from '../server/place.ts'
+import { openServer, placeOf } from '../server/barman-place.ts'
 import { withWalHooks } from '../wal-hooks.ts'
 import { pidOfTask, startDetached, stopTask } from '../server/receiver-process.ts'
 

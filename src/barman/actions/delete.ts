@@ -9,7 +9,7 @@ import { withHooks } from '../hooks.ts'
 import { withWalHooks } from '../wal-hooks.ts'
 import { findServerBackup } from '../server/backups.ts'
 import { backupVariables } from '../server/hook-variables.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 
 /** @throws {BackstayError} REPOSITORY_LOCKED, REPOSITORY_DAMAGED, STORE */
 export async function run(context: BarmanContext): Promise<void> {

@@ -5,7 +5,7 @@ import { release, type } from 'node:os'
 import type { BarmanContext } from '../context.ts'
 import { backupsOf } from '../server/backups.ts'
 import { describedServer } from '../server/described.ts'
-import { lookAtServer } from '../server/look.ts'
+import { lookAtServer } from '../server/look-server.ts'
 import type { Json } from '../output/python-json.ts'
 import { redact } from '../../errors/redact.ts'
 

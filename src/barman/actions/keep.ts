@@ -5,7 +5,7 @@ import { keepBackup, releaseBackup } from '../../repository/catalogue.ts'
 import { KEEP_TARGETS, type KeepTarget } from '../../repository/backup-info.ts'
 import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 
 /** @throws {BackstayError} STORE, BACKUP_MISSING */
 export async function run(context: BarmanContext): Promise<void> {

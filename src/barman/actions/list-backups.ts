@@ -7,9 +7,9 @@ import { listBackups } from '../../repository/catalogue.ts'
 import type { BarmanContext } from '../context.ts'
 import { ctime, prettySize } from '../output/pretty.ts'
 import type { Json } from '../output/python-json.ts'
-import { openServer } from '../server/place.ts'
+import { openServer } from '../server/barman-place.ts'
 import { type RetentionStatus, retentionStatuses } from '../server/retention-status.ts'
-import { severalServers } from '../server/choose.ts'
+import { severalServers } from '../server/chosen-servers.ts'
 import { heldSegments, walOfBackup } from '../server/wal-of-backup.ts'
 
 interface BackupRow {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { segmentStart } from '../../postgres/segment-name.ts'
 import type { BarmanContext } from '../context.ts'
 import { findServerBackup, type FoundBackup } from '../server/backups.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 import { heldSegments } from '../server/wal-of-backup.ts'
 
 /**

@@ -3,7 +3,7 @@
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import type { BarmanContext } from '../context.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 import { pidOfTask, TASK_LOCKS } from '../server/receiver-process.ts'
 
 /** Names and pids of tasks that run. @throws {BackstayError} STORE */

@@ -3,7 +3,7 @@
  */
 import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
-import { oneServer, severalServers } from '../server/choose.ts'
+import { oneServer, severalServers } from '../server/chosen-servers.ts'
 
 /** `barman rebuild-xlogdb`: there is no xlog.db. */
 export const rebuildXlogdb = {

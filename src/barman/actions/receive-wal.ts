@@ -8,7 +8,7 @@ import { ReplicationConnection } from '../../wire/replication-connection.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaim } from '../server/claim.ts'
 import { receiverConnection, sqlConnection } from '../server/connections.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 import { pidOfTask, stopTask } from '../server/receiver-process.ts'
 
 const DUPLICATE_OBJECT = '42710'

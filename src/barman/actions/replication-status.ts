@@ -8,7 +8,7 @@ import type { BarmanContext } from '../context.ts'
 import { prettySize } from '../output/pretty.ts'
 import type { Json } from '../output/python-json.ts'
 import { connectionOf, sqlConnection } from '../server/connections.ts'
-import { severalServers } from '../server/choose.ts'
+import { severalServers } from '../server/chosen-servers.ts'
 
 interface Client {
   readonly pid: number

@@ -19,8 +19,8 @@ import { orderOf, type BarmanRestoreOrder } from '../restore/order.ts'
 import { withHooks } from '../hooks.ts'
 import { backupsOf, findServerBackup } from '../server/backups.ts'
 import { backupVariables } from '../server/hook-variables.ts'
-import { oneServer } from '../server/choose.ts'
-import { openServer } from '../server/place.ts'
+import { oneServer } from '../server/chosen-servers.ts'
+import { openServer } from '../server/barman-place.ts'
 
 const GET_WAL_NOTE = `'get-wal' is in the specified 'recovery_options'.
 Before you start up the PostgreSQL server, please review the postgresql.auto.conf file

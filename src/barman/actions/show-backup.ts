@@ -8,7 +8,7 @@ import type { BarmanContext } from '../context.ts'
 import { isoTime, prettySize, prettySpan } from '../output/pretty.ts'
 import type { Json } from '../output/python-json.ts'
 import { findServerBackup } from '../server/backups.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 import { type ShownBackup, showBackup } from '../server/shown-backup.ts'
 import { segmentAt, type WalCount } from '../server/wal-of-backup.ts'
 

@@ -3,8 +3,8 @@
  */
 import type { BarmanContext } from '../context.ts'
 import { describedServer } from '../server/described.ts'
-import { lookAtServer } from '../server/look.ts'
-import { severalServers } from '../server/choose.ts'
+import { lookAtServer } from '../server/look-server.ts'
+import { severalServers } from '../server/chosen-servers.ts'
 
 /** A server that does not answer is shown with the error. */
 export async function run(context: BarmanContext): Promise<void> {

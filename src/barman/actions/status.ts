@@ -6,8 +6,8 @@ import type { CataloguedBackup } from '../../repository/backup-info.ts'
 import type { BarmanContext } from '../context.ts'
 import { ctime, prettySize } from '../output/pretty.ts'
 import { backupsOf } from '../server/backups.ts'
-import { severalServers } from '../server/choose.ts'
-import { type ArchiverFacts, lookAtServer, type SqlFacts } from '../server/look.ts'
+import { severalServers } from '../server/chosen-servers.ts'
+import { type ArchiverFacts, lookAtServer, type SqlFacts } from '../server/look-server.ts'
 
 type StatusRow = readonly [key: string, description: string, value: string]
 

@@ -10,7 +10,7 @@ import { SqlClient } from '../../wire/sql-client.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaim } from '../server/claim.ts'
 import { sqlConnection } from '../server/connections.ts'
-import { severalServers } from '../server/choose.ts'
+import { severalServers } from '../server/chosen-servers.ts'
 import { takeIncoming } from '../wal/incoming.ts'
 
 const DEFAULT_TIMEOUT_SECONDS = 30

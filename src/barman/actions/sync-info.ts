@@ -11,8 +11,8 @@ import { storedEnds } from '../../wal/held-wal.ts'
 import { askPrimary } from '../passive/primary-shell.ts'
 import type { BarmanContext } from '../context.ts'
 import type { Json } from '../output/python-json.ts'
-import { oneServer } from '../server/choose.ts'
-import { openServer } from '../server/place.ts'
+import { oneServer } from '../server/chosen-servers.ts'
+import { openServer } from '../server/barman-place.ts'
 import { BARMAN_VERSION } from '../version.ts'
 
 /** @throws {BackstayError} HOST_COMMAND, STORE */

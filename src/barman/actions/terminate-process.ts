@@ -2,7 +2,7 @@
  * Stops what works for a server.
  */
 import type { BarmanContext } from '../context.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 import { pidOfTask, stopTask } from '../server/receiver-process.ts'
 
 /**

@@ -4,7 +4,7 @@
 import { verifyBackup } from '../../backup/verify/verify-backup.ts'
 import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
-import { oneServer } from '../server/choose.ts'
+import { oneServer } from '../server/chosen-servers.ts'
 
 const SHOWN = 20
 

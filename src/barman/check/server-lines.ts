@@ -3,7 +3,7 @@
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { isSupportedMajor } from '../../postgres/version.ts'
-import type { ServerLook, SqlFacts } from '../server/look.ts'
+import type { ServerLook, SqlFacts } from '../server/look-server.ts'
 import { type CheckLine, failed, judge, ok } from './strategy.ts'
 
 const PRIVILEGES = 'superuser or standard user with backup privileges'

@@ -7,7 +7,7 @@ import { BackupReceiver, type ReceivedBackup } from '../../backup/take/backup-re
 import { type ReferenceChoice, chooseReference } from '../../backup/take/choose-reference.ts'
 import { type BackupRecord, describeBackup } from '../../backup/take/describe-backup.ts'
 import { type HeldReference, openReference } from '../../backup/take/open-reference.ts'
-import type { BackedUpServer } from '../../backup/take/server-facts.ts'
+import type { BackedUpServer } from '../../backup/take/backed-up-server.ts'
 import { judgeBadPages } from '../../backup/take/torn-pages.ts'
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { formatLsn } from '../../postgres/lsn.ts'

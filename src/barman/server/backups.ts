@@ -7,7 +7,7 @@ import type { CataloguedBackup } from '../../repository/backup-info.ts'
 import { listBackups } from '../../repository/catalogue.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { BarmanContext } from '../context.ts'
-import { openServer } from './place.ts'
+import { openServer } from './barman-place.ts'
 
 /** A backup and the repository it is in. */
 export interface FoundBackup {

@@ -12,7 +12,7 @@ import {
 } from '../../repository/cluster-repository.ts'
 import type { BarmanContext } from '../context.ts'
 import { withWalHooks } from '../wal-hooks.ts'
-import { openServer, placeOf } from './place.ts'
+import { openServer, placeOf } from './barman-place.ts'
 
 /**
  * The server's part of the repository, made when it is not there.

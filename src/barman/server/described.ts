@@ -5,7 +5,7 @@ import type { BarmanServer } from '../../config/barman/model.ts'
 import { SERVER_OPTIONS } from '../../config/barman/options.ts'
 import { parseBoolean } from '../../config/barman/values.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
-import type { ServerLook } from './look.ts'
+import type { ServerLook } from './look-server.ts'
 
 /** Python's words for values: `True`, `None`. Sorted by key. */
 export function describedServer(server: BarmanServer, look: ServerLook): [string, string][] {

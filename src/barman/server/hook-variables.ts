@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import type { BackupId, CataloguedBackup } from '../../repository/backup-info.ts'
 import type { BarmanContext } from '../context.ts'
-import { placeOf } from './place.ts'
+import { placeOf } from './barman-place.ts'
 
 /** Of backup `id` among `all`, newest first; without an id, what is known before a backup begins. */
 export function backupVariables(

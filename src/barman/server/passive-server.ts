@@ -3,7 +3,7 @@
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import type { BarmanContext } from '../context.ts'
-import { oneServer } from './choose.ts'
+import { oneServer } from './chosen-servers.ts'
 
 /** Undefined when it was said why not. */
 export function passiveServer(context: BarmanContext, command: string): BarmanServer | undefined {

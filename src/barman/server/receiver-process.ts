@@ -7,7 +7,7 @@ import { findLocks } from '../../repository/lock.ts'
 import { until } from '../../util/until.ts'
 import type { BarmanContext } from '../context.ts'
 import { ownProgram } from '../version.ts'
-import { placeOf } from './place.ts'
+import { placeOf } from './barman-place.ts'
 
 const RECEIVER_LOCK = 'receiver'
 const STOP_TIMEOUT_MS = 30_000

@@ -7,7 +7,7 @@ import { cloneStandby } from '../clone/clone.ts'
 import type { Step, StepAction } from '../plan/step.ts'
 import { type Act, machineOfStep, serverOfStep } from './act-context.ts'
 import { cloneFromBackup } from './clone-from-backup.ts'
-import { removeAside } from './aside.ts'
+import { removeAside } from './end-aside.ts'
 import { attachStandby } from './attach.ts'
 import { reloadStep, restartStep, startStep, stopStep } from './control.ts'
 import {
@@ -29,7 +29,7 @@ import { makeRepositoryDirectory, writeRepositoryPassfile } from './repository.t
 import { setRole } from './roles.ts'
 import { keepState } from './keep-state.ts'
 import { openWayStep, stopFetching } from './way.ts'
-import { createSlot, dropSlot } from './slots.ts'
+import { createSlot, dropSlot } from './physical-slots.ts'
 import { wantedServer } from '../../cluster/wanted-server.ts'
 
 const cloneStep: Act<'clone'> = async (context, step) => {

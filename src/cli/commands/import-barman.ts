@@ -11,7 +11,7 @@ import {
 import { importServer } from '../../barman/import/import-server.ts'
 import { isIncomplete, type ServerImportResult } from '../../barman/import/server-import.ts'
 import { connectionOf } from '../../barman/server/connections.ts'
-import { clusterNameOf, repositoryDirectory } from '../../barman/server/place.ts'
+import { clusterNameOf, repositoryDirectory } from '../../barman/server/barman-place.ts'
 import { completeConfig } from '../../config/barman/load.ts'
 import { type MainFile, readMainFile } from '../../config/barman/main-file.ts'
 import type { BarmanConfig, BarmanServer } from '../../config/barman/model.ts'

@@ -13,7 +13,7 @@ import { isSupportedMajor, type PostgresMajor } from '../../postgres/version.ts'
 import { findDistrust } from '../../util/trusted-path.ts'
 import { packageFile } from '../version.ts'
 import { DEMO_FILE, renderDemoFile } from './cluster-file.ts'
-import { demoDirectory, demoPort, demoSocketDirectory } from './place.ts'
+import { demoDirectory, demoPort, demoSocketDirectory } from './demo-place.ts'
 
 const DEFAULT_MAJOR: PostgresMajor = 18
 /** Open to the user PostgreSQL runs as. */

@@ -23,7 +23,7 @@ import {
 import { claimCluster, type ClusterRepository } from '../../../src/repository/cluster-repository.ts'
 import { recordLine } from '../../../src/repository/line-records.ts'
 import { useBackup } from '../../../src/repository/use-backup.ts'
-import { chooseBackup } from '../../../src/restore/choose.ts'
+import { chooseBackup } from '../../../src/restore/choose-backup.ts'
 import { loadSources } from '../../../src/restore/load-sources.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'

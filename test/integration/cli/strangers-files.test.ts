@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { demoDirectory } from '../../../src/cli/demo/place.ts'
+import { demoDirectory } from '../../../src/cli/demo/demo-place.ts'
 import { settleDemo } from '../../../src/cli/demo/settle.ts'
 import { loadCluster } from '../../../src/config/load.ts'
 import { copyEmbedded } from '../../../src/host/embedded-repair.ts'

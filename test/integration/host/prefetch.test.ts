@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { HostCommandOptions, HostCommandResult } from '../../../src/host/host.ts'
 import { LocalHost } from '../../../src/host/local-host.ts'
-import { prefetch } from '../../../src/host/prefetch.ts'
+import { prefetch } from '../../../src/host/look-ahead.ts'
 import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 
 const NAMES = ['file', 'empty', 'folder', 'link', 'nowhere', 'a name with "quotes" and\na line']

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clusterNameOf } from '../../../src/barman/server/place.ts'
+import { clusterNameOf } from '../../../src/barman/server/barman-place.ts'
 import { prettySize, prettySpan } from '../../../src/barman/output/pretty.ts'
 import { renderPythonJson } from '../../../src/barman/output/python-json.ts'
 import {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { Slots } from '../../../src/host/slots.ts'
+import { Slots } from '../../../src/host/turns.ts'
 import { Gatherer, WriteBuffers } from '../../../src/host/write-buffers.ts'
 
 test('never more run at once than there are slots, and a failure gives its slot back', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Extent, ManifestFile } from '../../../src/repository/manifest-entry.ts'
-import { checksOf, cutFile, lengthOf } from '../../../src/restore/cut-jobs.ts'
+import { checksOf, cutFile, lengthOf } from '../../../src/restore/cut-worker-jobs.ts'
 
 const UNIT = { pack: 'p', offset: 0, storedBytes: 10, rawBytes: 1000 }
 const STRETCH_BYTES = 1000

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { BackupDamage } from '../../../../src/backup/known-damage.ts'
 import { chooseReference } from '../../../../src/backup/take/choose-reference.ts'
-import type { BackedUpServer } from '../../../../src/backup/take/server-facts.ts'
+import type { BackedUpServer } from '../../../../src/backup/take/backed-up-server.ts'
 import type { CataloguedBackup } from '../../../../src/repository/backup-info.ts'
 import { backup, lsn, SEGMENT_BYTES } from '../fixtures.ts'
 

@@ -2,7 +2,7 @@
  * Cuts a backup's files into jobs for the workers: large files into stretches, small ones into batches. Pure.
  */
 import type { Extent, ManifestFile } from '../repository/manifest-entry.ts'
-import type { CheckJob, FileJob } from './file-job.ts'
+import type { CheckJob, FileJob } from './worker-job.ts'
 
 /** A stretch holds at most this much, so that workers share a large file evenly. */
 const STRETCH_BYTES = 64 * 1024 * 1024

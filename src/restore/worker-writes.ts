@@ -20,7 +20,7 @@ import { filePath } from '../util/byte-path.ts'
 import { PAGE_BYTES } from '../repository/format.ts'
 import type { Extent } from '../repository/manifest-entry.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { CheckJob, FileJob, JobResult, Owner } from './file-job.ts'
+import type { CheckJob, FileJob, JobResult, Owner } from './worker-job.ts'
 import type { UnitSource } from './unit-source.ts'
 
 /** Pieces gathered for one write, and their bytes: enough to keep the number of calls small. */

@@ -1,5 +1,5 @@
 /**
- * The restore worker's own file: takes batches of jobs one after the other, posts answers. Started by file-pool.ts only.
+ * The restore worker's own file: takes batches of jobs one after the other, posts answers. Started by restore-workers.ts only.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { isBackstayError } from '../errors/backstay-error.ts'
@@ -13,8 +13,8 @@ import type {
   JobResult,
   WorkerFailure,
   WorkerJob,
-} from './file-job.ts'
-import { checkStretch, writeStretch } from './file-work.ts'
+} from './worker-job.ts'
+import { checkStretch, writeStretch } from './worker-writes.ts'
 import { HeldPlaces } from './held-places.ts'
 import { UnitSource } from './unit-source.ts'
 

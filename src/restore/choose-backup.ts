@@ -25,7 +25,7 @@ import {
 import type { RestoreSources } from './restore-sources.ts'
 import { isoTimeUs } from './target-time.ts'
 import { endOfHeld, heldAlong, historyOrOwn, pathFrom, type TimelinePath } from './timeline-path.ts'
-import { findFirst, type FoundPlace, type WalQuestion } from './wal-search.ts'
+import { findFirst, type FoundPlace, type WalQuestion } from './record-search.ts'
 import { describeTarget, type RestoreWish } from './wish.ts'
 
 /** The backup chosen, the way from it, and where recovery will end. */

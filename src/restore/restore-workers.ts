@@ -3,11 +3,11 @@
  */
 import { Worker } from 'node:worker_threads'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { BatchAnswer, FileWorkSettings, JobResult, WorkerJob } from './file-job.ts'
+import type { BatchAnswer, FileWorkSettings, JobResult, WorkerJob } from './worker-job.ts'
 
 // In a checkout the program runs from .ts files, in a package from .js files.
 const WORKER_FILE = new URL(
-  import.meta.url.endsWith('.ts') ? './file-worker.ts' : './file-worker.js',
+  import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
   import.meta.url,
 )
 

@@ -6,9 +6,9 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { combineCrc32c } from '../repository/crc32c-combine.ts'
 import type { ManifestFile } from '../repository/manifest-entry.ts'
 import { filePath } from '../util/byte-path.ts'
-import { checksOf, cutFile, lengthOf } from './cut-jobs.ts'
-import type { FileJob, JobResult } from './file-job.ts'
-import type { FilePool } from './file-pool.ts'
+import { checksOf, cutFile, lengthOf } from './cut-worker-jobs.ts'
+import type { FileJob, JobResult } from './worker-job.ts'
+import type { FilePool } from './restore-workers.ts'
 import type { HeldPlaces } from './held-places.ts'
 
 /** A batch of small files is sent once it holds this many bytes or files. */
