@@ -61,7 +61,7 @@ async function giveSlot(context: ClusterContext, course: RejoinCourse): Promise<
 /** Whether the primary has the segment the server would ask for; at a switch of timelines it has the name of the newer one. */
 export async function primaryHolds(
   context: ClusterContext,
-  course: RejoinCourse,
+  course: Pick<RejoinCourse, 'server' | 'primary'>,
   end: WalPosition,
 ): Promise<boolean> {
   const { segmentBytes } = await readControl(
@@ -83,33 +83,46 @@ export async function primaryHolds(
 export async function catchUp(
   context: ClusterContext,
   course: RejoinCourse,
-  { end, own }: { readonly end: WalPosition | undefined; readonly own: Line },
+  known: { readonly end: WalPosition | undefined; readonly own: Line },
 ): Promise<boolean> {
-  const name = course.server.name
-  const { segmentBytes } = await readControl(context, wantedServer(context.wanted, name))
-  const standing = end === undefined ? undefined : { ...end, history: own.history, segmentBytes }
-  const source = standing && (await repositorySource(context, standing))
-  if (standing === undefined || source === undefined || source.endLsn <= standing.lsn) return false
-  if (await isOtherWal(context, name, { standing, source })) {
-    course.reasons.push('the WAL on the backup server is another than its own')
-    return false
-  }
-  if (await isDeadLine(context, course, { standing, own, source })) return false
+  const found = await findCatchUp(context, course, known)
+  if (found === undefined) return false
+  const { standing, source } = found
   const isFed = await attempt(context, course, {
     what: 'it could not take WAL from the backup server',
     isOptional: true,
     work: async () => {
-      await feedCandidate(context, { to: name, standing }, source)
+      await feedCandidate(context, { to: course.server.name, standing }, source)
       return true
     },
   })
   return isFed === true && (await follow(context, course))
 }
 
+/** What the backup server could give it; undefined when that is nothing, or leads elsewhere. */
+export async function findCatchUp(
+  context: ClusterContext,
+  course: Pick<RejoinCourse, 'server' | 'primary' | 'reasons'>,
+  { end, own }: { readonly end: WalPosition | undefined; readonly own: Line },
+): Promise<{ readonly standing: Standing; readonly source: WalSource } | undefined> {
+  const name = course.server.name
+  const { segmentBytes } = await readControl(context, wantedServer(context.wanted, name))
+  const standing = end === undefined ? undefined : { ...end, history: own.history, segmentBytes }
+  const source = standing && (await repositorySource(context, standing))
+  if (standing === undefined || source === undefined) return undefined
+  if (source.endLsn <= standing.lsn) return undefined
+  if (await isOtherWal(context, name, { standing, source })) {
+    course.reasons.push('the WAL on the backup server is another than its own')
+    return undefined
+  }
+  const isDead = await isDeadLine(context, course, { standing, own, source })
+  return isDead ? undefined : { standing, source }
+}
+
 /** Whether it would lead away from the primary: both may have gone on with what the primary has left, and the primary may have passed them. */
 async function isDeadLine(
   context: ClusterContext,
-  { server, primary, reasons }: RejoinCourse,
+  { server, primary, reasons }: Pick<RejoinCourse, 'server' | 'primary' | 'reasons'>,
   {
     standing,
     own,

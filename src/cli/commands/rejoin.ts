@@ -1,6 +1,8 @@
 /**
  * `backstay rejoin`: a server follows the primary again.
  */
+import type { WayBack } from '../../failover/rejoin-course.ts'
+import { planRejoin, type RejoinPlan } from '../../failover/rejoin-plan.ts'
 import { rejoinServer, type RejoinResult } from '../../failover/rejoin.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
@@ -15,6 +17,7 @@ const ARGUMENTS = [
 ] as const satisfies readonly ArgumentSpec[]
 
 const OPTIONS = {
+  plan: { type: 'flag', help: 'Say how it would come back, as far as can be told; change nothing' },
   yes: { type: 'flag', help: 'Stop it without asking when it runs as a second primary' },
 } as const satisfies OptionSpecs
 
@@ -33,7 +36,7 @@ export default defineCommand({
     'REPOSITORY_LOCKED',
     'PARTIAL',
   ],
-  examples: ['backstay rejoin db1'],
+  examples: ['backstay rejoin db1 --plan', 'backstay rejoin db1'],
   run,
 })
 
@@ -43,6 +46,12 @@ async function run(
 ): Promise<CommandResult> {
   const { tasks, colour } = context.output
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })
+  if (context.options.plan) {
+    return planResult(
+      session.wanted.name,
+      await planRejoin(session.cluster, context.arguments.server),
+    )
+  }
   const confirm = async (question: string): Promise<boolean> =>
     context.options.yes || (await askYes(context, question))
   const result = await rejoinServer(session.cluster, context.arguments.server, { confirm })
@@ -60,6 +69,35 @@ const WAYS: Readonly<Record<RejoinResult['way'], string>> = {
   rewind: 'it was wound back',
   clone: 'it was cloned anew',
   built: 'it was built anew: there was nothing in its place',
+}
+
+const PLANNED_WAYS: Readonly<Record<WayBack, string>> = {
+  already: 'nothing to do: it streams',
+  follow: 'it would go on from where it is',
+  'catch-up': 'it would take the WAL it lacks from the backup server',
+  rewind: 'it would be wound back, and what it wrote on its own kept',
+  clone: 'it would be cloned anew, and its old directory kept',
+  built: 'it would be built: there is nothing in its place',
+}
+
+function planResult(cluster: string, plan: RejoinPlan): CommandResult {
+  const { server, primary, way, reasons, endedConnections } = plan
+  const ended =
+    endedConnections === undefined
+      ? []
+      : [
+          `"${server}" runs as a primary; it would be stopped, and ${endedConnections} connections end`,
+        ]
+  return {
+    data: { cluster, planned: true, ...plan, endedConnections: endedConnections ?? null },
+    text: () =>
+      [
+        ...reasons.map((reason) => `note: ${reason}`),
+        ...ended,
+        `"${server}" would follow "${primary}": ${PLANNED_WAYS[way]}`,
+        'Nothing was changed.',
+      ].join('\n'),
+  }
 }
 
 function lines({ server, primary, way, reasons, keptAside }: RejoinResult): string[] {

@@ -11,6 +11,8 @@ import { describe, test } from 'node:test'
 import { promoteServer, stopServer } from '../../../src/host/postgres-control.ts'
 import { failOver } from '../../../src/failover/failover.ts'
 import { recloneStandby } from '../../../src/failover/reclone.ts'
+import type { WayBack } from '../../../src/failover/rejoin-course.ts'
+import { planRejoin } from '../../../src/failover/rejoin-plan.ts'
 import { rejoinServer } from '../../../src/failover/rejoin.ts'
 import { switchOver } from '../../../src/failover/switchover.ts'
 import { instanceOf } from '../../../src/build/steps/act-context.ts'
@@ -63,6 +65,13 @@ async function leaveBehind(house: House): Promise<Vault> {
   return vault
 }
 
+/** What is planned is what is done, and planning it changes nothing. */
+async function isPlanned(house: House, name: string, way: WayBack): Promise<void> {
+  const plan = await planRejoin(house.context(), name)
+  assert.equal(plan.way, way, plan.reasons.join('; '))
+  assert.equal((await planRejoin(house.context(), name)).way, way)
+}
+
 async function idsOn(house: House, server: string): Promise<readonly unknown[]> {
   const rows = await house.query(server, 'SELECT id::int FROM acknowledged ORDER BY id')
   return rows.map((row) => row['id'])
@@ -84,6 +93,7 @@ describe(
         withCode('NEEDS_CONFIRMATION', /Will not stop "db1" unasked/),
       )
       assert.deepEqual(await primariesOf(house), ['db1', 'db2'])
+      await isPlanned(house, 'db1', 'clone')
       const { way, reasons, keptAside } = await rejoinServer(house.context(), 'db1', { confirm })
       assert.match(asked.join(), /"db1" runs as a primary with \d+ connections/)
       assert.equal(way, 'clone')
@@ -119,6 +129,7 @@ describe(
       // What a failover that reached its host would have left: it looks like a standby.
       const db1 = house.wanted.servers[0] as ServerWanted
       await writeFile(join(db1.directory, 'standby.signal'), '')
+      await isPlanned(house, 'db1', 'clone')
       const { way, keptAside, reasons } = await rejoinServer(house.context(), 'db1')
       assert.equal(way, 'clone')
       const [saved, old] = [...keptAside].sort((one) => (one.includes('/forks/') ? -1 : 1))
@@ -139,6 +150,7 @@ describe(
       const house = withoutKeptWal(base)
       await bringUp(house.context())
       await using _vault = await leaveBehind(house)
+      await isPlanned(house, 'db2', 'catch-up')
       const { way, reasons } = await rejoinServer(house.context(), 'db2')
       assert.equal(way, 'catch-up', reasons.join('\n'))
       await isInOrder(house, 'db1')
@@ -192,6 +204,7 @@ describe(
     test('of a server that streams there is nothing to do; the only primary is refused', async () => {
       await using house = await makeHouse({ major: 18, backup: false })
       await bringUp(house.context())
+      await isPlanned(house, 'db2', 'already')
       assert.equal((await rejoinServer(house.context(), 'db2')).way, 'already')
       await assert.rejects(rejoinServer(house.context(), 'db1'), withCode('SPLIT_BRAIN'))
       await assert.rejects(rejoinServer(house.context(), 'db9'), withCode('USAGE'))
@@ -235,6 +248,7 @@ describe('PostgreSQL 15: rejoin', { skip: debian === undefined && 'no pg_rewind 
       await rm(join(directory, 'postgresql.conf'), { force: true })
     await diverge(house)
     await crash(house, 'db1')
+    await isPlanned(house, 'db1', 'rewind')
     const { way, reasons } = await rejoinServer(house.context(), 'db1')
     assert.equal(way, 'rewind', reasons.join('\n'))
     await isInOrder(house, 'db2')
