@@ -10,6 +10,8 @@ type ShapeCheck = (value: unknown) => boolean
 const isText: ShapeCheck = (value) => typeof value === 'string'
 const isCount: ShapeCheck = (value) => Number.isSafeInteger(value) && Number(value) >= 0
 const isOid: ShapeCheck = (value) => isCount(value) && Number(value) > 0 && Number(value) <= OID_MAX
+/** As it is written, or as it is read. */
+const isPosition: ShapeCheck = (value) => isText(value) || typeof value === 'bigint'
 const isTime: ShapeCheck = (value) => isText(value) && Number.isFinite(Date.parse(String(value)))
 
 function orNull(check: ShapeCheck): ShapeCheck {
@@ -39,8 +41,8 @@ const KEYS: Readonly<Record<string, ShapeCheck>> = {
   reference: orNull(isText),
   fullBecause: orNull(isText),
   timeline: isOid,
-  startLsn: isText,
-  stopLsn: isText,
+  startLsn: isPosition,
+  stopLsn: isPosition,
   startedAt: isTime,
   finishedAt: isTime,
   postgres: isMade({
