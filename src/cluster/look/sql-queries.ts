@@ -29,10 +29,11 @@ SELECT current_setting('server_version_num')::int AS "versionNumber",
 
 /**
  * Whose commits do not wait until a standby has them on disk: the server's default (empty text), roles, databases. What remote_write waits for
- * is in the memory of the standby's machine. Our own session says nothing about it but for what the server was started with.
+ * is in the memory of the standby's machine. Files spell names as they like. Our own session says nothing about it but for what the server was
+ * started with.
  */
 export const ASYNCHRONOUS_QUERY = `
-SELECT '' AS who FROM (SELECT setting FROM pg_file_settings WHERE name = 'synchronous_commit' AND applied ORDER BY seqno DESC LIMIT 1) AS f
+SELECT '' AS who FROM (SELECT setting FROM pg_file_settings WHERE lower(name) = 'synchronous_commit' AND applied ORDER BY seqno DESC LIMIT 1) AS f
  WHERE f.setting ~* '^(of|off|f|fa|fal|fals|false|n|no|0|local|remote_write)$'
 UNION
 SELECT '' FROM pg_settings

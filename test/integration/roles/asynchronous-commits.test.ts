@@ -2,6 +2,7 @@
  * Commits that do not wait by the server's default: what `up` sees of it is what a failover goes by, however it came about since.
  */
 import assert from 'node:assert/strict'
+import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { failOver } from '../../../src/failover/failover.ts'
@@ -44,6 +45,10 @@ describe(
       assert.deepEqual(await noted(house), [])
       const set = 'ALTER SYSTEM SET synchronous_commit = remote_write'
       assert.deepEqual(await notedAfter(house, set), [''])
+      assert.deepEqual(await notedAfter(house, 'ALTER SYSTEM RESET synchronous_commit'), [])
+      const file = join(house.wanted.servers[0]?.directory ?? '', 'postgresql.auto.conf')
+      await appendFile(file, 'Synchronous_Commit = off\n')
+      assert.deepEqual(await notedAfter(house, 'SELECT 1'), [''], 'files spell names as they like')
       assert.deepEqual(await notedAfter(house, 'ALTER SYSTEM RESET synchronous_commit'), [])
       await stopStandby(house, 'db1')
       await startWithout(house)
