@@ -6,6 +6,7 @@ import type { LoadedCluster } from '../config/load.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { redact } from '../errors/redact.ts'
 import { printable } from '../errors/printable.ts'
+import { firstErrorOf } from '../errors/first-error.ts'
 import { exitCodeOf, renderErrorJson, renderErrorText } from '../errors/render.ts'
 import { systemClock } from '../util/clock.ts'
 import { endProcess, exitNow } from '../util/end-process.ts'
@@ -129,8 +130,9 @@ function outputError(error: NodeJS.ErrnoException): BackstayError {
 /** Writes the error to stderr and returns the exit code. */
 function reportError(thrown: unknown, interrupts: Interrupts): number {
   const { signal } = interrupts
-  const isAbort = thrown instanceof Error && thrown.name === 'AbortError'
-  const error: unknown = signal.aborted && isAbort ? signal.reason : thrown
+  const reason = firstErrorOf(thrown)
+  const isAbort = reason instanceof Error && reason.name === 'AbortError'
+  const error: unknown = signal.aborted && isAbort ? signal.reason : reason
   const words = process.argv.slice(2)
   if (words.includes('--json')) {
     process.stderr.write(renderJson(renderErrorJson(error), process.stderr.isTTY))

@@ -4,6 +4,7 @@
 import { BackstayError } from './backstay-error.ts'
 import { ERROR_KINDS, type ErrorCode } from './codes.ts'
 import { printable } from './printable.ts'
+import { firstErrorOf } from './first-error.ts'
 import { isSecretName, redact } from './redact.ts'
 
 /** The object printed on stderr with `--json`. */
@@ -16,20 +17,23 @@ export interface RenderedError {
   }
 }
 
-/** The exit code a process ends with for `error`. Unknown errors are bugs (70). */
-export function exitCodeOf(error: unknown): number {
+/** The exit code a process ends with for what was thrown. Unknown errors are bugs (70). */
+export function exitCodeOf(thrown: unknown): number {
+  const error = firstErrorOf(thrown)
   return error instanceof BackstayError ? error.exitCode : 70
 }
 
 /** The error for a person: message, causes, hint; redacted. A bug comes with its stack. */
-export function renderErrorText(error: unknown): string {
+export function renderErrorText(thrown: unknown): string {
+  const error = firstErrorOf(thrown)
   if (!(error instanceof BackstayError)) return printable(redact(renderBug(error)))
   const causes = causesOf(error).map((cause) => `  because: ${cause}\n`)
   return printable(redact(`Error: ${error.message}\n${causes.join('')}Hint: ${error.hint}\n`))
 }
 
 /** The error for a program; every string redacted. */
-export function renderErrorJson(error: unknown): RenderedError {
+export function renderErrorJson(thrown: unknown): RenderedError {
+  const error = firstErrorOf(thrown)
   const known = error instanceof BackstayError ? error : new BackstayError('BUG', String(error))
   const { code, message, hint, details } = known
   return JSON.parse(

@@ -4,6 +4,7 @@
 import { pino } from 'pino'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { printable } from '../errors/printable.ts'
+import { firstErrorOf } from '../errors/first-error.ts'
 import { redact } from '../errors/redact.ts'
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
@@ -41,7 +42,8 @@ export function openServiceLog(level: LogLevel = 'info'): ServiceLog {
 }
 
 /** An error as facts for a log line. */
-export function errorFacts(error: unknown): LogFacts {
+export function errorFacts(thrown: unknown): LogFacts {
+  const error = firstErrorOf(thrown)
   if (!(error instanceof BackstayError)) {
     return { code: 'BUG', error: error instanceof Error ? (error.stack ?? '') : String(error) }
   }

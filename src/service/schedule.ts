@@ -4,6 +4,7 @@
  */
 import { Cron } from 'croner'
 import { BackstayError } from '../errors/backstay-error.ts'
+import { firstErrorOf } from '../errors/first-error.ts'
 import type { Clock } from '../util/clock.ts'
 import { errorFacts, type ServiceLog } from './log.ts'
 
@@ -130,7 +131,8 @@ export class Schedule implements AsyncDisposable {
       const result = (await job.run(this.#stop.signal)) ?? undefined
       this.#note(entry, { outcome: 'done', result, problem: undefined })
       this.#log.info({ job: job.name, result }, 'job done')
-    } catch (error) {
+    } catch (thrown) {
+      const error = firstErrorOf(thrown)
       const code = error instanceof BackstayError ? error.code : 'BUG'
       const message = error instanceof Error ? error.message : String(error)
       this.#note(entry, { outcome: 'failed', problem: { code, message } })

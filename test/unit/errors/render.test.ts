@@ -66,6 +66,20 @@ suite('rendered error', () => {
     )
   })
 
+  test('is that of what failed first, where closing what was open failed as well', async () => {
+    const closing = new BackstayError('STORE', 'Cannot delete "lock"')
+    const fail = async (): Promise<void> => {
+      await using _inner = { [Symbol.asyncDispose]: () => Promise.reject(closing) }
+      await using _outer = { [Symbol.asyncDispose]: () => Promise.reject(closing) }
+      throw error
+    }
+    const thrown: unknown = await fail().catch((caught: unknown) => caught)
+    assert.notEqual(thrown, error)
+    assert.equal(renderErrorText(thrown), renderErrorText(error))
+    assert.deepEqual(renderErrorJson(thrown), renderErrorJson(error))
+    assert.equal(exitCodeOf(thrown), 21)
+  })
+
   test('decides the exit code', () => {
     assert.equal(exitCodeOf(error), 21)
     assert.equal(exitCodeOf(new Error('x')), 70)
