@@ -10,6 +10,7 @@ import type { ClusterContext, Machine } from '../cluster/context.ts'
 import type { DirectoryFound } from '../cluster/found.ts'
 import type { MemberFound } from '../cluster/leader.ts'
 import { ASIDE_SUFFIX, removeAsidePath } from './remove-aside.ts'
+import { refuseShared } from './shared-places.ts'
 import { type DirectoryLink, refuseElsewhere, tablespaceLinksOf } from './tablespace-links.ts'
 import { relinkWal, walLinkOf } from './wal-link.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
@@ -50,8 +51,8 @@ export async function planAside(
 
 /**
  * Refuses what must not, or cannot, be set aside.
- * @throws DIRECTORY_FOREIGN for a tablespace that nobody else speaks of, and for places inside each other; DIRECTORY_OWNER for a place that
- * is not in the hands of PostgreSQL's OS user
+ * @throws DIRECTORY_FOREIGN for a tablespace that nobody else speaks of, for a place that another server has too, and for places inside each
+ * other; DIRECTORY_OWNER for a place that is not in the hands of PostgreSQL's OS user
  */
 export async function refuseOthersPlaces(
   context: ClusterContext,
@@ -59,6 +60,10 @@ export async function refuseOthersPlaces(
   { moves, leader }: { readonly moves: readonly Move[]; readonly leader: MemberFound | undefined },
 ): Promise<void> {
   const machine = await context.machineOf(server)
+  const links = moves.flatMap(({ link, from: target }) =>
+    link === undefined ? [] : [{ link, target }],
+  )
+  await refuseShared(context, server, links)
   for (const move of moves) {
     const { from: target, link, isWal } = move
     if (link === undefined) continue

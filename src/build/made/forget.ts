@@ -29,7 +29,8 @@ import { wayEntryOf } from '../../cluster/machine/client-files.ts'
 import { removeBackupService } from '../../fleet/stop-service.ts'
 import { keptStatePathOf } from '../../cluster/state/kept-state.ts'
 import { instanceOf } from '../steps/act-context.ts'
-import { refuseUnremovable } from '../tablespace-links.ts'
+import { refuseShared } from '../shared-places.ts'
+import { refuseUnremovable, tablespaceLinksOf } from '../tablespace-links.ts'
 import { closeWay, closeWays } from '../../fleet/open-way.ts'
 import { wayDirectoryOf } from '../../cluster/machine/way-files.ts'
 import type { BackupWanted, ServerWanted } from '../../cluster/wanted.ts'
@@ -59,8 +60,8 @@ export interface ForgetResult {
 /**
  * Forgets.
  * @throws USAGE for a name that is in the file, or that nothing was made under; NOT_READY while no primary answers, NEEDS_CONFIRMATION,
- * UNFINISHED, HOST_UNREACHABLE, POSTGRES_IDENTITY when the data there are another cluster's, DIRECTORY_FOREIGN,
- * DIRECTORY_OWNER when a tablespace could not be emptied.
+ * UNFINISHED, HOST_UNREACHABLE, POSTGRES_IDENTITY when the data there are another cluster's, DIRECTORY_FOREIGN, also for a tablespace
+ * that another server has too, DIRECTORY_OWNER when one could not be emptied.
  */
 export async function forget(context: ClusterContext, wish: ForgetWish): Promise<ForgetResult> {
   await using lock = await lockCluster(context, 'forget')
@@ -130,7 +131,10 @@ async function clearMachine(
   const { host, usesSystemd } = machine
   const removed: string[] = []
   const hasData = await isOurData(context, server, { wish, found })
-  if (hasData && wish.removesData) await refuseUnremovable(machine, server)
+  if (hasData && wish.removesData) {
+    await refuseShared(context, server, await tablespaceLinksOf(host, server.directory))
+    await refuseUnremovable(machine, server)
+  }
   if ((await findPostmaster(host, server.directory)) !== undefined) {
     const told = { id: `${server.name}.stop`, server: server.name, title: 'stop PostgreSQL' }
     const { signal } = context
