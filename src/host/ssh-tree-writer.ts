@@ -23,7 +23,7 @@ const SYNC_TIMEOUT_MS = 3_600_000
 
 /** Argument: the directory. File systems mounted inside it need a sync of everything. */
 const SYNC = `
-if grep -qF " $1/" /proc/self/mounts; then sync; else sync -f -- "$1"; fi && sync -- "\${1%/*}/"
+if grep -qF " $1/" /proc/self/mounts; then sync; else sync -f -- "$1/."; fi && sync -- "\${1%/*}/"
 `
 
 /** Where the tree is and whose it becomes. */

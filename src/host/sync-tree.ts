@@ -47,7 +47,9 @@ export async function syncFileSystems(directories: readonly string[]): Promise<v
 
 async function runSync(directories: readonly string[]): Promise<ChildResult | undefined> {
   try {
-    return await runChild(['sync', '-f', '--', ...directories], {
+    // `/.`: what was a directory can have become a link, and opening a device as root can do something (a watchdog, a tape).
+    const places = directories.map((directory) => `${directory}/.`)
+    return await runChild(['sync', '-f', '--', ...places], {
       directory: '/',
       environment: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
       timeoutMs: SYNC_TIMEOUT_MS,

@@ -23,6 +23,12 @@ test('whole file systems are synced by directories on them', async () => {
   await assert.rejects(syncFileSystems([`${base.path}/missing`]), /missing/)
 })
 
+test('a link to a device in the place of a directory opens no device', async () => {
+  await using base = temporaryDirectory()
+  await symlink('/dev/null', `${base.path}/data`)
+  await assert.rejects(syncFileSystems([`${base.path}/data`]), /Not a directory/)
+})
+
 test('a full disk is said to be full, and a replaced file keeps its old content', async (t) => {
   await using base = temporaryDirectory()
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', base.path])
