@@ -18,6 +18,10 @@ function orNull(check: ShapeCheck): ShapeCheck {
   return (value) => value === null || check(value)
 }
 
+function orAbsent(check: ShapeCheck): ShapeCheck {
+  return (value) => value === undefined || check(value)
+}
+
 function isMade(of: Readonly<Record<string, ShapeCheck>>): ShapeCheck {
   return (value) => {
     const parts = Object(value) as Record<string, unknown>
@@ -33,6 +37,8 @@ function isWord(pattern: RegExp): ShapeCheck {
   return (value) => typeof value === 'string' && pattern.test(value)
 }
 
+const isPageList = isList(isMade({ path: isText, block: isCount }))
+
 /** What is read of every backup. */
 const KEYS: Readonly<Record<string, ShapeCheck>> = {
   id: isText,
@@ -40,6 +46,7 @@ const KEYS: Readonly<Record<string, ShapeCheck>> = {
   label: orNull(isText),
   reference: orNull(isText),
   fullBecause: orNull(isText),
+  source: isMade({ role: isText, server: orNull(isText), host: isText, port: isCount }),
   timeline: isOid,
   startLsn: isPosition,
   stopLsn: isPosition,
@@ -63,7 +70,9 @@ const KEYS: Readonly<Record<string, ShapeCheck>> = {
       liveBytes: isCount,
     }),
   ),
-  badPages: isMade({ count: isCount, list: isList(isMade({ path: isText, block: isCount })) }),
+  badPages: isMade({ count: isCount, list: isPageList }),
+  tornPages: orAbsent(isPageList),
+  resumed: orAbsent(isList(isText)),
 }
 
 /** The first key whose value is none of a backup; undefined when all are. */

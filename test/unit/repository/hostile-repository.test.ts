@@ -82,6 +82,7 @@ const INFO = {
   label: null,
   reference: null,
   fullBecause: null,
+  source: { role: 'primary', server: null, host: 'h', port: 1 },
   postgres: { systemIdentifier: '1', major: 18, versionNumber: 180000, segmentBytes: 16 * MB },
   timeline: 1,
   startLsn: '0/1',
