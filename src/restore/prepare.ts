@@ -3,6 +3,7 @@
  * and that the backup's manifest and the files the main thread needs can be read.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { errnoOf, fileError } from '../host/file-error.ts'
 import type { Host } from '../host/host.ts'
 import { CONTROL_FILE_PATH, type ControlFile, parseControlFile } from '../postgres/control-file.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -73,6 +74,16 @@ export async function prepareRestore(
   order: RestoreOrder,
   around: PrepareAround,
 ): Promise<PreparedRestore> {
+  try {
+    return await prepare(order, around)
+  } catch (error) {
+    // The owner of the directories can exchange what is in them, for a link to itself too.
+    if (errnoOf(error) === undefined) throw error
+    throw fileError('this machine', `restore into "${order.directory}"`, error)
+  }
+}
+
+async function prepare(order: RestoreOrder, around: PrepareAround): Promise<PreparedRestore> {
   const { plan, isDelta } = order
   const { backup } = plan
   const { systemIdentifier } = backup.postgres

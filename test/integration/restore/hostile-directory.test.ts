@@ -123,6 +123,18 @@ describe('root', { skip: !isRoot && 'needs root', concurrency: false }, () => {
     assert.deepEqual(readdirSync(roots), ['base'])
   })
 
+  test('says what is wrong with a mark that is a link to itself', async () => {
+    await using base = temporaryDirectory()
+    const { data } = places(base.path)
+    mkdirSync(data)
+    chownSync(data, uid, gid)
+    symlinkSync(MARKER_NAME, join(data, MARKER_NAME))
+    await assert.rejects(restore(vault.repository, { backup: backup.id, directory: data }), {
+      code: 'FAILED',
+      message: /home\/data" on "this machine": too many symbolic links/,
+    })
+  })
+
   test('makes no directory below a link of that user', async () => {
     await using base = temporaryDirectory()
     const { data, roots } = places(base.path)
