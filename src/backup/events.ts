@@ -5,7 +5,10 @@ import type { BackupId, BackupType } from '../repository/backup-info.ts'
 import type { CollectedGarbage } from '../repository/garbage.ts'
 import type { ReceivedSoFar } from './take/receive-options.ts'
 
-/** The steps of a backup in their order. After each of them its promise holds even if the process dies. */
+/**
+ * The steps of a backup in their order. After each of them its promise holds even if the process
+ * dies.
+ */
 export const BACKUP_STEPS = [
   'locked',
   'cleaned',

@@ -48,7 +48,8 @@ export async function planClusterExpiry(
 
 /**
  * Removes what the policy lets go.
- * @throws {BackstayError} REPOSITORY_LOCKED while a backup is taken, REPOSITORY_DAMAGED when what a backup needs cannot be read.
+ * @throws {BackstayError} REPOSITORY_LOCKED while a backup is taken, REPOSITORY_DAMAGED when what a
+ * backup needs cannot be read.
  */
 export async function expireCluster(
   cluster: ClusterRepository,
@@ -59,12 +60,16 @@ export async function expireCluster(
   return await carryOut(cluster, facts, planExpiry(facts, policy))
 }
 
-/** What stays whatever is asked, and what retention wants besides: it tells how much WAL the others need. */
+/**
+ * What stays whatever is asked, and what retention wants besides: it tells how much WAL the others
+ * need.
+ */
 export type DeletionPolicy = Pick<RetentionPolicy, 'minimum'> & Partial<RetentionPolicy>
 
 /**
  * Deletes one backup, damaged or not.
- * @throws {BackstayError} BACKUP_NEEDED when it is kept or one of the last `minimum` good ones of the line production is on, BACKUP_MISSING,
+ * @throws {BackstayError} BACKUP_NEEDED when it is kept or one of the last `minimum` good ones of
+ * the line production is on, BACKUP_MISSING,
  *   REPOSITORY_LOCKED when it is being read.
  */
 export async function deleteBackup(
@@ -133,8 +138,8 @@ function needOf(
 }
 
 /**
- * `isListed`: it was not kept when this was planned, and must not be now. From the first deletion on the backup does not exist; the rest is rubbish
- * that the next run removes if this one dies.
+ * `isListed`: it was not kept when this was planned, and must not be now. From the first deletion
+ * on the backup does not exist; the rest is rubbish that the next run removes if this one dies.
  */
 async function removeBackup(
   { store, names, clock }: ClusterRepository,
@@ -159,7 +164,10 @@ async function removeBackup(
 /** With everything that is held, as ranges. */
 interface GatheredFacts extends RetentionFacts {
   readonly map: ContinuityMap
-  /** Of which nothing but WAL or a history is damaged: the next backup, or a server that still has it, puts that right. */
+  /**
+   * Of which nothing but WAL or a history is damaged: the next backup, or a server that still has
+   * it, puts that right.
+   */
   readonly mendable: ReadonlySet<string>
 }
 

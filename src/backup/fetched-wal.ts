@@ -1,6 +1,6 @@
 /**
- * WAL for a backup without a receiver: streamed from the server into the repository when it is asked for. A temporary
- * slot keeps it on the server from the moment this is opened.
+ * WAL for a backup without a receiver: streamed from the server into the repository when it is
+ * asked for. A temporary slot keeps it on the server from the moment this is opened.
  */
 import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'

@@ -1,6 +1,7 @@
 /**
- * Names of incremental files: what a server sends of a relation's file when only some of its blocks changed (17+).
- * Source: PostgreSQL src/backend/backup/basebackup_incremental.c (GetIncrementalFilePath).
+ * Names of incremental files: what a server sends of a relation's file when only some of its blocks
+ * changed (17+). Source: PostgreSQL src/backend/backup/basebackup_incremental.c
+ * (GetIncrementalFilePath).
  */
 const FOLDER = String.raw`(?:global|base/\d+|pg_tblspc/\d+/PG_[^/]+/\d+)`
 const INCREMENTAL = new RegExp(`^(${FOLDER}/)INCREMENTAL\\.(\\d+[^/]*)$`)

@@ -1,6 +1,7 @@
 /**
- * Which backups are known to be damaged, without reading them: what verification noted (../repository/damage-notes.ts), what sizes of
- * objects say, and history files that cannot be used. Nothing known is no proof that a backup is whole; only verification gives that.
+ * Which backups are known to be damaged, without reading them: what verification noted
+ * (../repository/damage-notes.ts), what sizes of objects say, and history files that cannot be
+ * used. Nothing known is no proof that a backup is whole; only verification gives that.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { BackupInfo } from '../repository/backup-info.ts'
@@ -14,9 +15,15 @@ import { verifiedPacks } from './verify/verified-packs.ts'
 
 /** What is known of one backup. */
 export interface BackupDamage {
-  /** False when damage was found in something that it shares with another backup, and it was not verified since. */
+  /**
+   * False when damage was found in something that it shares with another backup, and it was not
+   * verified since.
+   */
   readonly isProved: boolean
-  /** Its files are not concerned: it cannot become consistent, but later backups can point at its pages. */
+  /**
+   * Its files are not concerned: it cannot become consistent, but later backups can point at its
+   * pages.
+   */
   readonly isOnlyWal: boolean
   /** What is wrong, as a sentence without subject and full stop. */
   readonly because: string
@@ -25,7 +32,10 @@ export interface BackupDamage {
 /** By id of the backup; those of which nothing is known are left out. */
 export type KnownDamage = ReadonlyMap<string, BackupDamage>
 
-/** What is known of `infos`, which are all that are listed. Asks for the size of each of their packs and manifests. */
+/**
+ * What is known of `infos`, which are all that are listed. Asks for the size of each of their packs
+ * and manifests.
+ */
 export async function loadDamage(
   cluster: ClusterRepository,
   infos: readonly BackupInfo[],
@@ -48,7 +58,10 @@ export async function loadDamage(
   return known
 }
 
-/** All of it: damaged WAL, told first, must not hide that a page may be damaged as well. Undefined when nothing is known. Pure. */
+/**
+ * All of it: damaged WAL, told first, must not hide that a page may be damaged as well. Undefined
+ * when nothing is known. Pure.
+ */
 export function joinDamage(found: readonly (BackupDamage | undefined)[]): BackupDamage | undefined {
   const all = found.filter((damage) => damage !== undefined)
   const told = all.find(({ isProved }) => isProved) ?? all[0]
@@ -76,7 +89,10 @@ function notedDamage({ id }: BackupInfo, notes: readonly DamageNote[]): BackupDa
   return { isProved: true, isOnlyWal, because: `"${subject}": ${problem}${when}` }
 }
 
-/** Of its own timeline: without it recovery does not begin. Those of later ones do not concern the backup. */
+/**
+ * Of its own timeline: without it recovery does not begin. Those of later ones do not concern the
+ * backup.
+ */
 function historyDamage(object: string, broken: ReadonlySet<string>): BackupDamage | undefined {
   if (!broken.has(object)) return undefined
   return { isProved: true, isOnlyWal: true, because: describeDamagedWal(object) }
@@ -92,7 +108,8 @@ async function doubtOf(
   }: { readonly notes: readonly DamageNote[]; readonly listed: ReadonlySet<string> },
 ): Promise<BackupDamage | undefined> {
   for (const note of notes) {
-    // WAL of a backup that is gone is verified by nobody any more, so nobody could take its note back.
+    // WAL of a backup that is gone is verified by nobody any more, so nobody could take its note
+    // back.
     const shared = listed.has(note.backup)
       ? note.wal.find((name) => isOwnWal(name, info, cluster.identity.segmentBytes))
       : undefined

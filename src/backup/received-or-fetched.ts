@@ -1,6 +1,6 @@
 /**
- * WAL for a backup: from the receiver when one runs, else fetched from the server. A receiver that refuses the server's WAL refuses the
- * backup: what it found out would be found out by nobody else.
+ * WAL for a backup: from the receiver when one runs, else fetched from the server. A receiver that
+ * refuses the server's WAL refuses the backup: what it found out would be found out by nobody else.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'

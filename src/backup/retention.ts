@@ -1,8 +1,8 @@
 /**
  * Decides which backups and which WAL are no longer needed. Pure: nothing is deleted here.
  *
- * A backup goes only when every policy given lets it go. WAL goes only when no backup that stays could be rolled forward
- * through it.
+ * A backup goes only when every policy given lets it go. WAL goes only when no backup that stays
+ * could be rolled forward through it.
  */
 import { addBytes } from '../postgres/lsn.ts'
 import { type Segment, segmentStart } from '../postgres/segment-name.ts'
@@ -43,11 +43,20 @@ export interface RetentionFacts {
   readonly histories: readonly TimelineHistory[]
   readonly segmentBytes: number
   readonly nowMs: number
-  /** The lines production is and was on. Left out when nobody knows: every backup counts as one of production then. */
+  /**
+   * The lines production is and was on. Left out when nobody knows: every backup counts as one of
+   * production then.
+   */
   readonly lines?: ProductionLines
-  /** Backups that cannot be restored: WAL of their own is not held, or they are known to be damaged. Default none. */
+  /**
+   * Backups that cannot be restored: WAL of their own is not held, or they are known to be damaged.
+   * Default none.
+   */
   readonly unusable?: ReadonlySet<string>
-  /** Backups of which it is not known: damage was found in what they share with others. Default none. */
+  /**
+   * Backups of which it is not known: damage was found in what they share with others. Default
+   * none.
+   */
   readonly doubtful?: ReadonlySet<string>
 }
 
@@ -78,8 +87,8 @@ export function planExpiry(facts: RetentionFacts, policy: RetentionPolicy): Expi
 }
 
 /**
- * Plans the deletion of given backups; the others stay whatever the policy says, which tells only how much WAL each needs. The
- * caller has made sure that they may go.
+ * Plans the deletion of given backups; the others stay whatever the policy says, which tells only
+ * how much WAL each needs. The caller has made sure that they may go.
  */
 export function planDeletion(
   facts: RetentionFacts,
@@ -140,7 +149,10 @@ function backupsOfLines({ backups, lines }: RetentionFacts): readonly Catalogued
   return lines.current.map((line) => backups.filter(({ info }) => leadsTo(info, line)))
 }
 
-/** Whether nothing is known against a backup: no bad page, its own WAL held, everything of the size it must have, no damage found. */
+/**
+ * Whether nothing is known against a backup: no bad page, its own WAL held, everything of the size
+ * it must have, no damage found.
+ */
 function isGood(backup: CataloguedBackup, facts: RetentionFacts): boolean {
   return rankOf(backup, facts) === RANKS.good
 }
@@ -156,8 +168,8 @@ export function rankOf({ info }: CataloguedBackup, facts: RetentionFacts): numbe
 }
 
 /**
- * The last good ones of the line production is on; without any the best that there are. Where none of the line can be restored, the best of
- * the repository stay as well: they are all that is left.
+ * The last good ones of the line production is on; without any the best that there are. Where none
+ * of the line can be restored, the best of the repository stay as well: they are all that is left.
  */
 function byMinimum(facts: RetentionFacts, policy: RetentionPolicy): Reasons {
   const minimum = Math.max(1, policy.minimum)
@@ -181,7 +193,10 @@ function bestFirst(
   return backups.toSorted((one, other) => rankOf(one, facts) - rankOf(other, facts))
 }
 
-/** The newest, and besides them so many good ones of the line: neither bad ones nor those of a dead branch push these out. */
+/**
+ * The newest, and besides them so many good ones of the line: neither bad ones nor those of a dead
+ * branch push these out.
+ */
 function byCount(facts: RetentionFacts, { count }: RetentionPolicy): Reasons {
   if (count === undefined) return new Map()
   const good = backupsOfLines(facts).flatMap((onLine) =>
@@ -191,8 +206,8 @@ function byCount(facts: RetentionFacts, { count }: RetentionPolicy): Reasons {
 }
 
 /**
- * The window needs, besides the backups in it, for each line that production was on in it the newest good one that was finished
- * before it began.
+ * The window needs, besides the backups in it, for each line that production was on in it the
+ * newest good one that was finished before it began.
  */
 function byWindow(facts: RetentionFacts, { windowMs }: RetentionPolicy): Reasons {
   if (windowMs === undefined) return new Map()

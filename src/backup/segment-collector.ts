@@ -46,7 +46,9 @@ export class SegmentCollector {
     }
   }
 
-  /** The segment that is not complete, zeros behind its last byte; undefined when none has begun. */
+  /**
+   * The segment that is not complete, zeros behind its last byte; undefined when none has begun.
+   */
   unfinished(): CollectedSegment | undefined {
     if (this.#position % BigInt(this.#segmentBytes) === 0n) return undefined
     return { name: this.#nameOf(this.#position), content: this.#content }

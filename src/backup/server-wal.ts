@@ -18,8 +18,10 @@ export interface ServerWalOptions {
 }
 
 /**
- * The bytes of `range`, which the server has flushed; undefined when it has removed them. Memory: the whole range.
- * @throws {BackstayError} WAL_UNAVAILABLE when they do not come in time, and what the connection throws.
+ * The bytes of `range`, which the server has flushed; undefined when it has removed them. Memory:
+ * the whole range.
+ * @throws {BackstayError} WAL_UNAVAILABLE when they do not come in time, and what the connection
+ * throws.
  */
 export async function readServerWal(
   range: WalRange,

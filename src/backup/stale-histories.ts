@@ -1,5 +1,6 @@
 /**
- * Backup-history files that tell of backups that are gone: PostgreSQL archives one with each backup, and nothing reads them.
+ * Backup-history files that tell of backups that are gone: PostgreSQL archives one with each
+ * backup, and nothing reads them.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { parseSegmentName, segmentStart } from '../postgres/segment-name.ts'
@@ -15,7 +16,10 @@ export interface HistoryFacts {
   readonly isNeeded: (range: WalRange) => boolean
 }
 
-/** Deletes those of the backups that go, and those that lie in WAL that nobody needs. Returns how many. */
+/**
+ * Deletes those of the backups that go, and those that lie in WAL that nobody needs. Returns how
+ * many.
+ */
 export async function deleteStaleHistories(
   cluster: ClusterRepository,
   { gone, isNeeded }: HistoryFacts,

@@ -1,5 +1,6 @@
 /**
- * Where a backup gets its WAL from: a receiver that runs beside it, or the server itself when there is no receiver.
+ * Where a backup gets its WAL from: a receiver that runs beside it, or the server itself when there
+ * is no receiver.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -10,14 +11,18 @@ import type { WalRange } from '../wal/wal-position.ts'
 export interface WalAvailability extends AsyncDisposable {
   /**
    * Resolves when all WAL of the range is durable in the repository.
-   * @throws {BackstayError} WAL_UNAVAILABLE when it does not come in time or is gone from the server.
+   * @throws {BackstayError} WAL_UNAVAILABLE when it does not come in time or is gone from the
+   * server.
    */
   ensure(range: WalRange, options: EnsureWalOptions): Promise<void>
 }
 
 /** How WAL is seen to. */
 export interface EnsureWalOptions extends WaitForWalOptions {
-  /** Whether a segment that is held by its name counts; otherwise what the server sends must be the same where it is asked. */
+  /**
+   * Whether a segment that is held by its name counts; otherwise what the server sends must be the
+   * same where it is asked.
+   */
   readonly trustsHeld: boolean
 }
 

@@ -5,7 +5,8 @@ import { userInfo } from 'node:os'
 import { BackstayError } from '../errors/backstay-error.ts'
 
 /**
- * Becomes `name`, for good. Returns the new user's home directory; undefined when it was that user already.
+ * Becomes `name`, for good. Returns the new user's home directory; undefined when it was that user
+ * already.
  * @throws {BackstayError} HOST_PRIVILEGE in Barman's words.
  */
 export async function becomeUser(name: string): Promise<string | undefined> {

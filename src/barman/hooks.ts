@@ -1,7 +1,8 @@
 /**
- * Hook scripts: the operator's own commands before and after backup, delete, recovery, and each WAL file's coming and going. Order: pre, pre_retry, the work,
- * post_retry, post. A plain script that fails changes nothing; a retry script is run again until it ends with 0, 62 or 63,
- * and 63 before the work stops the work.
+ * Hook scripts: the operator's own commands before and after backup, delete, recovery, and each WAL
+ * file's coming and going. Order: pre, pre_retry, the work, post_retry, post. A plain script that
+ * fails changes nothing; a retry script is run again until it ends with 0, 62 or 63, and 63 before
+ * the work stops the work.
  */
 import { spawn } from 'node:child_process'
 import type { BarmanServer } from '../config/barman/model.ts'
@@ -36,7 +37,8 @@ export interface HookPlace<T> {
 
 /**
  * Does `work` between its hooks.
- * @throws {BackstayError} FAILED when a retry script ends with 63 before the work; what `work` throws; the signal's reason.
+ * @throws {BackstayError} FAILED when a retry script ends with 63 before the work; what `work`
+ * throws; the signal's reason.
  */
 export async function withHooks<T>(place: HookPlace<T>, work: () => Promise<T>): Promise<T> {
   await runPlain(place, 'pre', { result: undefined, error: '' })
@@ -110,7 +112,9 @@ function variablesOf<T>(
   }
 }
 
-/** Its output goes to the log's place of the shell: standard error, so that results stay readable. */
+/**
+ * Its output goes to the log's place of the shell: standard error, so that results stay readable.
+ */
 async function runScript(
   script: string,
   environment: Record<string, string | undefined>,

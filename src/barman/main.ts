@@ -1,6 +1,7 @@
 /**
- * The program `barman`: reads the command line and the main configuration file, becomes barman_user, reads the rest, runs the
- * command, and is the one place where an error becomes text and an exit code.
+ * The program `barman`: reads the command line and the main configuration file, becomes
+ * barman_user, reads the rest, runs the command, and is the one place where an error becomes text
+ * and an exit code.
  */
 import { constants } from 'node:os'
 import { printable } from '../errors/printable.ts'
@@ -122,7 +123,9 @@ function reportError(output: BarmanOutput, error: unknown): void {
   output.exception(error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
-/** Commands that cannot stop in order end at once: whatever they write is there whole or not at all. */
+/**
+ * Commands that cannot stop in order end at once: whatever they write is there whole or not at all.
+ */
 function watchSignals(stopsInOrder: boolean): AbortSignal {
   const controller = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,5 +1,6 @@
 /**
- * The program `barman-wal-archive`: an archive_command that sends a WAL file to `barman put-wal` on the Barman host.
+ * The program `barman-wal-archive`: an archive_command that sends a WAL file to `barman put-wal` on
+ * the Barman host.
  */
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Runs the operator's scripts around the storing and removing of WAL files, whichever way a file comes: put-wal, the incoming
- * directory, the receiver.
+ * Runs the operator's scripts around the storing and removing of WAL files, whichever way a file
+ * comes: put-wal, the incoming directory, the receiver.
  */
 import type { BarmanServer } from '../config/barman/model.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'

@@ -1,6 +1,7 @@
 /**
- * The program `barman-wal-restore`: a restore_command that fetches a WAL file with `barman get-wal` from the Barman host.
- * A file gets its name when it is whole, in the spool as well as at its destination.
+ * The program `barman-wal-restore`: a restore_command that fetches a WAL file with `barman get-wal`
+ * from the Barman host. A file gets its name when it is whole, in the spool as well as at its
+ * destination.
  */
 import { access, constants, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -136,7 +137,10 @@ async function fetch(order: WalRestoreOrder, name: string): Promise<Buffer> {
   return await decompressWal(name, content)
 }
 
-/** What the remote command prints. @throws {ClientError} with its exit code, and when it is more than `mostBytes`. */
+/**
+ * What the remote command prints.
+ * @throws {ClientError} with its exit code, and when it is more than `mostBytes`.
+ */
 async function ask(
   order: WalRestoreOrder,
   [command = '', name = '']: readonly string[],

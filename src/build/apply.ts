@@ -1,11 +1,15 @@
 /**
- * Carries a plan out, step by step, telling of each. A step that fails leaves a state from which the next `up` goes on.
+ * Carries a plan out, step by step, telling of each. A step that fails leaves a state from which
+ * the next `up` goes on.
  */
 import type { ClusterContext } from '../cluster/context.ts'
 import type { Step } from './plan/step.ts'
 import { act } from './steps/acts.ts'
 
-/** Runs the steps in order; between two of them the signal is heeded. @throws what the first failing step throws. */
+/**
+ * Runs the steps in order; between two of them the signal is heeded.
+ * @throws what the first failing step throws.
+ */
 export async function applySteps(context: ClusterContext, steps: readonly Step[]): Promise<void> {
   for (const batch of batches(steps)) {
     context.signal.throwIfAborted()
@@ -15,7 +19,10 @@ export async function applySteps(context: ClusterContext, steps: readonly Step[]
   }
 }
 
-/** Installations on different machines have nothing to do with each other and take long: neighbours are done at once. */
+/**
+ * Installations on different machines have nothing to do with each other and take long: neighbours
+ * are done at once.
+ */
 function batches(steps: readonly Step[]): readonly (readonly Step[])[] {
   const all: Step[][] = []
   for (const step of steps) {

@@ -1,7 +1,7 @@
 /**
- * What a reclone sets aside: a data directory, and the directories that its links lead to. The links are PostgreSQL's OS user's own word:
- * what they lead to is renamed and removed with no more than his rights (host/own-directory.ts), a tablespace only where somebody else
- * has one, too.
+ * What a reclone sets aside: a data directory, and the directories that its links lead to. The
+ * links are PostgreSQL's OS user's own word: what they lead to is renamed and removed with no more
+ * than his rights (host/own-directory.ts), a tablespace only where somebody else has one, too.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -25,7 +25,10 @@ export interface Move {
   readonly isWal?: boolean
 }
 
-/** The directory, which comes first, and those its links lead to. Nothing for what may be overwritten anyway. */
+/**
+ * The directory, which comes first, and those its links lead to. Nothing for what may be
+ * overwritten anyway.
+ */
 export async function planAside(
   context: ClusterContext,
   server: ServerWanted,
@@ -51,8 +54,9 @@ export async function planAside(
 
 /**
  * Refuses what must not, or cannot, be set aside.
- * @throws DIRECTORY_FOREIGN for a tablespace that nobody else speaks of, for a place that another server has too, and for places inside each
- * other; DIRECTORY_OWNER for a place that is not in the hands of PostgreSQL's OS user
+ * @throws DIRECTORY_FOREIGN for a tablespace that nobody else speaks of, for a place that another
+ * server has too, and for places inside each other; DIRECTORY_OWNER for a place that is not in the
+ * hands of PostgreSQL's OS user
  */
 export async function refuseOthersPlaces(
   context: ClusterContext,
@@ -103,7 +107,10 @@ async function refuseOthers(
   )
 }
 
-/** Sets all of them aside; an empty directory takes the place of each that a link leads to. @throws FAILED */
+/**
+ * Sets all of them aside; an empty directory takes the place of each that a link leads to.
+ * @throws FAILED
+ */
 export async function setAside(
   context: ClusterContext,
   server: ServerWanted,

@@ -1,6 +1,7 @@
 /**
- * Commits begin to wait for others only once enough of these stream. Standbys are waited for when they are attached; the service on the
- * backup server, when it was there before the primary, comes at its next try: `up` waits for that as well.
+ * Commits begin to wait for others only once enough of these stream. Standbys are waited for when
+ * they are attached; the service on the backup server, when it was there before the primary, comes
+ * at its next try: `up` waits for that as well.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { until } from '../util/until.ts'
@@ -26,7 +27,9 @@ export interface Awaited {
 
 const NOT_AWAITED: Awaited = { hasCome: false, problem: undefined }
 
-/** Waits for the receiver of a service that runs, when commits are to wait for it and do not yet. */
+/**
+ * Waits for the receiver of a service that runs, when commits are to wait for it and do not yet.
+ */
 export async function awaitReceiver(
   context: ClusterContext,
   { servers, backupHost, ownService }: Pick<ClusterFound, 'servers' | 'backupHost' | 'ownService'>,

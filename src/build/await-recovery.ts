@@ -1,5 +1,6 @@
 /**
- * A server that was restored into its place is the primary to be, but not before its recovery has ended: `up` waits for that.
+ * A server that was restored into its place is the primary to be, but not before its recovery has
+ * ended: `up` waits for that.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { findPostmaster } from '../host/postmaster.ts'

@@ -1,6 +1,7 @@
 /**
- * The table of the canary. Whoever may create a schema in the database can have made one of that name first, and what hangs on it would
- * run as superuser: nothing is written or read before the table was found to be ours, under a lock that keeps it so.
+ * The table of the canary. Whoever may create a schema in the database can have made one of that
+ * name first, and what hangs on it would run as superuser: nothing is written or read before the
+ * table was found to be ours, under a lock that keeps it so.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { SqlClient } from '../wire/sql-client.ts'
@@ -11,7 +12,10 @@ export const CANARY_TABLE = `${SCHEMA_NAME}.canary`
 
 const COLUMNS = 'token uuid, written_at timestamp with time zone'
 
-/** Catalogues only: none of this runs what others made. Index expressions, defaults and children's triggers run with a write. */
+/**
+ * Catalogues only: none of this runs what others made. Index expressions, defaults and children's
+ * triggers run with a write.
+ */
 const FAULT_QUERY = `
 SELECT CASE
   WHEN NOT schema_owner.rolsuper
@@ -50,8 +54,9 @@ WITH old AS (DELETE FROM ${CANARY_TABLE} WHERE written_at < now() - interval '1 
 INSERT INTO ${CANARY_TABLE} (token, written_at) VALUES ($1, now())`
 
 /**
- * Writes the token on a primary. A superuser's table nobody else can change; the lock is against the owner it had a moment ago, and the
- * strongest that is not replayed on standbys, where it would wait for readers (a pg_dump).
+ * Writes the token on a primary. A superuser's table nobody else can change; the lock is against
+ * the owner it had a moment ago, and the strongest that is not replayed on standbys, where it would
+ * wait for readers (a pg_dump).
  * @throws NOT_READY when the table is not ours.
  */
 export async function writeToken(sql: SqlClient, token: string): Promise<void> {
@@ -65,8 +70,8 @@ export async function writeToken(sql: SqlClient, token: string): Promise<void> {
 }
 
 /**
- * Looks for the token on a standby, which may be at a time at which another table, or a view, had the name. False also while there is
- * none: the very first canary's is itself still on its way.
+ * Looks for the token on a standby, which may be at a time at which another table, or a view, had
+ * the name. False also while there is none: the very first canary's is itself still on its way.
  * @throws NOT_READY when the table is not ours.
  */
 export async function hasToken(sql: SqlClient, token: string): Promise<boolean> {

@@ -26,7 +26,8 @@ export interface Sighting {
 }
 
 /**
- * Writes the row, then watches every standby at once until it is there or `timeoutMs` passed. Name of the standby → how it fared.
+ * Writes the row, then watches every standby at once until it is there or `timeoutMs` passed. Name
+ * of the standby → how it fared.
  * @throws NOT_READY when somebody else's table has the name; what connecting to the primary throws.
  */
 export async function sendCanary(

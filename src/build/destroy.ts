@@ -1,6 +1,6 @@
 /**
- * Removes a cluster for good: data directories that are provably its own, their password files and logs, and what the
- * state directory remembers. Archives, repositories and everything foreign stay.
+ * Removes a cluster for good: data directories that are provably its own, their password files and
+ * logs, and what the state directory remembers. Archives, repositories and everything foreign stay.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -42,8 +42,8 @@ export interface DestroyResult {
 
 /**
  * Stops everything and removes it.
- * @throws NEEDS_CONFIRMATION; before anything is changed HOST_UNREACHABLE when a server cannot be looked at, DIRECTORY_OWNER when a
- * tablespace could not be emptied.
+ * @throws NEEDS_CONFIRMATION; before anything is changed HOST_UNREACHABLE when a server cannot be
+ * looked at, DIRECTORY_OWNER when a tablespace could not be emptied.
  */
 export async function destroyCluster(
   context: ClusterContext,
@@ -151,8 +151,9 @@ async function removeServer(
 }
 
 /**
- * Turns the directory into what an unfinished clone looks like, then it can be removed in any number of tries: from the
- * moment pg_control is gone it can neither be started nor be taken for a cluster.
+ * Turns the directory into what an unfinished clone looks like, then it can be removed in any
+ * number of tries: from the moment pg_control is gone it can neither be started nor be taken for a
+ * cluster.
  */
 export async function markForRemoval(
   context: ClusterContext,

@@ -1,10 +1,11 @@
 /**
  * Stops the cluster.
  *
- * The primary goes first, with a fast shutdown: its WAL senders live until the connected standbys and receivers have
- * everything, the shutdown checkpoint included. Whoever is started first afterwards has all of it, and the old primary
- * can follow without being rewound. The other way round the standbys would miss the primary's last WAL. Between the two
- * comes whatever receives WAL for the backup server.
+ * The primary goes first, with a fast shutdown: its WAL senders live until the connected standbys
+ * and receivers have everything, the shutdown checkpoint included. Whoever is started first
+ * afterwards has all of it, and the old primary can follow without being rewound. The other way
+ * round the standbys would miss the primary's last WAL. Between the two comes whatever receives WAL
+ * for the backup server.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ClusterContext } from '../cluster/context.ts'
@@ -20,7 +21,10 @@ import { type Step, step } from './plan/step.ts'
 export interface DownOptions {
   /** Called between the primary and the standbys. */
   readonly stopReceiver?: () => Promise<void>
-  /** Asked when base backups are under way, with a sentence for each: whether they may break off. Not asked: they may not. */
+  /**
+   * Asked when base backups are under way, with a sentence for each: whether they may break off.
+   * Not asked: they may not.
+   */
   readonly mayBreakOff?: (backups: readonly string[]) => Promise<boolean>
 }
 

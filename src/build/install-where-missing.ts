@@ -1,6 +1,7 @@
 /**
- * A machine that has nothing yet gets what `up` would install there first: PostgreSQL with its OS user. A restore needs that user for
- * its files, and whoever starts the server afterwards needs the programs.
+ * A machine that has nothing yet gets what `up` would install there first: PostgreSQL with its OS
+ * user. A restore needs that user for its files, and whoever starts the server afterwards needs the
+ * programs.
  */
 import { decideOsUser } from '../host/os-user.ts'
 import { takeStep } from './apply.ts'
@@ -12,7 +13,10 @@ import type { Step } from './plan/step.ts'
 import { act } from './steps/acts.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 
-/** What would be installed; empty when PostgreSQL is there, or may not be installed. @throws HOST_UNREACHABLE */
+/**
+ * What would be installed; empty when PostgreSQL is there, or may not be installed.
+ * @throws HOST_UNREACHABLE
+ */
 export async function installationOf(
   context: ClusterContext,
   server: ServerWanted,
@@ -25,7 +29,8 @@ export async function installationOf(
 
 /**
  * Installs it.
- * @throws HOST_PRIVILEGE when the OS user of PostgreSQL is still not there; what an installation throws.
+ * @throws HOST_PRIVILEGE when the OS user of PostgreSQL is still not there; what an installation
+ * throws.
  */
 export async function installWhereMissing(
   context: ClusterContext,

@@ -18,7 +18,10 @@ export function asideTimeMs(path: string): number | undefined {
   return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
 }
 
-/** Removes it. @throws DIRECTORY_OWNER when something of it is not PostgreSQL's OS user's to remove */
+/**
+ * Removes it.
+ * @throws DIRECTORY_OWNER when something of it is not PostgreSQL's OS user's to remove
+ */
 export async function removeAsidePath(
   { host, osUser: user }: Machine,
   { directory }: Pick<ServerWanted, 'directory'>,

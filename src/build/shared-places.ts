@@ -1,6 +1,7 @@
 /**
- * Places that two servers of one machine have: a standby beside its primary replays CREATE TABLESPACE into the primary's own directory, whatever
- * the cluster file maps. They go with neither of the two.
+ * Places that two servers of one machine have: a standby beside its primary replays CREATE
+ * TABLESPACE into the primary's own directory, whatever the cluster file maps. They go with neither
+ * of the two.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { runChecked } from '../host/run-checked.ts'
@@ -12,7 +13,8 @@ import { type DirectoryLink, tablespaceLinksOf } from './tablespace-links.ts'
 import { walLinkOf } from './wal-link.ts'
 
 /**
- * Refuses to take away what one of `links`, which are the server's, leads to where another server of the cluster file has it too.
+ * Refuses to take away what one of `links`, which are the server's, leads to where another server
+ * of the cluster file has it too.
  * @throws DIRECTORY_FOREIGN
  */
 export async function refuseShared(

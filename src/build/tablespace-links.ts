@@ -1,6 +1,6 @@
 /**
- * The links in pg_tblspc of a data directory. PostgreSQL's OS user makes them, and can make others: what they name is renamed or removed
- * only where somebody else names it too, or as that user.
+ * The links in pg_tblspc of a data directory. PostgreSQL's OS user makes them, and can make others:
+ * what they name is renamed or removed only where somebody else names it too, or as that user.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -39,7 +39,10 @@ export async function tablespaceLinksOf(
   return links
 }
 
-/** @throws DIRECTORY_FOREIGN for one that leads to where neither the cluster file nor the primary has a tablespace. */
+/**
+ * @throws DIRECTORY_FOREIGN for one that leads to where neither the cluster file nor the primary
+ * has a tablespace.
+ */
 export function refuseElsewhere(
   { link, target }: DirectoryLink,
   speakers: TablespaceSpeakers,
@@ -57,7 +60,10 @@ export function refuseElsewhere(
   )
 }
 
-/** Where the others of the cluster expect the primary's tablespaces is where a former primary has them. */
+/**
+ * Where the others of the cluster expect the primary's tablespaces is where a former primary has
+ * them.
+ */
 function wishesOf({ wanted, server, leader }: TablespaceSpeakers): TablespaceWishes {
   const { servers, postgres } = wanted
   const expected = servers
@@ -83,7 +89,8 @@ esac
 `
 
 /**
- * What the tablespaces of a data directory hold is removed as PostgreSQL's OS user: whether he may is known before anything is stopped.
+ * What the tablespaces of a data directory hold is removed as PostgreSQL's OS user: whether he may
+ * is known before anything is stopped.
  * @throws DIRECTORY_OWNER with the link he could not empty
  */
 export async function refuseUnremovable(

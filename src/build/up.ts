@@ -1,5 +1,6 @@
 /**
- * Makes the cluster as the file says: look, plan, apply, and look again until nothing is left to do.
+ * Makes the cluster as the file says: look, plan, apply, and look again until nothing is left to
+ * do.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { applySteps } from './apply.ts'
@@ -16,7 +17,10 @@ import { makePlan, type Plan } from './plan/plan.ts'
 import { errorOf, type Problem } from '../cluster/problem.ts'
 import type { Step } from './plan/step.ts'
 
-/** A stopped server shows its roles and slots only once it runs, so one round is seldom enough; this many always are. */
+/**
+ * A stopped server shows its roles and slots only once it runs, so one round is seldom enough; this
+ * many always are.
+ */
 const ROUNDS_MAX = 6
 
 /** What `up` did and what it left. */
@@ -39,8 +43,9 @@ export async function planCluster(
 
 /**
  * Makes it so. A second call finds nothing to do.
- * @throws the first problem that forbids everything, before anything is changed; REPOSITORY_LOCKED when another `up`
- * works on the cluster; UNFINISHED when a change of roles is half-way; what a step throws.
+ * @throws the first problem that forbids everything, before anything is changed; REPOSITORY_LOCKED
+ * when another `up` works on the cluster; UNFINISHED when a change of roles is half-way; what a
+ * step throws.
  */
 export async function bringUp(context: ClusterContext): Promise<UpResult> {
   await using lock = await lockCluster(context, 'up')
@@ -84,7 +89,10 @@ async function settle(context: ClusterContext, except: readonly string[]): Promi
   }
 }
 
-/** A server that was restored into its place is waited for: before that it is no primary, and nothing else is either. */
+/**
+ * A server that was restored into its place is waited for: before that it is no primary, and
+ * nothing else is either.
+ */
 async function planRecovered(context: ClusterContext): ReturnType<typeof planCluster> {
   const planned = await planCluster(context)
   const recovering = recoveringServers(planned.found)
@@ -94,8 +102,8 @@ async function planRecovered(context: ClusterContext): ReturnType<typeof planClu
 }
 
 /**
- * What this round does. Roles and slots of a primary that does not answer are not known: it is made to answer first,
- * and what others need of it is planned anew.
+ * What this round does. Roles and slots of a primary that does not answer are not known: it is made
+ * to answer first, and what others need of it is planned anew.
  */
 function stepsOfRound(plan: Plan, found: ClusterFound): readonly Step[] {
   const primary = found.servers.find(({ name }) => name === plan.primary)

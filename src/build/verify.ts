@@ -1,6 +1,6 @@
 /**
- * Proves that replication works: a row with a token nobody has seen before is written on the primary and found on every
- * standby. What was proved is said; what was not is said too.
+ * Proves that replication works: a row with a token nobody has seen before is written on the
+ * primary and found on every standby. What was proved is said; what was not is said too.
  */
 import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -51,7 +51,8 @@ export interface VerifyClusterOptions {
 
 /**
  * Verifies. A standby that does not show the row is a result, not an exception.
- * @throws POSTGRES_IDENTITY when a server is of another cluster than this one was built as; PRIMARY_MISSING when no server answers as the primary; what writing on it throws.
+ * @throws POSTGRES_IDENTITY when a server is of another cluster than this one was built as;
+ * PRIMARY_MISSING when no server answers as the primary; what writing on it throws.
  */
 export async function verifyCluster(
   context: ClusterContext,

@@ -1,5 +1,6 @@
 /**
- * A pg_wal that is a link to another disk: a clone fills a plain directory, and the link has to be there again afterwards.
+ * A pg_wal that is a link to another disk: a clone fills a plain directory, and the link has to be
+ * there again afterwards.
  */
 import { posix } from 'node:path'
 import type { Host } from '../host/host.ts'
@@ -33,14 +34,20 @@ export async function relinkWal(
   await runChecked(host, ['sh', '-c', script, 'sh', place.directory, place.target], { user })
 }
 
-/** Arguments: data directory, where its WAL goes. The link has its place before the copy loses its own. */
+/**
+ * Arguments: data directory, where its WAL goes. The link has its place before the copy loses its
+ * own.
+ */
 const MOVE_OUT = `
 cd -- "$1" || exit
 cp -a -- pg_wal/. "$2/" && sync -f -- "$2" && ln -s -- "$2" pg_wal.new || exit
 mv -T -- pg_wal pg_wal.plain && mv -T -- pg_wal.new pg_wal && sync -- . && rm -rf -- pg_wal.plain
 `
 
-/** Moves the WAL of a new standby to where that of the old one was, now an empty directory (aside.ts); the server is stopped for it, and started again. */
+/**
+ * Moves the WAL of a new standby to where that of the old one was, now an empty directory
+ * (aside.ts); the server is stopped for it, and started again.
+ */
 export async function moveWalOut(
   context: ClusterContext,
   server: ServerWanted,

@@ -1,5 +1,6 @@
 /**
- * The commander program for a set of commands: it prints nothing, never ends the process, and only notes what it heard.
+ * The commander program for a set of commands: it prints nothing, never ends the process, and only
+ * notes what it heard.
  */
 import { Command } from 'commander'
 import type { CatalogueEntry, ListedCommand, Registry } from './catalogue.ts'
@@ -29,7 +30,10 @@ export interface HeardCommand {
 
 const TAIL = 'Run `backstay COMMAND --help` for options, examples and exit codes of one command.'
 
-/** Builds the program. Parsing with it fills `heard`, and throws CommanderError for help and for faults. */
+/**
+ * Builds the program. Parsing with it fills `heard`, and throws CommanderError for help and for
+ * faults.
+ */
 export function buildProgram(
   entries: readonly (ListedCommand | CatalogueEntry)[],
   options: ParseOptions,

@@ -61,7 +61,9 @@ async function load(command: ListedCommand): Promise<CatalogueEntry> {
   return { ...command, definition: (await command.line.load()).default }
 }
 
-/** The path of the command that `words` begin with, options skipped; undefined when they name none. */
+/**
+ * The path of the command that `words` begin with, options skipped; undefined when they name none.
+ */
 export function pathIn(registry: Registry, words: readonly string[]): string | undefined {
   const [first = '', second = ''] = commandWords(words)
   const paths = new Set(listCommands(registry).map(({ path }) => path))

@@ -1,5 +1,6 @@
 /**
- * The parts of a definition as commander wants them, and what commander read as our options and arguments.
+ * The parts of a definition as commander wants them, and what commander read as our options and
+ * arguments.
  */
 import { type Command, Option } from 'commander'
 import type { CommandDefinition } from './define-command.ts'
@@ -28,7 +29,9 @@ export function optionHelp(spec: OptionSpec): string {
   return `${spec.help}${choices}${more}${standard === undefined ? '' : ` (default: ${standard})`}`
 }
 
-/** The options commander read, by our names (`noColor`, where commander says that `color` is false). */
+/**
+ * The options commander read, by our names (`noColor`, where commander says that `color` is false).
+ */
 export function rawOptions(command: Command): RawOptions {
   const values = command.opts()
   return Object.fromEntries(

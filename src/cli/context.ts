@@ -1,5 +1,6 @@
 /**
- * What a command is given and what it gives back. Commands print nothing themselves: main renders the result.
+ * What a command is given and what it gives back. Commands print nothing themselves: main renders
+ * the result.
  */
 import type { LoadedCluster } from '../config/load.ts'
 import type { Clock } from '../util/clock.ts'
@@ -14,7 +15,10 @@ export interface CommandContext<
 > {
   readonly options: OptionValues<O>
   readonly arguments: ArgumentValues<A>
-  /** Reads the cluster file (once) from --config or the usual places. @throws CONFIG_MISSING, CONFIG_INVALID */
+  /**
+   * Reads the cluster file (once) from --config or the usual places.
+   * @throws CONFIG_MISSING, CONFIG_INVALID
+   */
   readonly config: () => Promise<LoadedCluster>
   readonly output: Output
   readonly clock: Clock
@@ -27,13 +31,19 @@ export interface CommandContext<
   /** --accept-new-host-keys */
   readonly acceptsNewHostKeys: boolean
   readonly workingDirectory: string
-  /** Whose files are obeyed, by number: this process's user's and root's, and for root those of who called sudo. */
+  /**
+   * Whose files are obeyed, by number: this process's user's and root's, and for root those of who
+   * called sudo.
+   */
   readonly trusted: ReadonlySet<number>
 }
 
 /** What a command found out. A command that has nothing to say returns nothing. */
 export interface CommandResult {
-  /** Printed with --json: one object, camelCase keys, bytes as numbers, times as ISO 8601 UTC, LSNs as text. */
+  /**
+   * Printed with --json: one object, camelCase keys, bytes as numbers, times as ISO 8601 UTC, LSNs
+   * as text.
+   */
   readonly data: object
   /** For people: printed without --json, a newline is added where it ends without one. */
   text(): string

@@ -1,6 +1,6 @@
 /**
- * Signals that end the program: the first one aborts what runs, so that it stops in good order; a second Ctrl-C ends the
- * process at once.
+ * Signals that end the program: the first one aborts what runs, so that it stops in good order; a
+ * second Ctrl-C ends the process at once.
  */
 import { constants } from 'node:os'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -9,7 +9,8 @@ import { exitNow } from '../util/end-process.ts'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * One Ctrl-C can arrive twice: from the terminal, and forwarded by bin/backstay.js where that runs us as a child.
+ * One Ctrl-C can arrive twice: from the terminal, and forwarded by bin/backstay.js where that runs
+ * us as a child.
  */
 const SAME_KEYPRESS_MS = 500
 

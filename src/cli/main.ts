@@ -1,6 +1,7 @@
 /**
- * The program: reads the command line, runs the command, prints its result, and is the one place where an error becomes
- * text or JSON and an exit code. The only reader of the environment and of the process's streams.
+ * The program: reads the command line, runs the command, prints its result, and is the one place
+ * where an error becomes text or JSON and an exit code. The only reader of the environment and of
+ * the process's streams.
  */
 import type { LoadedCluster } from '../config/load.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -66,7 +67,8 @@ async function runElsewhere(context: CommandContext): Promise<number | undefined
   const { runOnBackupServer } = await import('./session/backup-server.ts')
   const ended = await runOnBackupServer(context, process.argv.slice(2))
   if (ended === undefined) return undefined
-  // A Backstay has done so already, whether it is text or JSON; who else is at that machine may not have.
+  // A Backstay has done so already, whether it is text or JSON; who else is at that machine may not
+  // have.
   process.stdout.write(printable(ended.stdout))
   process.stderr.write(printable(ended.stderr))
   return ended.exitCode

@@ -80,7 +80,9 @@ type AlwaysThere =
   | { readonly required: true }
   | { readonly default: string | number }
 
-/** What the options of a command are once parsed: flags are false and lists empty when not given. */
+/**
+ * What the options of a command are once parsed: flags are false and lists empty when not given.
+ */
 export type OptionValues<O extends OptionSpecs> = {
   readonly [K in keyof O]: O[K] extends AlwaysThere
     ? OptionValue<O[K]>

@@ -1,5 +1,6 @@
 /**
- * From the words of a command line to the values of options: whole numbers, sizes, durations, choices, lists.
+ * From the words of a command line to the values of options: whole numbers, sizes, durations,
+ * choices, lists.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatDuration, parseDuration } from '../util/duration.ts'

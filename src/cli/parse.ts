@@ -1,6 +1,6 @@
 /**
- * From a command line to a command with its values, or to the help that was asked for. Commander parses; every fault
- * becomes a USAGE error, nothing is printed and the process is not ended here.
+ * From a command line to a command with its values, or to the help that was asked for. Commander
+ * parses; every fault becomes a USAGE error, nothing is printed and the process is not ended here.
  */
 import { type Command, CommanderError } from 'commander'
 import { BackstayError } from '../errors/backstay-error.ts'

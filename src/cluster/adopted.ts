@@ -1,5 +1,6 @@
 /**
- * A cluster that somebody else built, as it was found over SQL: enough to write a cluster file that describes it. Plain data.
+ * A cluster that somebody else built, as it was found over SQL: enough to write a cluster file that
+ * describes it. Plain data.
  */
 import type { PostgresMajor } from '../postgres/version.ts'
 import { slotsNeededFor, sendersNeededFor } from './settings.ts'
@@ -52,8 +53,8 @@ export interface AdoptedAnswer {
 }
 
 /**
- * Settings of ours that the running ones may stand for. A server keeps them through the cluster file, so that taking it over
- * changes as little as possible; most of them need a restart.
+ * Settings of ours that the running ones may stand for. A server keeps them through the cluster
+ * file, so that taking it over changes as little as possible; most of them need a restart.
  */
 const KEPT = [
   'cluster_name',
@@ -100,7 +101,10 @@ function mayKeep(
 
 const NAME = /^[a-z][a-z0-9_-]{0,39}$/
 
-/** Names for servers: what they call themselves where that is a name and nobody else's, else db1, db2, … Pure. */
+/**
+ * Names for servers: what they call themselves where that is a name and nobody else's, else db1,
+ * db2, … Pure.
+ */
 export function nameServers(wishes: readonly (string | undefined)[]): readonly string[] {
   const taken = new Set<string>()
   return wishes.map((wish, index) => {

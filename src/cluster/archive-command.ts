@@ -1,7 +1,7 @@
 /**
- * The texts of `archive_command`: into a local directory, or into the repository, here or over ssh. A segment appears whole and
- * synced or not at all, and nothing is replaced: the same content again is fine, other content is an error. `cp` alone promises
- * none of this.
+ * The texts of `archive_command`: into a local directory, or into the repository, here or over ssh.
+ * A segment appears whole and synced or not at all, and nothing is replaced: the same content again
+ * is fine, other content is an error. `cp` alone promises none of this.
  */
 import {
   archivesOverSsh,
@@ -31,8 +31,9 @@ export function archiveCommandWanted(
 }
 
 /**
- * Pushes through the gate of the backup server. The size goes ahead of the content, so that a connection that breaks off is no
- * end of file. ssh's own failures (255) would end PostgreSQL's archiver: from 126 on it takes exit codes for a shell that failed.
+ * Pushes through the gate of the backup server. The size goes ahead of the content, so that a
+ * connection that breaks off is no end of file. ssh's own failures (255) would end PostgreSQL's
+ * archiver: from 126 on it takes exit codes for a shell that failed.
  */
 function sshArchiveCommand(config: string): string {
   const ssh = `ssh -F ${shellQuote(escapePercent(config))} ${WAY_HOST}`
@@ -40,8 +41,9 @@ function sshArchiveCommand(config: string): string {
 }
 
 /**
- * One line of POSIX sh for `archive_command`. Exit code 0 only when the segment is durable in `directory`.
- * The temporary name belongs to the server, so a try that died is overwritten by the next, never left behind.
+ * One line of POSIX sh for `archive_command`. Exit code 0 only when the segment is durable in
+ * `directory`. The temporary name belongs to the server, so a try that died is overwritten by the
+ * next, never left behind.
  */
 export function archiveCommandFor(directory: string, server: string): string {
   const folder = shellQuote(escapePercent(directory))

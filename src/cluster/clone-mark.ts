@@ -1,5 +1,6 @@
 /**
- * The mark a clone leaves in the directory it fills, so that one that died is recognised and removed, and nothing else is.
+ * The mark a clone leaves in the directory it fills, so that one that died is recognised and
+ * removed, and nothing else is.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -14,7 +15,10 @@ export interface CloneMark {
   readonly server: string
   readonly source: string
   readonly startedAt: string
-  /** Of PostgreSQL: a tablespace's directory may hold other majors' clusters too, as pg_upgrade leaves them side by side. */
+  /**
+   * Of PostgreSQL: a tablespace's directory may hold other majors' clusters too, as pg_upgrade
+   * leaves them side by side.
+   */
   readonly major: number
   /** Tablespace directories the clone fills. */
   readonly tablespaces: readonly string[]
@@ -61,7 +65,8 @@ function checked(mark: CloneMark): CloneMark {
 }
 
 /**
- * Ends who may still work on an unfinished clone without anybody waiting for it, and removes what it left.
+ * Ends who may still work on an unfinished clone without anybody waiting for it, and removes what
+ * it left.
  * @throws REPOSITORY_LOCKED when the worker cannot be ended; what `clearUnfinishedClone` throws.
  */
 export async function removeUnfinishedClone(host: Host, spot: CloneSpot): Promise<void> {
@@ -71,8 +76,8 @@ export async function removeUnfinishedClone(host: Host, spot: CloneSpot): Promis
 }
 
 /**
- * Removes what an unfinished clone left, the mark last, so that a removal that dies is gone on with. The directory
- * itself stays: it may be a mount point.
+ * Removes what an unfinished clone left, the mark last, so that a removal that dies is gone on
+ * with. The directory itself stays: it may be a mount point.
  * @throws BUG when the directory is not an unfinished clone.
  */
 export async function clearUnfinishedClone(host: Host, spot: CloneSpot): Promise<void> {

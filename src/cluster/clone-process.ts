@@ -1,6 +1,6 @@
 /**
- * The process that fills a clone's directory on its own machine, and its end when the operator who ordered it is gone. While it
- * lives nobody else may touch the directory.
+ * The process that fills a clone's directory on its own machine, and its end when the operator who
+ * ordered it is gone. While it lives nobody else may touch the directory.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { Host } from '../host/host.ts'
@@ -24,9 +24,10 @@ export function cloneCommand(directory: string): readonly string[] {
 
 const END_TIMEOUT_MS = 60_000
 /**
- * Arguments: pid, start time (field 22 of /proc/PID/stat), boot id, directory, its OS user. TERM, after 15 s KILL; 1 when it lives on
- * after 25 s. Only a process that was started to clone into this very directory is ended, by this user or the directory's: the mark lies
- * where PostgreSQL's OS user may write.
+ * Arguments: pid, start time (field 22 of /proc/PID/stat), boot id, directory, its OS user. TERM,
+ * after 15 s KILL; 1 when it lives on after 25 s. Only a process that was started to clone into
+ * this very directory is ended, by this user or the directory's: the mark lies where PostgreSQL's
+ * OS user may write.
  */
 const END = `
 directory=$4
@@ -63,13 +64,16 @@ export function thisWorker(): CloneWorker {
 /** Where a clone goes. */
 export interface CloneSpot {
   readonly directory: string
-  /** OS user whose data they are, known before: what is found there can be another's, a link that root made to begin with. */
+  /**
+   * OS user whose data they are, known before: what is found there can be another's, a link that
+   * root made to begin with.
+   */
   readonly owner: string
 }
 
 /**
- * Ends the worker and waits until it is gone. Nothing when it is dead already, was before the last boot, its pid is another's now, or it is no clone
- * into that directory.
+ * Ends the worker and waits until it is gone. Nothing when it is dead already, was before the last
+ * boot, its pid is another's now, or it is no clone into that directory.
  * @throws REPOSITORY_LOCKED when it cannot be ended
  */
 export async function endWorker(

@@ -14,7 +14,10 @@ export interface ClonePair {
   readonly primary: ServerWanted
 }
 
-/** Where a tablespace of the primary goes on a standby. What the primary's own part of the file names is allowed on both. */
+/**
+ * Where a tablespace of the primary goes on a standby. What the primary's own part of the file
+ * names is allowed on both.
+ */
 export function tablespacePlaceOf(
   { wanted, server, primary }: ClonePair,
   tablespace: { readonly oid: number; readonly location: string },
@@ -55,7 +58,10 @@ export interface Shortage {
   readonly freeBytes: number
 }
 
-/** Compares needs with free space. Places with the same free space are taken for one file system: needs add up there. */
+/**
+ * Compares needs with free space. Places with the same free space are taken for one file system:
+ * needs add up there.
+ */
 export async function findShortages(
   host: Host,
   needs: readonly { readonly path: string; readonly bytes: number }[],

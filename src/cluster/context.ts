@@ -1,5 +1,6 @@
 /**
- * What every operation on a cluster is given: the wish, the hosts, the clock, the way to stop and the way to tell.
+ * What every operation on a cluster is given: the wish, the hosts, the clock, the way to stop and
+ * the way to tell.
  */
 import { posix } from 'node:path'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -46,11 +47,17 @@ export interface ClusterOptions {
   readonly openHost: (host: HostWanted) => Promise<Host>
   /** PostgreSQL that came with npm, for servers on this machine (host/binaries.ts). */
   readonly embedded?: { readonly directories: readonly string[]; readonly copyTo: string }
-  /** What other machines are given: the backup server's, and those of standbys for a clone. Only asked for when there are such. */
+  /**
+   * What other machines are given: the backup server's, and those of standbys for a clone. Only
+   * asked for when there are such.
+   */
   readonly service?: () => Promise<ServiceSource>
   /** The service of a backup server that is this machine; left out, none is made there. */
   readonly ownService?: (() => Promise<OwnService>) | undefined
-  /** Who runs PostgreSQL when root is Backstay and `postgres.osUser` does not exist; only for data that may be lost. */
+  /**
+   * Who runs PostgreSQL when root is Backstay and `postgres.osUser` does not exist; only for data
+   * that may be lost.
+   */
   readonly osUserFallback?: 'nobody'
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -62,9 +69,15 @@ export interface ClusterOptions {
 /** Where a server runs and as whom. */
 export interface Machine {
   readonly host: Host
-  /** OS user that owns the data directory and runs PostgreSQL. On a bare remote host `up` has yet to make him. */
+  /**
+   * OS user that owns the data directory and runs PostgreSQL. On a bare remote host `up` has yet to
+   * make him.
+   */
   readonly osUser: string
-  /** Whether servers there are services of systemd; never on this machine, where they are the operator's own processes. */
+  /**
+   * Whether servers there are services of systemd; never on this machine, where they are the
+   * operator's own processes.
+   */
   readonly usesSystemd: boolean
 }
 
@@ -88,19 +101,22 @@ export interface ClusterContext {
   /** Found out once, when they are there. @throws BINARIES_MISSING, and what `machineOf` throws. */
   binariesOf(server: ServerWanted): Promise<PostgresBinaries>
   /**
-   * Makes the Unix socket of a server on another machine reachable from here; to be called before each connection, because
-   * ssh may have lost the way. Nothing for servers on this machine.
+   * Makes the Unix socket of a server on another machine reachable from here; to be called before
+   * each connection, because ssh may have lost the way. Nothing for servers on this machine.
    */
   reach(server: ServerWanted, listening?: Listening): Promise<void>
   /**
-   * Where a server's TCP port is to be connected to from here: its address, or for another machine a socket that leads there
-   * through ssh.
+   * Where a server's TCP port is to be connected to from here: its address, or for another machine
+   * a socket that leads there through ssh.
    */
   reachAddress(
     server: ServerWanted,
     port: number,
   ): Promise<{ readonly host: string; readonly port: number }>
-  /** Directory on this machine where the socket of a server is; undefined when it has none, or it was not reached. */
+  /**
+   * Directory on this machine where the socket of a server is; undefined when it has none, or it
+   * was not reached.
+   */
   socketDirectoryOf(server: ServerWanted, listening?: Listening): string | undefined
   /** Whether there is a Backstay to put on other machines. */
   readonly canShip: boolean
@@ -108,13 +124,19 @@ export interface ClusterContext {
   serviceSource(): Promise<ServiceSource>
   /** Undefined when the caller makes none. */
   ownService(): Promise<OwnService | undefined>
-  /** What this operation has set aside, and the primary was proved to have; undefined when it sets nothing aside. */
+  /**
+   * What this operation has set aside, and the primary was proved to have; undefined when it sets
+   * nothing aside.
+   */
   readonly judgedAsides?: readonly string[]
   report(event: ClusterEvent): void
   crashPoint(name: string): Promise<void>
 }
 
-/** Makes the context of one operation. Hosts stay the caller's: `openHost` decides how long they live. */
+/**
+ * Makes the context of one operation. Hosts stay the caller's: `openHost` decides how long they
+ * live.
+ */
 export function clusterContext(options: ClusterOptions): ClusterContext {
   const { wanted, home, clock, signal } = options
   const machineOf = onceThere(async (server: Inhabitant): Promise<Machine> => {
@@ -184,8 +206,8 @@ export function clusterContext(options: ClusterOptions): ClusterContext {
 }
 
 /**
- * Who owns a repository that is there and goes before what is only a default; undefined when nobody does. Much is done as that user: who
- * has the way there in his hands, whatever file he shows.
+ * Who owns a repository that is there and goes before what is only a default; undefined when nobody
+ * does. Much is done as that user: who has the way there in his hands, whatever file he shows.
  */
 async function repositoryOwner(host: Host, server: Inhabitant): Promise<string | undefined> {
   if (!('repository' in server) || server.keepsOwner !== true) return undefined
@@ -198,7 +220,10 @@ async function repositoryOwner(host: Host, server: Inhabitant): Promise<string |
     : owner
 }
 
-/** A server without a Unix socket has no directory; one that does not run is looked for where it is wanted. */
+/**
+ * A server without a Unix socket has no directory; one that does not run is looked for where it is
+ * wanted.
+ */
 function placeOf(
   server: ServerWanted,
   listening: Listening | undefined,

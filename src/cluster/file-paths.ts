@@ -12,7 +12,10 @@ export function managedConfPath(mainPath: string): string {
   return posix.join(posix.dirname(mainPath), MANAGED_CONF_NAME)
 }
 
-/** Where the file lies that makes a server follow the primary. Up to 11 it is in the data directory, from 12 on beside postgresql.conf. */
+/**
+ * Where the file lies that makes a server follow the primary. Up to 11 it is in the data directory,
+ * from 12 on beside postgresql.conf.
+ */
 export function standbyFilePath(
   wanted: ClusterWanted,
   server: ServerWanted,
@@ -23,7 +26,10 @@ export function standbyFilePath(
     : posix.join(posix.dirname(mainPath), STANDBY_CONF_NAME)
 }
 
-/** The empty file that makes a server start as a standby (12+); undefined where recovery.conf does it. */
+/**
+ * The empty file that makes a server start as a standby (12+); undefined where recovery.conf does
+ * it.
+ */
 export function signalFilePath(wanted: ClusterWanted, server: ServerWanted): string | undefined {
   return versionFacts(wanted.postgres.version).recoveryConf
     ? undefined

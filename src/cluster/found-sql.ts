@@ -32,7 +32,10 @@ export interface SqlFound {
   readonly syncWaiters: number
   /** Regular connections open, and how many there may be. */
   readonly connections: number
-  /** Whose commits do not wait for a standby's disk, as configured: '' for the default, `role "x"`, `database "y"`. */
+  /**
+   * Whose commits do not wait for a standby's disk, as configured: '' for the default, `role "x"`,
+   * `database "y"`.
+   */
   readonly asynchronous?: readonly string[]
 }
 
@@ -46,7 +49,10 @@ export interface PositionFound {
   readonly replayedCommitAtMs: number | undefined
   /** The server's own clock when it answered. */
   readonly answeredAtMs: number
-  /** How far that clock is ahead of this machine's (behind: negative); 0 when the time the question took may explain it. */
+  /**
+   * How far that clock is ahead of this machine's (behind: negative); 0 when the time the question
+   * took may explain it.
+   */
   readonly clockSkewMs: number
 }
 
@@ -123,7 +129,10 @@ export interface SenderFound {
   readonly flushLsn: Lsn | undefined
   readonly replayLsn: Lsn | undefined
   readonly replayLagMs: number | undefined
-  /** Whether it has replayed WAL that this primary has not written: positions of one question, the sender's asked first. */
+  /**
+   * Whether it has replayed WAL that this primary has not written: positions of one question, the
+   * sender's asked first.
+   */
   readonly isAhead?: boolean
 }
 

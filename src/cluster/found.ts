@@ -1,5 +1,6 @@
 /**
- * The cluster as found: what look.ts saw on every server at one moment. Facts only, no judgement; plain data.
+ * The cluster as found: what look.ts saw on every server at one moment. Facts only, no judgement;
+ * plain data.
  */
 import type { TightDisk } from '../host/full-disk.ts'
 import type { PackageManager } from '../host/packages.ts'
@@ -26,7 +27,10 @@ export interface ClusterFound {
   readonly repository: RepositoryFound | undefined
   /** The machine of the backup server, when it is another one; only looked at for a plan. */
   readonly backupHost?: BackupHostFound | undefined
-  /** The service of the backup server when it is this machine, or why there is none; only looked at for a plan. */
+  /**
+   * The service of the backup server when it is this machine, or why there is none; only looked at
+   * for a plan.
+   */
   readonly ownService?: OwnServiceFound | NoService | FoundError | undefined
   /** Id of the newest backup in the repository; only looked for when a clone may come from it. */
   readonly newestBackup?: string | undefined
@@ -51,7 +55,9 @@ export type ClientsFound = ReadonlyMap<string, ReadonlyMap<string, string | unde
 export interface LeaderNote {
   readonly server: string
   readonly timeline: number
-  /** What it had in force: for how many of whom its commits waited; empty when they did not wait. */
+  /**
+   * What it had in force: for how many of whom its commits waited; empty when they did not wait.
+   */
   readonly synchronousNames: string
   /** Whose commits did not wait all the same, as configured there (SqlFound.asynchronous). */
   readonly asynchronous?: readonly string[]
@@ -60,7 +66,10 @@ export interface LeaderNote {
 /** A copy of the state; never its content: it is a secret. */
 export type KeptFound = 'ours' | 'missing' | 'different'
 
-/** What lies on the backup server's machine besides the repository, or why it could not be looked at. */
+/**
+ * What lies on the backup server's machine besides the repository, or why it could not be looked
+ * at.
+ */
 export interface BackupHostFound {
   readonly seen: BackupHostSeen | undefined
   readonly hostError: FoundError | undefined
@@ -107,7 +116,10 @@ export interface OwnServiceFound extends OwnUnit {
   readonly obstacle: string | undefined
 }
 
-/** Barman's seat there: its home, its main file when that is not ours, the texts of the files by path. */
+/**
+ * Barman's seat there: its home, its main file when that is not ours, the texts of the files by
+ * path.
+ */
 export interface SeatSeen {
   readonly hasHome: boolean
   /** What could install psql; looked for only when it is missing and may be installed. */
@@ -125,7 +137,10 @@ export type RepositoryFound =
       readonly owner: string
       /** Never the content: it is a secret. */
       readonly passfile: 'ours' | 'missing' | 'different'
-      /** Of the cluster whose backups lie there under this cluster's name; decimal digits. Undefined when none do. */
+      /**
+       * Of the cluster whose backups lie there under this cluster's name; decimal digits. Undefined
+       * when none do.
+       */
       readonly systemIdentifier: string | undefined
     }
 
@@ -138,14 +153,19 @@ export interface Identity {
   readonly createdAt: string
 }
 
-/** One server as found. With an unreachable host everything after `host` is unknown and stands as empty. */
+/**
+ * One server as found. With an unreachable host everything after `host` is unknown and stands as
+ * empty.
+ */
 export interface ServerFound {
   readonly name: string
   /** Undefined when the host answered. */
   readonly hostError: FoundError | undefined
   /** The OS user PostgreSQL runs as on that host. */
   readonly osUser: string
-  /** Tells machines apart, whatever address they were reached by; undefined where they do not say. */
+  /**
+   * Tells machines apart, whatever address they were reached by; undefined where they do not say.
+   */
   readonly machineId?: string | undefined
   /** What could install PostgreSQL; looked for only when it is missing and may be installed. */
   readonly packageManager?: PackageManager | undefined
@@ -161,11 +181,17 @@ export interface ServerFound {
   readonly sql: SqlFound | undefined
   /** Why `sql` is undefined although the server runs. */
   readonly sqlError: FoundError | undefined
-  /** Where it has no room for a segment of WAL; only looked for when it does not answer, or follows nobody. */
+  /**
+   * Where it has no room for a segment of WAL; only looked for when it does not answer, or follows
+   * nobody.
+   */
   readonly tightDisk?: TightDisk | undefined
   /** Room for a clone; only looked at when one is needed. */
   readonly room: RoomFound | undefined
-  /** Backstay on the machine; only looked at when a clone is needed on another machine than this one. */
+  /**
+   * Backstay on the machine; only looked at when a clone is needed on another machine than this
+   * one.
+   */
   readonly backstay?: PackageFound | undefined
   /** Data directories that a reclone set aside and nobody removed yet. */
   readonly asides: readonly string[]
@@ -229,15 +255,21 @@ export interface DataDirectoryFound {
   readonly mode: number
   readonly major: number
   readonly control: ControlFile
-  /** The newest timeline the directory knows: pg_control lags behind a promotion, history files do not. */
+  /**
+   * The newest timeline the directory knows: pg_control lags behind a promotion, history files do
+   * not.
+   */
   readonly timeline: number
   /** standby.signal (12+) or recovery.conf with standby_mode (11). */
   readonly isStandby: boolean
-  /** A restore's recovery that has not ended: recovery.signal (12+) or recovery.conf without standby_mode (11). */
+  /**
+   * A restore's recovery that has not ended: recovery.signal (12+) or recovery.conf without
+   * standby_mode (11).
+   */
   readonly isRecovering?: boolean
   /**
-   * Marked as a standby, it was last a primary that did not shut down: what it comes to at its next start is decided by how far its WAL
-   * can be read, not by where its line was left.
+   * Marked as a standby, it was last a primary that did not shut down: what it comes to at its next
+   * start is decided by how far its WAL can be read, not by where its line was left.
    */
   readonly isCrashedPrimary?: boolean
   /** Why a failover has fenced a standby, one sentence without full stop. */
@@ -255,14 +287,20 @@ export interface StrayFile {
   readonly path: string
 }
 
-/** Texts of the files we write or write into; undefined when there is no such file. Times are 0 without a file. */
+/**
+ * Texts of the files we write or write into; undefined when there is no such file. Times are 0
+ * without a file.
+ */
 export interface FilesFound {
   /** postgresql.conf; our own files stand beside it. */
   readonly mainPath: string
   readonly main: string | undefined
   readonly settings: string | undefined
   readonly hbaPath: string
-  /** Files a running server names that are neither in its directory nor in the cluster file: not looked at. */
+  /**
+   * Files a running server names that are neither in its directory nor in the cluster file: not
+   * looked at.
+   */
   readonly strays?: readonly StrayFile[]
   readonly hba: string | undefined
   readonly autoConf: string | undefined

@@ -1,14 +1,15 @@
 /**
- * What is written down before each step of a change of roles, so that one that died is finished or undone by running it
- * again. It lies in the state directory; what it says is checked against the servers before anything is done.
+ * What is written down before each step of a change of roles, so that one that died is finished or
+ * undone by running it again. It lies in the state directory; what it says is checked against the
+ * servers before anything is done.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ClusterContext } from './context.ts'
 
 /**
- * Steps of a switchover, in order. Up to `prove` the old primary can serve again at any time; from `promote` on only when
- * it is known that the promotion did not happen. `stop` covers the mark as well; `fence` is written only where the two could
- * not be done in one command.
+ * Steps of a switchover, in order. Up to `prove` the old primary can serve again at any time; from
+ * `promote` on only when it is known that the promotion did not happen. `stop` covers the mark as
+ * well; `fence` is written only where the two could not be done in one command.
  */
 export const SWITCHOVER_PHASES = ['prepare', 'stop', 'fence', 'prove', 'promote', 'settle'] as const
 
@@ -92,7 +93,10 @@ function commandOf(journal: RoleJournal): string {
     : `backstay ${journal.operation}`
 }
 
-/** For everything else that changes the cluster: refuses while roles are half-way. @throws UNFINISHED */
+/**
+ * For everything else that changes the cluster: refuses while roles are half-way.
+ * @throws UNFINISHED
+ */
 export async function refuseUnfinished(context: ClusterContext): Promise<void> {
   const journal = await readJournal(context)
   if (journal !== undefined) throw unfinished(journal)

@@ -1,5 +1,6 @@
 /**
- * Remembers who is primary and whose confirmation its commits wait for: the day it is gone nobody can ask it.
+ * Remembers who is primary and whose confirmation its commits wait for: the day it is gone nobody
+ * can ask it.
  */
 import type { ClusterContext } from './context.ts'
 import type { SqlClient } from '../wire/sql-client.ts'
@@ -7,8 +8,9 @@ import type { ClusterFound, LeaderNote } from './found.ts'
 import { answeringPrimary } from './replication.ts'
 
 /**
- * Notes a server that has just been promoted: an `up` that fails afterwards must not leave the one before it in the note. Whose commits do
- * not wait is as it was known: those settings came with the data.
+ * Notes a server that has just been promoted: an `up` that fails afterwards must not leave the one
+ * before it in the note. Whose commits do not wait is as it was known: those settings came with the
+ * data.
  */
 export async function noteNewLeader(
   { state }: ClusterContext,

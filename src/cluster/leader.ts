@@ -1,6 +1,7 @@
 /**
- * Which server is the primary, judged by what is found; the role in the cluster file counts only while nothing is built.
- * Pure. The one rule behind all: never start a second primary, never build a new cluster over a lost one.
+ * Which server is the primary, judged by what is found; the role in the cluster file counts only
+ * while nothing is built. Pure. The one rule behind all: never start a second primary, never build
+ * a new cluster over a lost one.
  */
 import { RESTORE_MARK } from '../restore/left-settings.ts'
 import type { ClusterFound, DataDirectoryFound, ServerFound } from './found.ts'
@@ -33,8 +34,9 @@ export function isMember(
 }
 
 /**
- * Whether a member would come up, or is up, as a primary. A directory whose signal file is gone but which stopped as a
- * standby has never been anything else: it only lost the file. One that was restored is going to be one.
+ * Whether a member would come up, or is up, as a primary. A directory whose signal file is gone but
+ * which stopped as a standby has never been anything else: it only lost the file. One that was
+ * restored is going to be one.
  */
 export function isPrimaryLike(member: MemberFound): boolean {
   if (member.sql !== undefined) return !member.sql.inRecovery
@@ -65,7 +67,10 @@ export function findLeader(wanted: ClusterWanted, found: ClusterFound): Leader {
   return amongStopped(members, candidates, lastPrimaryAmong(found, candidates))
 }
 
-/** The last primary that was in order, if it would still come up as one: nothing has told it that it is not the primary any more. */
+/**
+ * The last primary that was in order, if it would still come up as one: nothing has told it that it
+ * is not the primary any more.
+ */
 function lastPrimaryAmong(
   { lastPrimary }: ClusterFound,
   candidates: readonly MemberFound[],
@@ -74,8 +79,9 @@ function lastPrimaryAmong(
 }
 
 /**
- * A higher timeline is no proof: a standby that was promoted by mistake has one, too, while the primary went on on the older. What the
- * last primary wrote after the two parted would be passed over in silence.
+ * A higher timeline is no proof: a standby that was promoted by mistake has one, too, while the
+ * primary went on on the older. What the last primary wrote after the two parted would be passed
+ * over in silence.
  */
 function unlessPassedOver(leader: MemberFound, last: MemberFound | undefined): Leader {
   if (last === undefined || last.name === leader.name) return { kind: 'found', server: leader }
@@ -116,7 +122,8 @@ function timelineOf({ sql, directory }: MemberFound): number {
 function nothingFound(wanted: ClusterWanted, found: ClusterFound): Leader {
   const primary = wantedPrimary(wanted)
   const directory = found.servers.find((server) => server.name === primary.name)?.directory
-  // An initdb that died after it had told its identifier is done again: nothing was ever stored in it.
+  // An initdb that died after it had told its identifier is done again: nothing was ever stored in
+  // it.
   if (found.identity === undefined || directory?.state === 'initdb-unfinished') {
     return { kind: 'build', name: primary.name }
   }
@@ -130,7 +137,10 @@ function nothingFound(wanted: ClusterWanted, found: ClusterFound): Leader {
   ])
 }
 
-/** Runs, was restored, and has not come to the end of its recovery. Its signal file goes before that. */
+/**
+ * Runs, was restored, and has not come to the end of its recovery. Its signal file goes before
+ * that.
+ */
 export function isRecovering({ running, directory, sql, files }: MemberFound): boolean {
   if (running === undefined || directory.isStandby) return false
   const isEnding = sql?.inRecovery === true && files.autoConf?.includes(RESTORE_MARK) === true

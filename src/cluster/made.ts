@@ -3,7 +3,10 @@
  */
 import type { BackupWanted, ClusterWanted, ServerWanted } from './wanted.ts'
 
-/** Servers and backup part as they stood in the file when they were made. Plain data, kept in the state directory. */
+/**
+ * Servers and backup part as they stood in the file when they were made. Plain data, kept in the
+ * state directory.
+ */
 export interface Made {
   readonly servers: readonly ServerWanted[]
   readonly backup?: BackupWanted | undefined
@@ -15,7 +18,10 @@ export type Left = Made
 /** Before anything was made, and where nothing is remembered. */
 export const NOTHING_MADE: Made = { servers: [] }
 
-/** With what is going to be made now; what the file has no more stays until it is forgotten. Settings, which may hold secrets, are left out. */
+/**
+ * With what is going to be made now; what the file has no more stays until it is forgotten.
+ * Settings, which may hold secrets, are left out.
+ */
 export function withWanted(made: Made, { servers, backup }: ClusterWanted): Made {
   const now = servers.map((server) => ({ ...server, parameters: {} }))
   const others = made.servers.filter(({ name }) => now.every((server) => server.name !== name))
@@ -28,7 +34,10 @@ export function leftOf(made: Made, { servers, backup }: ClusterWanted): Left {
   return { servers: left, backup: leftBackup(made, backup) }
 }
 
-/** The one that was made, unless the file still has it, if by another name: unit, ways and slot are called after the cluster. */
+/**
+ * The one that was made, unless the file still has it, if by another name: unit, ways and slot are
+ * called after the cluster.
+ */
 function leftBackup(
   { backup: made }: Made,
   backup: BackupWanted | undefined,
@@ -47,7 +56,10 @@ export function without(made: Made, name: string): Made {
   }
 }
 
-/** A server that is left, with the earlier names of it: a rename that stopped half-way leaves what bears them. */
+/**
+ * A server that is left, with the earlier names of it: a rename that stopped half-way leaves what
+ * bears them.
+ */
 export function withEarlierNames(
   server: ServerWanted,
   { servers }: Left,

@@ -1,12 +1,16 @@
 /**
- * Something that stands between the cluster as found and as wanted, and that Backstay must not or cannot settle itself.
+ * Something that stands between the cluster as found and as wanted, and that Backstay must not or
+ * cannot settle itself.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { redact } from '../errors/redact.ts'
 import { ERROR_KINDS, type ErrorCode } from '../errors/codes.ts'
 import type { FoundError } from './found.ts'
 
-/** A finding. An `error` stops `up` before it changes anything; a `warning` leaves out one server or one repair. */
+/**
+ * A finding. An `error` stops `up` before it changes anything; a `warning` leaves out one server or
+ * one repair.
+ */
 export interface Problem {
   readonly severity: 'error' | 'warning'
   readonly code: ErrorCode

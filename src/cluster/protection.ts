@@ -1,6 +1,7 @@
 /**
- * How every connection of a cluster over the network is protected, as our own clients and as libpq's words want to hear it: TLS as the
- * cluster file says, and no other proof answered than the method the cluster's roles have.
+ * How every connection of a cluster over the network is protected, as our own clients and as
+ * libpq's words want to hear it: TLS as the cluster file says, and no other proof answered than the
+ * method the cluster's roles have.
  */
 import type { AuthMethod, ConnectionOptions } from '../wire/connection-options.ts'
 import { isSocketDirectory } from '../wire/server-address.ts'
@@ -15,7 +16,10 @@ export type Protection = Pick<
 const REQUIRE_AUTH_SINCE = 16
 const CHANNEL_BINDING_SINCE = 13
 
-/** For connections of Backstay itself. On a Unix socket nobody is in between, and there is no channel to bind. */
+/**
+ * For connections of Backstay itself. On a Unix socket nobody is in between, and there is no
+ * channel to bind.
+ */
 export function protectionOf(wanted: ClusterWanted, host: string): Protection {
   const { mode, rootCert, cert, key } = wanted.ssl ?? {}
   return {
@@ -28,7 +32,10 @@ export function protectionOf(wanted: ClusterWanted, host: string): Protection {
   }
 }
 
-/** For libpq of the cluster's own version: standbys, pg_rewind. Words it does not know yet are left out. */
+/**
+ * For libpq of the cluster's own version: standbys, pg_rewind. Words it does not know yet are left
+ * out.
+ */
 export function protectionWords(
   wanted: ClusterWanted,
 ): Readonly<Record<string, string | undefined>> {
@@ -61,8 +68,9 @@ function methodsOf({ postgres }: ClusterWanted): readonly AuthMethod[] {
 }
 
 /**
- * Whether the server has to prove itself on this very channel. Every PostgreSQL that is supported does over TLS, so that `require` is
- * safe from somebody in the middle without any root certificate; `verify-full` is so by itself.
+ * Whether the server has to prove itself on this very channel. Every PostgreSQL that is supported
+ * does over TLS, so that `require` is safe from somebody in the middle without any root
+ * certificate; `verify-full` is so by itself.
  */
 function isBound({ postgres, ssl }: ClusterWanted): boolean {
   const isUnproved = ssl?.mode === 'require' || ssl?.mode === 'verify-ca'

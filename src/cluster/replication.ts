@@ -1,5 +1,6 @@
 /**
- * How far each standby is behind, from what both ends say. Pure; shared by status, verify and check.
+ * How far each standby is behind, from what both ends say. Pure; shared by status, verify and
+ * check.
  */
 import { bytesBetween, type Lsn } from '../postgres/lsn.ts'
 import type { ClusterFound, ServerFound } from './found.ts'
@@ -32,7 +33,10 @@ export function answeringPrimary(found: ClusterFound): AnsweringServer | undefin
   return primaries.length === 1 ? primaries[0] : undefined
 }
 
-/** Compares. The primary's position counts, not the standby's own opinion: a detached one believes it has everything. */
+/**
+ * Compares. The primary's position counts, not the standby's own opinion: a detached one believes
+ * it has everything.
+ */
 export function replicationOf(
   primary: AnsweringServer | undefined,
   standby: ServerFound,
@@ -54,8 +58,8 @@ export function replicationOf(
 const UNNAMED = 'walreceiver'
 
 /**
- * The sender that has the standby's name. A standby that streams and was attached by hand has none: then it is the one that nobody
- * named, when there is only one.
+ * The sender that has the standby's name. A standby that streams and was attached by hand has none:
+ * then it is the one that nobody named, when there is only one.
  */
 function senderOf(
   primary: AnsweringServer | undefined,
@@ -71,8 +75,9 @@ function senderOf(
 }
 
 /**
- * Whether a standby has replayed what the primary has not written: one of the two was set back to an older state, and where their positions
- * meet again they hold other rows. It may stream all the same.
+ * Whether a standby has replayed what the primary has not written: one of the two was set back to
+ * an older state, and where their positions meet again they hold other rows. It may stream all the
+ * same.
  */
 export function isAhead(primary: SqlFound | undefined, standby: ServerFound): boolean {
   const { sql, name } = standby
@@ -96,8 +101,9 @@ function behind(current: Lsn | undefined, reached: Lsn | undefined): number | un
 }
 
 /**
- * Seconds behind. «Everything replayed means no delay» holds only while WAL really arrives: a standby whose
- * walreceiver died has replayed all it has, too. Then its delay is the age of the last commit it knows.
+ * Seconds behind. «Everything replayed means no delay» holds only while WAL really arrives: a
+ * standby whose walreceiver died has replayed all it has, too. Then its delay is the age of the
+ * last commit it knows.
  */
 function replayLagMs(
   primary: AnsweringServer | undefined,

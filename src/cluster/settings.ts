@@ -1,6 +1,6 @@
 /**
- * The settings every server of the cluster gets, whatever its role: so that any standby can take over as it is.
- * What makes a standby follow is apart, in standby-settings.ts.
+ * The settings every server of the cluster gets, whatever its role: so that any standby can take
+ * over as it is. What makes a standby follow is apart, in standby-settings.ts.
  */
 import { versionFacts } from '../postgres/version.ts'
 import type { ClusterWanted, ServerWanted } from './wanted.ts'
@@ -10,8 +10,8 @@ import { archiveCommandWanted } from './archive-command.ts'
 export type Settings = Readonly<Record<string, string>>
 
 /**
- * Settings that a standby may not have lower than its primary: it stops (≤ 13) or pauses replay (14+).
- * Source: PostgreSQL documentation, "Hot Standby", Administrator's Overview.
+ * Settings that a standby may not have lower than its primary: it stops (≤ 13) or pauses replay
+ * (14+). Source: PostgreSQL documentation, "Hot Standby", Administrator's Overview.
  */
 export const STANDBY_FLOOR_SETTINGS = [
   'max_connections',
@@ -35,7 +35,10 @@ export interface SettingsContext {
 const MB = 1024 * 1024
 const SPARE_SENDERS = 10
 
-/** The content of backstay.conf for one server. The operator's parameters win; the server's own win over all. */
+/**
+ * The content of backstay.conf for one server. The operator's parameters win; the server's own win
+ * over all.
+ */
 export function settingsWanted(
   wanted: ClusterWanted,
   server: ServerWanted,
@@ -69,7 +72,10 @@ export function synchronousWanted(
     : { count: wanted.replication.synchronousStandbys ?? 1, names }
 }
 
-/** WAL senders the cluster itself needs on a primary: a stream and a clone a standby, a receiver, a backup. */
+/**
+ * WAL senders the cluster itself needs on a primary: a stream and a clone a standby, a receiver, a
+ * backup.
+ */
 export function sendersNeeded(wanted: ClusterWanted): number {
   return sendersNeededFor(sizeOf(wanted))
 }
@@ -112,7 +118,8 @@ function defaultSettings(wanted: ClusterWanted, server: ServerWanted): Settings 
     password_encryption: postgres.authentication,
     wal_level: 'replica',
     hot_standby: 'on',
-    // Without it, or checksums, an old primary could never be rewound; with checksums it costs nothing more.
+    // Without it, or checksums, an old primary could never be rewound; with checksums it costs
+    // nothing more.
     wal_log_hints: 'on',
     max_wal_senders: String(Math.max(SPARE_SENDERS, sendersNeeded(wanted) + 4)),
     max_replication_slots: String(Math.max(SPARE_SENDERS, slotsNeeded(wanted) + 4)),
@@ -129,7 +136,10 @@ function defaultSettings(wanted: ClusterWanted, server: ServerWanted): Settings 
   }
 }
 
-/** A week of logs inside the data directory, one file a weekday, so that `check` can quote the server's own words. */
+/**
+ * A week of logs inside the data directory, one file a weekday, so that `check` can quote the
+ * server's own words.
+ */
 const LOG_SETTINGS: Settings = {
   logging_collector: 'on',
   log_directory: 'log',
@@ -160,7 +170,10 @@ function raised(settings: Settings, floors: SettingsContext['floors']): Settings
   return Object.fromEntries(entries)
 }
 
-/** What PostgreSQL takes when nothing is set; the same in every supported major (max_connections: initdb writes 100). */
+/**
+ * What PostgreSQL takes when nothing is set; the same in every supported major (max_connections:
+ * initdb writes 100).
+ */
 const DEFAULTS: Readonly<Record<StandbyFloorSetting, number>> = {
   max_connections: 100,
   max_worker_processes: 8,
@@ -179,13 +192,19 @@ function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / MB)}MB`
 }
 
-/** A machine may have more loopback addresses than the one "localhost" means: the server listens where it is looked for. */
+/**
+ * A machine may have more loopback addresses than the one "localhost" means: the server listens
+ * where it is looked for.
+ */
 function listenWanted(address: string): string {
   if (!isLoopback(address)) return '*'
   return address === 'localhost' || address === '127.0.0.1' ? 'localhost' : `localhost,${address}`
 }
 
-/** Whether an address is the machine itself by name: nobody else can reach it, so nobody else is listened to. */
+/**
+ * Whether an address is the machine itself by name: nobody else can reach it, so nobody else is
+ * listened to.
+ */
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || address.startsWith('127.')
 }

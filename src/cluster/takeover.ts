@@ -1,5 +1,6 @@
 /**
- * Whether a standby could take over if the primary died now, what would be lost, and what stands in the way. Pure.
+ * Whether a standby could take over if the primary died now, what would be lost, and what stands in
+ * the way. Pure.
  */
 import type { ClusterFound, ServerFound } from './found.ts'
 import type { SqlFound } from './found-sql.ts'
@@ -27,7 +28,10 @@ export interface Candidate {
   readonly receivedLsn: bigint
 }
 
-/** All standbys that answer, the best first: no obstacles, newest timeline, most WAL, order of the file. */
+/**
+ * All standbys that answer, the best first: no obstacles, newest timeline, most WAL, order of the
+ * file.
+ */
 export function candidates(wanted: ClusterWanted, found: ClusterFound): readonly Candidate[] {
   const primary = answeringPrimary(found)
   return found.servers
@@ -98,7 +102,10 @@ function obstaclesOf(
   return obstacles
 }
 
-/** Whether a server is in recovery only until it has come to its target: it is not marked to be a standby. */
+/**
+ * Whether a server is in recovery only until it has come to its target: it is not marked to be a
+ * standby.
+ */
 export function isRestoring({ sql, directory }: ServerFound): boolean {
   return sql?.inRecovery === true && directory.state === 'data' && !directory.isStandby
 }

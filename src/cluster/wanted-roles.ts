@@ -1,5 +1,6 @@
 /**
- * The roles Backstay makes and the least each needs. The superuser is made by initdb and is not in this list.
+ * The roles Backstay makes and the least each needs. The superuser is made by initdb and is not in
+ * this list.
  */
 import type { PostgresMajor } from '../postgres/version.ts'
 import type { RoleFound } from './found-sql.ts'
@@ -18,7 +19,10 @@ export interface RoleWanted {
 
 const UNLIMITED = -1
 
-/** Roles of the wish, in the order they are made. All of them can log in and replicate. Each name once: a role may do two jobs. */
+/**
+ * Roles of the wish, in the order they are made. All of them can log in and replicate. Each name
+ * once: a role may do two jobs.
+ */
 export function rolesWanted(wanted: ClusterWanted): readonly RoleWanted[] {
   const byName = new Map<string, RoleWanted>()
   for (const role of jobs(wanted)) {
@@ -105,7 +109,10 @@ function backupMemberships(major: PostgresMajor): readonly string[] {
   return major >= 15 ? ['pg_monitor', 'pg_checkpoint'] : ['pg_monitor']
 }
 
-/** Source: PostgreSQL documentation, "Backup Control Functions"; names changed in 15, exclusive mode went. */
+/**
+ * Source: PostgreSQL documentation, "Backup Control Functions"; names changed in 15, exclusive mode
+ * went.
+ */
 function backupFunctions(major: PostgresMajor): readonly string[] {
   const backup =
     major >= 15

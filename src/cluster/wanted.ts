@@ -8,10 +8,16 @@ import type { SslMode } from '../wire/connection-options.ts'
 /** What the cluster file says of one cluster, paths made absolute where they can be. */
 export interface ClusterWanted {
   readonly name: string
-  /** Absolute directory (0700) for passwords, locks and journals of this cluster, on the machine Backstay runs on. */
+  /**
+   * Absolute directory (0700) for passwords, locks and journals of this cluster, on the machine
+   * Backstay runs on.
+   */
   readonly stateDirectory: string
   readonly postgres: PostgresWanted
-  /** How connections over TCP are encrypted and the server's certificate judged. Default: TLS where the server offers it. */
+  /**
+   * How connections over TCP are encrypted and the server's certificate judged. Default: TLS where
+   * the server offers it.
+   */
   readonly ssl?: SslWanted
   /** In the order of the file; exactly one has role `primary`. */
   readonly servers: readonly ServerWanted[]
@@ -32,7 +38,9 @@ export interface SslWanted {
 /** What all servers share. */
 export interface PostgresWanted {
   readonly version: PostgresMajor
-  /** Directory with initdb, pg_ctl and postgres; searched for in the usual places when undefined. */
+  /**
+   * Directory with initdb, pg_ctl and postgres; searched for in the usual places when undefined.
+   */
   readonly binaries: string | undefined
   /** OS user the servers run as when Backstay is root (`postgres`); ignored otherwise. */
   readonly osUser: string
@@ -43,7 +51,10 @@ export interface PostgresWanted {
   readonly encoding: string
   readonly checksums: boolean
   readonly segmentBytes: number
-  /** Absolute directories below which tablespaces of the primary may be made on the other servers. Default: none. */
+  /**
+   * Absolute directories below which tablespaces of the primary may be made on the other servers.
+   * Default: none.
+   */
   readonly tablespaceRoots?: readonly string[]
   /** The operator's settings, verbatim, as strings. */
   readonly parameters: Readonly<Record<string, string>>
@@ -55,7 +66,10 @@ export interface PostgresWanted {
 
 /** How a machine is reached. */
 export interface HostWanted {
-  /** `localhost`/`127.0.0.1`/`::1` or this machine itself: the local driver; everything else goes over ssh. */
+  /**
+   * `localhost`/`127.0.0.1`/`::1` or this machine itself: the local driver; everything else goes
+   * over ssh.
+   */
   readonly address: string
   readonly local: boolean
   readonly ssh: {
@@ -64,7 +78,10 @@ export interface HostWanted {
     readonly sudo: boolean
     /** Absolute path of a configuration file instead of ~/.ssh/config. */
     readonly config?: string | undefined
-    /** `ask`, or the absolute path of a file that holds sudo's password; undefined when sudo needs none. */
+    /**
+     * `ask`, or the absolute path of a file that holds sudo's password; undefined when sudo needs
+     * none.
+     */
     readonly sudoPassword?: string | undefined
   }
 }
@@ -87,11 +104,17 @@ export interface ServerWanted {
   readonly hbaFile?: string
   /** Directory of the Unix socket. */
   readonly socketDirectory: string
-  /** Where tablespaces go when a clone must not use the primary's paths (several servers on one machine). */
+  /**
+   * Where tablespaces go when a clone must not use the primary's paths (several servers on one
+   * machine).
+   */
   readonly tablespaceMapping: Readonly<Record<string, string>>
   /** Whether a clone of it comes from the newest backup. Default: from the primary. */
   readonly clonesFromBackup?: boolean
-  /** Whether that its data lies in `directory` is the server's own word: nothing is made there unasked. Default false. */
+  /**
+   * Whether that its data lies in `directory` is the server's own word: nothing is made there
+   * unasked. Default false.
+   */
   readonly isAdopted?: boolean
   /** Server-only settings; they win over `postgres.parameters`. */
   readonly parameters: Readonly<Record<string, string>>
@@ -128,9 +151,15 @@ export interface BackupWanted {
   readonly repository: string
   /** Whether `up` makes Barman's names and configuration there. Default false. */
   readonly barman?: boolean
-  /** OS user that owns the repository and runs the service when Backstay is root. Default: `postgres.osUser`. */
+  /**
+   * OS user that owns the repository and runs the service when Backstay is root. Default:
+   * `postgres.osUser`.
+   */
   readonly osUser?: string
-  /** Whether the owner of a repository that is there already goes before `osUser`, which is only a default. Default false. */
+  /**
+   * Whether the owner of a repository that is there already goes before `osUser`, which is only a
+   * default. Default false.
+   */
   readonly keepsOwner?: boolean
   readonly backupRole: string
   readonly streamRole: string

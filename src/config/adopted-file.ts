@@ -1,6 +1,6 @@
 /**
- * The text of the cluster file of a cluster that was taken over: what is there, spelled out, so that `plan` shows only what
- * is missing.
+ * The text of the cluster file of a cluster that was taken over: what is there, spelled out, so
+ * that `plan` shows only what is missing.
  */
 import { stringify } from 'yaml'
 import type { AdoptedCluster, AdoptedServer } from '../cluster/adopted.ts'

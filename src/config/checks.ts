@@ -1,6 +1,6 @@
 /**
- * What keys of a cluster file mean for each other: one primary, no two servers in one place, paths that can work.
- * Single values are judged by schema.ts, settings by parameter-checks.ts.
+ * What keys of a cluster file mean for each other: one primary, no two servers in one place, paths
+ * that can work. Single values are judged by schema.ts, settings by parameter-checks.ts.
  */
 import { isAbsolute, normalize, relative } from 'node:path'
 import { slotNameOf } from '../cluster/names.ts'
@@ -14,7 +14,10 @@ import type { ConfigFinding } from './problems.ts'
 import { ARCHIVE_TO_REPOSITORY, type ClusterSettings, type ServerSettings } from './settings.ts'
 import { NAME_PATTERN, NAME_RULE } from './values.ts'
 
-/** Longest path of a Unix socket in bytes (sun_path without its end), and what PostgreSQL adds to the directory. */
+/**
+ * Longest path of a Unix socket in bytes (sun_path without its end), and what PostgreSQL adds to
+ * the directory.
+ */
 const SOCKET_PATH_BYTES = 107
 const SOCKET_FILE = '/.s.PGSQL.65535'
 

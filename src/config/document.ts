@@ -1,6 +1,6 @@
 /**
- * The cluster file as YAML with the place of every key: so that a problem can be reported as line and column, and
- * `config explain` can say where a value stands.
+ * The cluster file as YAML with the place of every key: so that a problem can be reported as line
+ * and column, and `config explain` can say where a value stands.
  */
 import {
   type Document,
@@ -143,8 +143,9 @@ function keyNode(map: YAMLMap, key: string | number | undefined): Node | undefin
 }
 
 /**
- * Reading goes down with each bracket, and with each key, dash or question mark that stands in the one before it (`a: b: c:`), and
- * takes memory for each: nothing in a cluster file stands in more than a few.
+ * Reading goes down with each bracket, and with each key, dash or question mark that stands in the
+ * one before it (`a: b: c:`), and takes memory for each: nothing in a cluster file stands in more
+ * than a few.
  */
 function deepestAllowed(text: string): number | undefined {
   let brackets = 0

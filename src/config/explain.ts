@@ -18,7 +18,10 @@ export interface Explained {
   readonly line: number | null
 }
 
-/** All values in the order of the schema; with those nobody set, which are null. Secrets in settings and access lines are taken out. */
+/**
+ * All values in the order of the schema; with those nobody set, which are null. Secrets in settings
+ * and access lines are taken out.
+ */
 export function explain({ settings, document }: ReadCluster): Explained[] {
   return leaves(clusterJsonSchema(), settings, []).map(({ path, value, schema }) => ({
     key: path.join('.'),

@@ -1,5 +1,6 @@
 /**
- * The schema of the cluster file as JSON Schema: for editors, for the reference, and to know which keys there are.
+ * The schema of the cluster file as JSON Schema: for editors, for the reference, and to know which
+ * keys there are.
  */
 import { z } from 'zod'
 import type { ConfigPath } from './document.ts'

@@ -1,6 +1,6 @@
 /**
- * Finds the cluster file and reads it. The working directory and the home come as arguments: nothing here looks at the
- * environment.
+ * Finds the cluster file and reads it. The working directory and the home come as arguments:
+ * nothing here looks at the environment.
  */
 import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
@@ -40,8 +40,10 @@ const FILE_BYTES_MAX = 256 * 1024
 export const STATE_DIRECTORY: DirectoryUse = { what: 'the state directory', mode: 0o700 }
 
 /**
- * Loads the cluster file: what it says is run, so it must be in trusted hands, and the state directory it names as well.
- * @throws CONFIG_MISSING with the places looked at, CONFIG_INVALID; DIRECTORY_OWNER when others could have written it
+ * Loads the cluster file: what it says is run, so it must be in trusted hands, and the state
+ * directory it names as well.
+ * @throws CONFIG_MISSING with the places looked at, CONFIG_INVALID; DIRECTORY_OWNER when others
+ * could have written it
  */
 export async function loadCluster(options: LoadOptions): Promise<LoadedCluster> {
   const places = configPlaces(options)
@@ -73,7 +75,10 @@ export function configPlaces(options: LoadOptions): readonly string[] {
   ]
 }
 
-/** What was read is what was judged: a file that was put there to be read and taken away before the judgement is neither. */
+/**
+ * What was read is what was judged: a file that was put there to be read and taken away before the
+ * judgement is neither.
+ */
 async function checkUnchanged(
   path: string,
   read: Stats,

@@ -1,6 +1,7 @@
 /**
- * Places that root runs programs from, or obeys: Backstay's own and the system's. A directory of the cluster file is given to another OS
- * user, and so must be none of them, nothing in one of them, and nothing with one of them inside.
+ * Places that root runs programs from, or obeys: Backstay's own and the system's. A directory of
+ * the cluster file is given to another OS user, and so must be none of them, nothing in one of
+ * them, and nothing with one of them inside.
  */
 import { posix } from 'node:path'
 import type { ConfigPath } from './document.ts'
@@ -29,7 +30,10 @@ const OWN_PLACES = [
   '/var/lib/backstay-postgres',
 ] as const
 
-/** The place that `path` (absolute) is, lies in or lies around; undefined for every other path. By name: links are judged where they lie. */
+/**
+ * The place that `path` (absolute) is, lies in or lies around; undefined for every other path. By
+ * name: links are judged where they lie.
+ */
 function ownPlaceOf(path: string): string | undefined {
   const plain = posix.resolve(path).replace(/^\/var\/run(?=\/|$)/, '/run')
   return OWN_PLACES.find((place) => isAtOrBelow(plain, place) || isAtOrBelow(place, plain))
@@ -40,7 +44,10 @@ function isAtOrBelow(path: string, root: string): boolean {
   return path === root || root === '/' || path.startsWith(`${root}/`)
 }
 
-/** One for each directory or file of a server or the backup server that would have to do with one of them. */
+/**
+ * One for each directory or file of a server or the backup server that would have to do with one of
+ * them.
+ */
 export function ownPlaceFindings(settings: ClusterSettings): ConfigFinding[] {
   return namedPaths(settings).flatMap(([path, value]) => {
     const place = value === undefined ? undefined : ownPlaceOf(value)
@@ -57,7 +64,8 @@ function namedPaths(settings: ClusterSettings): (readonly [ConfigPath, string | 
   return [
     ...Object.entries(servers).flatMap(([name, server]) => {
       const at = ['servers', name]
-      // The default of who is not root, beside the cluster file wherever that lies: nothing is made there for another user.
+      // The default of who is not root, beside the cluster file wherever that lies: nothing is made
+      // there for another user.
       const isDefault = server.socketDirectory === `${stateDirectory}/sockets`
       return [
         ...keys.map((key) => [[...at, key], server[key]] as const),

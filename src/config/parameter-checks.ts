@@ -1,6 +1,7 @@
 /**
- * Settings that an operator may not give as parameters: those that have a key of their own in the cluster file, those
- * that Backstay writes, and values with which replication or recovery could not work.
+ * Settings that an operator may not give as parameters: those that have a key of their own in the
+ * cluster file, those that Backstay writes, and values with which replication or recovery could not
+ * work.
  */
 import { isLoopback, sendersNeeded, slotsNeeded } from '../cluster/settings.ts'
 import { parseSettingBoolean } from '../postgres/setting-value.ts'

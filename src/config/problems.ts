@@ -1,5 +1,6 @@
 /**
- * Problems of a cluster file: where, at which key, what. All of them are collected and reported together.
+ * Problems of a cluster file: where, at which key, what. All of them are collected and reported
+ * together.
  */
 import type { z } from 'zod'
 import { BackstayError } from '../errors/backstay-error.ts'

@@ -30,7 +30,10 @@ export interface ReadCluster {
   readonly document: ConfigDocument
 }
 
-/** Reads the text of a cluster file. @throws CONFIG_INVALID with every problem in `details.problems` */
+/**
+ * Reads the text of a cluster file.
+ * @throws CONFIG_INVALID with every problem in `details.problems`
+ */
 export function readCluster(text: string, source: ConfigSource): ReadCluster {
   const document = new ConfigDocument(text)
   const faults = document.faults.map(({ line, column, message }): ConfigProblem => {
@@ -64,8 +67,9 @@ function judge(document: ConfigDocument, source: ConfigSource): FileJudgement {
 }
 
 /**
- * What else is wrong in a file the schema refuses: the faulty parts are taken out and the rest is judged, so that the
- * operator need not correct the file twice. Findings that could come from the taking out are left out.
+ * What else is wrong in a file the schema refuses: the faulty parts are taken out and the rest is
+ * judged, so that the operator need not correct the file twice. Findings that could come from the
+ * taking out are left out.
  */
 function findingsOfRest(
   value: unknown,

@@ -1,7 +1,8 @@
 /**
- * The cluster file as one schema: keys, types, defaults and their meaning. docs/reference/configuration.md and
- * backstay.schema.json are generated from it. What one key means for another is in checks.ts; defaults that depend on
- * other keys are in settings.ts and described here with `otherwise`.
+ * The cluster file as one schema: keys, types, defaults and their meaning.
+ * docs/reference/configuration.md and backstay.schema.json are generated from it. What one key
+ * means for another is in checks.ts; defaults that depend on other keys are in settings.ts and
+ * described here with `otherwise`.
  */
 import { z } from 'zod'
 import { SUPPORTED_MAJORS } from '../postgres/version.ts'

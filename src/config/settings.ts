@@ -1,6 +1,7 @@
 /**
- * The cluster file with every default filled in, those included that depend on other keys, and with relative paths made
- * absolute. Keys are the file's, so that `config explain` can walk both side by side.
+ * The cluster file with every default filled in, those included that depend on other keys, and with
+ * relative paths made absolute. Keys are the file's, so that `config explain` can walk both side by
+ * side.
  */
 import { resolve } from 'node:path'
 import { slotNameOf } from '../cluster/names.ts'

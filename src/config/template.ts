@@ -1,5 +1,6 @@
 /**
- * The text of a new cluster file: what `backstay init` was told, with comments that say what else there is.
+ * The text of a new cluster file: what `backstay init` was told, with comments that say what else
+ * there is.
  */
 import { stringify } from 'yaml'
 import type { PostgresMajor } from '../postgres/version.ts'

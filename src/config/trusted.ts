@@ -23,7 +23,8 @@ export interface DirectoryUse {
 }
 
 /**
- * The same for a directory that may be missing where others could make it (/tmp): its first missing part is made, and then judged.
+ * The same for a directory that may be missing where others could make it (/tmp): its first missing
+ * part is made, and then judged.
  * @throws DIRECTORY_OWNER
  */
 export function claimTrusted(

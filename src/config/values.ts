@@ -1,6 +1,6 @@
 /**
- * The kinds of values a cluster file has beyond YAML's own: names, sizes, durations, paths, cron expressions.
- * Each is a zod schema that explains itself when the value is none.
+ * The kinds of values a cluster file has beyond YAML's own: names, sizes, durations, paths, cron
+ * expressions. Each is a zod schema that explains itself when the value is none.
  */
 import { Cron } from 'croner'
 import { z } from 'zod'
@@ -11,8 +11,9 @@ import { parseSize } from '../util/size.ts'
 export const Line = z.string().regex(/^[^\r\n\0]+$/, 'must be one line of text that is not empty')
 
 /**
- * Name or address of a machine: it becomes a word of ssh's command line, of conninfo and of pg_hba.conf, and may say nothing else there.
- * IPv6 with its zone, too; names of ssh's configuration as a rule have no other letters.
+ * Name or address of a machine: it becomes a word of ssh's command line, of conninfo and of
+ * pg_hba.conf, and may say nothing else there. IPv6 with its zone, too; names of ssh's
+ * configuration as a rule have no other letters.
  */
 export const Address = z
   .string()
@@ -22,7 +23,10 @@ export const Address = z
     'must be the name or address of a machine: letters, digits, ".", "-", "_" and ":" only',
   )
 
-/** What a name of a cluster or server may be: it becomes part of slot names, directories and application_name. */
+/**
+ * What a name of a cluster or server may be: it becomes part of slot names, directories and
+ * application_name.
+ */
 export const NAME_PATTERN = /^[a-z][a-z0-9_-]{0,39}$/
 
 /** What is wrong with a name that does not match. */

@@ -1,5 +1,6 @@
 /**
- * From the complete settings to the wish the planner reads (src/cluster/wanted.ts): same facts, the engine's names.
+ * From the complete settings to the wish the planner reads (src/cluster/wanted.ts): same facts, the
+ * engine's names.
  */
 import type {
   BackupWanted,

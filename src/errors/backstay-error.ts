@@ -1,5 +1,6 @@
 /**
- * The one error class. Everything that an operator can meet is one of these; anything else is a bug.
+ * The one error class. Everything that an operator can meet is one of these; anything else is a
+ * bug.
  */
 import { ERROR_KINDS, type ErrorCode, type ErrorKind } from './codes.ts'
 
@@ -13,8 +14,8 @@ export interface ErrorOptions {
 }
 
 /**
- * A failure with a stable code. The message says the action that failed, on what, and the value found
- * («Cannot clone "db2": directory "/data" is not empty»), without a full stop.
+ * A failure with a stable code. The message says the action that failed, on what, and the value
+ * found («Cannot clone "db2": directory "/data" is not empty»), without a full stop.
  */
 export class BackstayError extends Error {
   readonly code: ErrorCode

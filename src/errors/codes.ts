@@ -1,6 +1,7 @@
 /**
- * The catalogue of everything that can go wrong: code → family, exit code, what it says, what to do.
- * docs/errors.md is generated from it (`npm run docs`). Codes are stable: scripts match on them.
+ * The catalogue of everything that can go wrong: code → family, exit code, what it says, what to
+ * do. docs/errors.md is generated from it (`npm run docs`). Codes are stable: scripts match on
+ * them.
  */
 
 /** One kind of failure as the catalogue describes it. */

@@ -1,6 +1,6 @@
 /**
- * What went wrong first. Where what was open cannot be closed afterwards either, as on a disk that fails, the language throws both in one
- * error that says nothing of the two.
+ * What went wrong first. Where what was open cannot be closed afterwards either, as on a disk that
+ * fails, the language throws both in one error that says nothing of the two.
  */
 
 /** The error behind any number of failures to close; any other as it is. */

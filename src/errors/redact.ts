@@ -5,7 +5,10 @@
 
 const KEYS = String.raw`(?:secret|api|access|private|account|shared|encryption|master|signing|storage)[_-]?key`
 
-/** What a secret is called, in words that are put together with others: `PGPASSWORD`, `ldapbindpasswd`, `aws_secret_access_key`, `AccountKey`. */
+/**
+ * What a secret is called, in words that are put together with others: `PGPASSWORD`,
+ * `ldapbindpasswd`, `aws_secret_access_key`, `AccountKey`.
+ */
 const SECRET = [
   'pass(?:word|wd|phrase)?s?',
   'pwd',
@@ -18,7 +21,10 @@ const SECRET = [
   'passphrase_command',
 ].join('|')
 
-/** A name that stands before a secret, or before a command that prints one (`ssl_passphrase_command`); extensions call theirs `pg_tde.key`. */
+/**
+ * A name that stands before a secret, or before a command that prints one
+ * (`ssl_passphrase_command`); extensions call theirs `pg_tde.key`.
+ */
 const KEY = String.raw`\b(?:\w*(?:${SECRET})|\w+\.(?:\w*_)?key|sig|pw)`
 
 /** A backslash, or several of nested quoting, with what it escapes. */
@@ -27,9 +33,13 @@ const ESCAPED = String.raw`\\+[^]`
 /** What may follow a closing quote and still belong to the value. */
 const REST = String.raw`(?:"[^"\n]*"|'[^'\n]*'|\S)*`
 
-/** Values after `=`, by how they are quoted: inside a quoted setting the quotes are doubled or escaped. */
+/**
+ * Values after `=`, by how they are quoted: inside a quoted setting the quotes are doubled or
+ * escaped.
+ */
 const VALUE = [
-  // A run of backslashes is read in one way, or ends it: with more ways to try, a text without an end would take for ever.
+  // A run of backslashes is read in one way, or ends it: with more ways to try, a text without an
+  // end would take for ever.
   String.raw`''(?:\\+(?:''|(?!'')[^\\])|(?!'')[^\\])*\\*''${REST}`,
   // Either nothing, or the beginning of a doubled quote whose end was cut off.
   String.raw`''[^\n]*`,
@@ -91,7 +101,8 @@ const PATTERNS: readonly [RegExp, string][] = [
   ],
   // --password secret, --secret-key=secret on a command line
   [new RegExp(String.raw`(--(?:\w+-)*(?:${SECRET})[ =]\s*)${WORD}`, 'gi'), '$1***'],
-  // PGPASSWORD secret, ssl_passphrase_command 'secret': names of settings and variables, without a sign between
+  // PGPASSWORD secret, ssl_passphrase_command 'secret': names of settings and variables, without a
+  // sign between
   [
     new RegExp(
       String.raw`\b((?:pgpassword|\w*passphrase_command|\w+_(?:${SECRET}))[ \t]+)${SENTENCE}(?![=:])${WORD}`,
@@ -139,7 +150,10 @@ export function redactSetting(name: string, value: string): string {
   return isSecretName(name) ? '***' : redact(value)
 }
 
-/** Returns `text` with passwords in URLs, conninfo strings, settings, JSON and SQL replaced by `***`. */
+/**
+ * Returns `text` with passwords in URLs, conninfo strings, settings, JSON and SQL replaced by
+ * `***`.
+ */
 export function redact(text: string): string {
   return PATTERNS.reduce(
     (result, [pattern, replacement]) => result.replace(pattern, replacement),
@@ -147,7 +161,10 @@ export function redact(text: string): string {
   )
 }
 
-/** postgres://user:secret@host, as one word. The pattern sees the word up to its last `@` only, so that it finds one from each place it begins at. */
+/**
+ * postgres://user:secret@host, as one word. The pattern sees the word up to its last `@` only, so
+ * that it finds one from each place it begins at.
+ */
 function withoutUrlPassword(word: string): string {
   const end = word.lastIndexOf('@') + 1
   if (end === 0) return word

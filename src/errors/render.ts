@@ -1,5 +1,6 @@
 /**
- * Errors as text for people and as JSON for programs. The only place that turns an error into output.
+ * Errors as text for people and as JSON for programs. The only place that turns an error into
+ * output.
  */
 import { BackstayError } from './backstay-error.ts'
 import { ERROR_KINDS, type ErrorCode } from './codes.ts'
@@ -41,7 +42,10 @@ export function renderErrorJson(thrown: unknown): RenderedError {
   ) as RenderedError
 }
 
-/** The error that a Backstay elsewhere rendered as JSON, which is the last such line of `stderr`; undefined when there is none. */
+/**
+ * The error that a Backstay elsewhere rendered as JSON, which is the last such line of `stderr`;
+ * undefined when there is none.
+ */
 export function readErrorJson(stderr: string): BackstayError | undefined {
   const line = stderr.split('\n').findLast((text) => text.startsWith('{"error":'))
   if (line === undefined) return undefined

@@ -1,5 +1,6 @@
 /**
- * A candidate that was stopped to be fed had no lock meanwhile. What the failover was planned on is looked at once more.
+ * A candidate that was stopped to be fed had no lock meanwhile. What the failover was planned on is
+ * looked at once more.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ClusterContext } from '../cluster/context.ts'

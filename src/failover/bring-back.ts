@@ -60,7 +60,10 @@ export async function bringBack(
   return await cloneAnew(context, course)
 }
 
-/** Before anything is done to its directory. A repository that cannot take it does not stop the rejoin: the directory stays. */
+/**
+ * Before anything is done to its directory. A repository that cannot take it does not stop the
+ * rejoin: the directory stays.
+ */
 async function saveOwn(
   context: ClusterContext,
   course: RejoinCourse,
@@ -80,7 +83,10 @@ async function saveOwn(
   if (folder !== undefined) course.keptAside.push(folder)
 }
 
-/** Stopped, and so marked that whatever starts it starts a standby. One that is half overwritten stays fenced until it is cloned. */
+/**
+ * Stopped, and so marked that whatever starts it starts a standby. One that is half overwritten
+ * stays fenced until it is cloned.
+ */
 async function holdStill(
   context: ClusterContext,
   course: RejoinCourse,
@@ -98,8 +104,9 @@ async function holdStill(
 }
 
 /**
- * What it could not simply follow with may be nowhere else: the old directory is kept until somebody removes it. A directory that is whole
- * is not noted as torn: where the clone is refused, or dies before it moved anything, the next run tries the cheaper ways again.
+ * What it could not simply follow with may be nowhere else: the old directory is kept until
+ * somebody removes it. A directory that is whole is not noted as torn: where the clone is refused,
+ * or dies before it moved anything, the next run tries the cheaper ways again.
  */
 async function cloneAnew(context: ClusterContext, course: RejoinCourse): Promise<'clone'> {
   const { server } = course

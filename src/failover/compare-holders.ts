@@ -1,10 +1,12 @@
 /**
- * Whether those who hold WAL beside a candidate hold the candidate's own: one that was not set back with the others, or a backup server that
- * received from before, has other WAL on the same timeline.
+ * Whether those who hold WAL beside a candidate hold the candidate's own: one that was not set back
+ * with the others, or a backup server that received from before, has other WAL on the same
+ * timeline.
  *
- * Compared is up to the lower of the two positions: the segment there and the one before. That is enough: of two that parted earlier all later
- * commits and checkpoints have other times, and a segment without any of these is hardly ever written. Zeros behind where one of them ends
- * are nobody's WAL, so its own position counts, not the candidate's.
+ * Compared is up to the lower of the two positions: the segment there and the one before. That is
+ * enough: of two that parted earlier all later commits and checkpoints have other times, and a
+ * segment without any of these is hardly ever written. Zeros behind where one of them ends are
+ * nobody's WAL, so its own position counts, not the candidate's.
  */
 import { type Lsn, toLsn } from '../postgres/lsn.ts'
 import { segmentOf, segmentStart } from '../postgres/segment-name.ts'
@@ -18,7 +20,10 @@ import { directoryReader } from './wal-readers.ts'
 import type { RepositorySource } from './wal-sources.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
-/** By the names of standbys on the candidate's timeline, the candidate left out. What cannot be read is `unknown`. */
+/**
+ * By the names of standbys on the candidate's timeline, the candidate left out. What cannot be read
+ * is `unknown`.
+ */
 export async function matchStandbys(
   context: ClusterContext,
   plan: FailoverPlan,
@@ -54,7 +59,8 @@ export async function matchRepository(
 }
 
 /**
- * The same for those of which the candidate has no such old WAL any more: the backup server has, when its own is the candidate's.
+ * The same for those of which the candidate has no such old WAL any more: the backup server has,
+ * when its own is the candidate's.
  */
 export async function matchThrough(
   context: ClusterContext,

@@ -189,8 +189,9 @@ function paused(name: string): Problem {
 }
 
 /**
- * The line of the old primary first, then newest timeline, then most WAL. What only stands in the way of an easy life
- * afterwards (few slots, no checksums) does not count on the day the primary is dead.
+ * The line of the old primary first, then newest timeline, then most WAL. What only stands in the
+ * way of an easy life afterwards (few slots, no checksums) does not count on the day the primary is
+ * dead.
  */
 function choose(
   ranked: readonly Candidate[],
@@ -210,7 +211,10 @@ function choose(
 /** What is known of the WAL once the old primary can write no more. */
 export interface LossFacts {
   readonly plan: FailoverPlan
-  /** End of the WAL in the old primary's directory; undefined when it cannot be read, or not be told. */
+  /**
+   * End of the WAL in the old primary's directory; undefined when it cannot be read, or not be
+   * told.
+   */
   readonly primaryEndLsn: Lsn | undefined
   /** Why it cannot be told, one sentence without full stop. */
   readonly primaryDoubt?: string | undefined
@@ -220,7 +224,10 @@ export interface LossFacts {
   readonly reachableEndLsn: Lsn
   /** Names that answered for the WAL they hold: standbys, the backup server. */
   readonly reporters: readonly string[]
-  /** Standbys that came from a backup and have not streamed since: what their predecessors confirmed they need not have. They do not report. */
+  /**
+   * Standbys that came from a backup and have not streamed since: what their predecessors confirmed
+   * they need not have. They do not report.
+   */
   readonly fetching?: readonly string[]
   /** Names of those whose WAL is another than the candidate's on the same timeline. */
   readonly parted?: readonly string[]
@@ -228,7 +235,10 @@ export interface LossFacts {
   readonly synchronousNames: string
   /** The candidate's own. */
   readonly candidateNames: string
-  /** Whose commits did not wait for a standby's disk there all the same: '' for the default of the server. */
+  /**
+   * Whose commits did not wait for a standby's disk there all the same: '' for the default of the
+   * server.
+   */
   readonly asynchronous?: readonly string[]
 }
 

@@ -1,6 +1,7 @@
 /**
- * Makes a standby the primary because the primary is lost. Says what would be lost before anything is done, and refuses
- * what was not allowed; what others hold of the lost primary's WAL is given to the candidate first.
+ * Makes a standby the primary because the primary is lost. Says what would be lost before anything
+ * is done, and refuses what was not allowed; what others hold of the lost primary's WAL is given to
+ * the candidate first.
  *
  *   fence ─► freeze ─► feed ─► promote ─► settle
  */
@@ -61,8 +62,8 @@ export interface FailoverResult {
 
 /**
  * Fails over, or goes on with a failover that died.
- * @throws NOT_READY, PRIMARY_MISSING, SPLIT_BRAIN, DATA_LOSS before anything is changed; what a step throws: then the same
- * command goes on.
+ * @throws NOT_READY, PRIMARY_MISSING, SPLIT_BRAIN, DATA_LOSS before anything is changed; what a
+ * step throws: then the same command goes on.
  */
 export async function failOver(
   context: ClusterContext,
@@ -107,7 +108,8 @@ async function resume(
 }
 
 /**
- * A lost primary that came back, or somebody else's: nothing is left of this failover that could be gone on with.
+ * A lost primary that came back, or somebody else's: nothing is left of this failover that could be
+ * gone on with.
  * @throws NOT_READY when a server answers as the primary.
  */
 async function giveUpServed(
@@ -186,7 +188,10 @@ function asPlan({ plan, loss, problem }: JudgedFailover): FailoverResult {
   return { plan, loss, ...facts, isFollowed: false, problems }
 }
 
-/** The new primary serves; what is left is `up`'s work, and its failure does not make the failover one. */
+/**
+ * The new primary serves; what is left is `up`'s work, and its failure does not make the failover
+ * one.
+ */
 async function settle(
   context: ClusterContext,
   journal: FailoverJournal,
@@ -213,7 +218,8 @@ async function finish(
   const server = context.wanted.servers.find(({ name }) => name === journal.from)
   const from = server && (await lookOneServer(context, server))
   const identity = await context.state.readIdentity()
-  // A directory that is lost is built anew when the operator says so, not in the middle of the night.
+  // A directory that is lost is built anew when the operator says so, not in the middle of the
+  // night.
   const except = from !== undefined && isMember({ identity }, from) ? [] : [journal.from]
   const near = from === undefined ? context : withoutHostOf(context, from)
   const problems: Problem[] = []

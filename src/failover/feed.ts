@@ -1,6 +1,6 @@
 /**
- * Gives a candidate WAL that others hold and it lacks, before it is promoted: the segments are put into its pg_wal while it
- * is stopped, and it replays them when it starts.
+ * Gives a candidate WAL that others hold and it lacks, before it is promoted: the segments are put
+ * into its pg_wal while it is stopped, and it replays them when it starts.
  */
 import { posix } from 'node:path'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -19,12 +19,18 @@ import type { Standing } from './wal-reach.ts'
 import { segmentsBetween, type WalSource } from './wal-sources.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
-/** Of a stop in order. A standby that another one follows which is ahead of it does not come to its end: its walsender waits for more WAL. */
+/**
+ * Of a stop in order. A standby that another one follows which is ahead of it does not come to its
+ * end: its walsender waits for more WAL.
+ */
 const ORDERLY_MS = 15_000
 const STOP_TIMEOUT_MS = 10 * 60_000
 const REPLAY_TIMEOUT_MS = 30 * 60_000
 
-/** Feeds `to`, which stands at `standing`, from `source`. @throws TIMEOUT when it does not replay what it was given. */
+/**
+ * Feeds `to`, which stands at `standing`, from `source`.
+ * @throws TIMEOUT when it does not replay what it was given.
+ */
 export async function feedCandidate(
   context: ClusterContext,
   place: { readonly to: string; readonly standing: Standing },
@@ -46,7 +52,10 @@ export async function feedCandidate(
   await waitReplayed(context, server, source.endLsn)
 }
 
-/** At once where it does not end in order: what a standby has received is durable, and it replays that again. */
+/**
+ * At once where it does not end in order: what a standby has received is durable, and it replays
+ * that again.
+ */
 async function stopCandidate(context: ClusterContext, server: ServerWanted): Promise<void> {
   const { signal } = context
   const instance = await instanceOf(context, server)

@@ -1,6 +1,6 @@
 /**
- * Keeps an old primary from ever serving again as one: it is marked to start as a standby, and ended if it runs. The mark
- * comes first, so that whatever restarts it restarts a standby.
+ * Keeps an old primary from ever serving again as one: it is marked to start as a standby, and
+ * ended if it runs. The mark comes first, so that whatever restarts it restarts a standby.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { stopServer } from '../host/postgres-control.ts'
@@ -57,7 +57,10 @@ async function endServer(context: ClusterContext, server: ServerWanted): Promise
   }
 }
 
-/** Whether its postmaster was stopped by a signal or a debugger: it hears nothing that it is asked. See proc(5), state T. */
+/**
+ * Whether its postmaster was stopped by a signal or a debugger: it hears nothing that it is asked.
+ * See proc(5), state T.
+ */
 async function isFrozen(context: ClusterContext, server: ServerWanted): Promise<boolean> {
   const { host } = await context.machineOf(server)
   const postmaster = await findPostmaster(host, server.directory)
@@ -72,7 +75,8 @@ async function killServer(context: ClusterContext, server: ServerWanted): Promis
   const postmaster = await findPostmaster(machine.host, server.directory)
   if (postmaster === undefined) return
   const pids = [postmaster.pid, ...(await childrenOf(machine, postmaster.pid))].map(String)
-  // One of them may have ended by itself: what counts is that the server is gone. What systemd starts anew is a standby.
+  // One of them may have ended by itself: what counts is that the server is gone. What systemd
+  // starts anew is a standby.
   await machine.host.run(['kill', '-KILL', ...pids], { user: machine.osUser })
   const { clock, signal } = context
   const isGone = await until(

@@ -1,5 +1,6 @@
 /**
- * The cheapest way back: the server goes on from where it is, with WAL of the primary or of the backup server.
+ * The cheapest way back: the server goes on from where it is, with WAL of the primary or of the
+ * backup server.
  */
 import { formatLsn } from '../postgres/lsn.ts'
 import { formatSegmentName, segmentOf } from '../postgres/segment-name.ts'
@@ -25,7 +26,10 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 /** The timeline's part of a segment's name. */
 const TIMELINE_DIGITS = 8
 
-/** Starts it as a standby. False when the primary cannot give it what it needs; it is stopped again then. */
+/**
+ * Starts it as a standby. False when the primary cannot give it what it needs; it is stopped again
+ * then.
+ */
 export async function follow(context: ClusterContext, course: RejoinCourse): Promise<boolean> {
   const { server, primary } = course
   await giveSlot(context, course)
@@ -58,7 +62,10 @@ async function giveSlot(context: ClusterContext, course: RejoinCourse): Promise<
   )
 }
 
-/** Whether the primary has the segment the server would ask for; at a switch of timelines it has the name of the newer one. */
+/**
+ * Whether the primary has the segment the server would ask for; at a switch of timelines it has the
+ * name of the newer one.
+ */
 export async function primaryHolds(
   context: ClusterContext,
   course: Pick<RejoinCourse, 'server' | 'primary'>,
@@ -119,7 +126,10 @@ export async function findCatchUp(
   return isDead ? undefined : { standing, source }
 }
 
-/** Whether it would lead away from the primary: both may have gone on with what the primary has left, and the primary may have passed them. */
+/**
+ * Whether it would lead away from the primary: both may have gone on with what the primary has
+ * left, and the primary may have passed them.
+ */
 async function isDeadLine(
   context: ClusterContext,
   { server, primary, reasons }: Pick<RejoinCourse, 'server' | 'primary' | 'reasons'>,

@@ -1,5 +1,6 @@
 /**
- * The steps that make servers follow another primary than before, and give that one the slots they stream from. Pure.
+ * The steps that make servers follow another primary than before, and give that one the slots they
+ * stream from. Pure.
  */
 import { versionFacts } from '../postgres/version.ts'
 import type { SlotFound } from '../cluster/found-sql.ts'
@@ -14,8 +15,8 @@ import type { ClusterWanted } from '../cluster/wanted.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
 /**
- * Points a server at `primary`: its file, its signal to start as a standby, and for a running one the reload or restart
- * that makes it read them. A stopped one stays stopped.
+ * Points a server at `primary`: its file, its signal to start as a standby, and for a running one
+ * the reload or restart that makes it read them. A stopped one stays stopped.
  */
 export function followSteps(
   wanted: ClusterWanted,
@@ -33,8 +34,9 @@ export function followSteps(
 }
 
 /**
- * What can be done of it while the server still is the primary: the file that points it at its successor means nothing
- * before the signal is there (12+; recovery.conf would be both). The second is the server with that file written.
+ * What can be done of it while the server still is the primary: the file that points it at its
+ * successor means nothing before the signal is there (12+; recovery.conf would be both). The second
+ * is the server with that file written.
  */
 export function pointSteps(
   wanted: ClusterWanted,
@@ -58,8 +60,9 @@ export function asStopped(found: MemberFound): MemberFound {
 }
 
 /**
- * The slots a server needs before it becomes the primary: those of the cluster file, and those that somebody else streams
- * from on the old primary. A slot begins where it is made: it has to be there before the old primary stops.
+ * The slots a server needs before it becomes the primary: those of the cluster file, and those that
+ * somebody else streams from on the old primary. A slot begins where it is made: it has to be there
+ * before the old primary stops.
  */
 export function slotSteps(
   wanted: ClusterWanted,

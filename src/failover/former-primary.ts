@@ -1,6 +1,7 @@
 /**
- * Who a failover goes from, and how that server can be kept from serving. Pure. A server that answers as a standby is not the
- * lost primary, whatever is remembered: the primary may be the one that cannot be looked at, and alive.
+ * Who a failover goes from, and how that server can be kept from serving. Pure. A server that
+ * answers as a standby is not the lost primary, whatever is remembered: the primary may be the one
+ * that cannot be looked at, and alive.
  */
 import type { ClusterFound, LeaderNote, ServerFound } from '../cluster/found.ts'
 import { findLeader, isMember, isPrimaryLike, type MemberFound } from '../cluster/leader.ts'
@@ -8,9 +9,10 @@ import type { ClusterWanted } from '../cluster/wanted.ts'
 import { type Lines, type LineRelation, relationOf } from './line.ts'
 
 /**
- * How the old primary can be kept from serving: `stopped`: it does not run, and its directory can be marked; `hung`: it runs
- * and does not answer, it can be ended; `gone`: its directory is lost; `unreachable`: nothing can be done to it; `standby`: it is one
- * already, and follows like the others.
+ * How the old primary can be kept from serving: `stopped`: it does not run, and its directory can
+ * be marked; `hung`: it runs and does not answer, it can be ended; `gone`: its directory is lost;
+ * `unreachable`: nothing can be done to it; `standby`: it is one already, and follows like the
+ * others.
  */
 export type Fencing = 'stopped' | 'hung' | 'gone' | 'unreachable' | 'standby'
 
@@ -65,7 +67,10 @@ export function rivalOf(found: ClusterFound, from: ServerFound): ServerFound | u
   )
 }
 
-/** One that cannot be looked at is taken for it, unless another one is proved to have written the candidate's line last. */
+/**
+ * One that cannot be looked at is taken for it, unless another one is proved to have written the
+ * candidate's line last.
+ */
 function whileAway(
   others: ClusterFound,
   away: readonly ServerFound[],
@@ -78,17 +83,26 @@ function whileAway(
   return noted ?? ownPrimary(others, hints) ?? only
 }
 
-/** Whether it was the primary, and nobody has been since: the candidate's timeline would have come from its own. */
+/**
+ * Whether it was the primary, and nobody has been since: the candidate's timeline would have come
+ * from its own.
+ */
 function isLast(member: MemberFound, hints: FormerHints): boolean {
   return wasPrimary(member) && relationTo(member, hints) !== 'ahead'
 }
 
-/** Whether the candidate is on a later timeline than the primary that is remembered: then there was another one since. */
+/**
+ * Whether the candidate is on a later timeline than the primary that is remembered: then there was
+ * another one since.
+ */
 function isStale({ note, lines, to }: FormerHints): boolean {
   return note !== undefined && note.timeline < (lines.get(to)?.timeline ?? 0)
 }
 
-/** The one that would come up as a primary on the candidate's own line: it wrote what the candidate has. */
+/**
+ * The one that would come up as a primary on the candidate's own line: it wrote what the candidate
+ * has.
+ */
 function ownPrimary(others: ClusterFound, hints: FormerHints): MemberFound | undefined {
   const own = others.servers
     .filter((server) => isMember(others, server))
@@ -100,7 +114,10 @@ function relationTo({ name }: ServerFound, { lines, to }: FormerHints): LineRela
   return relationOf(lines.get(to), lines.get(name))
 }
 
-/** Everybody is seen, and nobody would come up as the primary: it has been marked, or its directory is lost. */
+/**
+ * Everybody is seen, and nobody would come up as the primary: it has been marked, or its directory
+ * is lost.
+ */
 function remembered(
   wanted: ClusterWanted,
   others: ClusterFound,
@@ -117,7 +134,10 @@ function remembered(
 
 const STANDBY_STATES: readonly string[] = ['in archive recovery', 'shut down in recovery']
 
-/** Whether it would come up as a primary, or was one until it was marked as a standby: it has not run as one since. */
+/**
+ * Whether it would come up as a primary, or was one until it was marked as a standby: it has not
+ * run as one since.
+ */
 function wasPrimary(member: MemberFound): boolean {
   const { state } = member.directory.control
   return isPrimaryLike(member) || (member.sql === undefined && !STANDBY_STATES.includes(state))

@@ -1,6 +1,7 @@
 /**
- * The way out of a switchover whose target was lost while it was asked to become the primary: the old primary, which has
- * everything up to then, serves again. Before that everybody who may have heard of a promotion is asked.
+ * The way out of a switchover whose target was lost while it was asked to become the primary: the
+ * old primary, which has everything up to then, serves again. Before that everybody who may have
+ * heard of a promotion is asked.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -15,7 +16,10 @@ import { lookLines, readRepositoryHistory } from './line.ts'
 
 /** What the operator has said. */
 export interface GivingUp {
-  /** The target is off for good, or cut off, and what it may have committed as the primary is given up. */
+  /**
+   * The target is off for good, or cut off, and what it may have committed as the primary is given
+   * up.
+   */
   readonly targetIsDead: boolean
   /** Also when somebody has seen that it was promoted. */
   readonly allowDataLoss: boolean

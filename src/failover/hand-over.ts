@@ -1,6 +1,7 @@
 /**
- * The part of a switchover during which nobody can write: the old primary stops, is made a standby, the candidate is proved
- * to have all of its WAL, and is promoted. When a step fails the old primary serves again.
+ * The part of a switchover during which nobody can write: the old primary stops, is made a standby,
+ * the candidate is proved to have all of its WAL, and is promoted. When a step fails the old
+ * primary serves again.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
@@ -24,7 +25,10 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 
 /** The walsenders of a stopping primary do not end before everything was sent, so this is long. */
 const RECEIPT_TIMEOUT_MS = 30_000
-/** Of the candidate, while nobody can write: one whose way is cut would hold everything up until ssh gives up. */
+/**
+ * Of the candidate, while nobody can write: one whose way is cut would hold everything up until ssh
+ * gives up.
+ */
 const ANSWER_TIMEOUT_MS = 10_000
 /** A walreceiver that is gone does not come back to a primary that is stopped. */
 const CUT_OFF_MS = 1000
@@ -32,7 +36,10 @@ const CUT_OFF_MS = 1000
 /** Who hands over to whom. */
 export interface HandOver {
   readonly journal: SwitchoverJournal
-  /** The old primary as it was found; undefined when it is out of reach and known to be stopped and fenced. */
+  /**
+   * The old primary as it was found; undefined when it is out of reach and known to be stopped and
+   * fenced.
+   */
   readonly from: MemberFound | undefined
   readonly others: readonly MemberFound[]
   readonly roles: RolesLock
@@ -44,7 +51,11 @@ export interface HandedOver {
   readonly refusedMs: number
 }
 
-/** Hands over. @throws why it did not come to it; by then the old primary serves again, unless the message says otherwise. */
+/**
+ * Hands over.
+ * @throws why it did not come to it; by then the old primary serves again, unless the message says
+ * otherwise.
+ */
 export async function handOver(context: ClusterContext, course: HandOver): Promise<HandedOver> {
   const steady = steadyContext(context)
   const startedAtMs = context.clock.monotonic()
@@ -110,7 +121,10 @@ async function stopOld(
   return endLsn ?? (await readShutdownEnd(context, server)).endLsn
 }
 
-/** Waits until the candidate has replayed the last record of the old primary: what it replayed it has, and it is valid. */
+/**
+ * Waits until the candidate has replayed the last record of the old primary: what it replayed it
+ * has, and it is valid.
+ */
 async function prove(
   context: ClusterContext,
   receipt: { readonly to: string; readonly from: string; readonly endLsn: Lsn },
@@ -131,7 +145,10 @@ async function prove(
   })
 }
 
-/** How far the candidate came. Ends early when nothing more can come: it is cut off, and has replayed all it has. */
+/**
+ * How far the candidate came. Ends early when nothing more can come: it is cut off, and has
+ * replayed all it has.
+ */
 async function waitForEnd(
   context: ClusterContext,
   sql: SqlClient,
@@ -159,8 +176,8 @@ SELECT pg_last_wal_replay_lsn() AS replayed,
          OR coalesce(pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn(), false) AS "hasMore"`
 
 /**
- * What commits may wait for: the others and the old primary follow at once. A failure here is met again by `up`, which comes
- * next and tells of it.
+ * What commits may wait for: the others and the old primary follow at once. A failure here is met
+ * again by `up`, which comes next and tells of it.
  */
 async function bringAlong(context: ClusterContext, course: HandOver): Promise<void> {
   const { journal, from, others } = course

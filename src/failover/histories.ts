@@ -1,7 +1,8 @@
 /**
- * The number of a new timeline. PostgreSQL takes the first for which it finds no history file: a candidate that has not seen
- * the file of a timeline that somebody else made would give its number out again, and two timelines of one number cannot
- * both be archived. So it is shown every history file that anybody holds.
+ * The number of a new timeline. PostgreSQL takes the first for which it finds no history file: a
+ * candidate that has not seen the file of a timeline that somebody else made would give its number
+ * out again, and two timelines of one number cannot both be archived. So it is shown every history
+ * file that anybody holds.
  */
 import { historyTimelines } from '../host/history-names.ts'
 import { SMALL_FILE_BYTES } from '../host/read-limit.ts'
@@ -17,7 +18,10 @@ import type { SqlClient } from '../wire/sql-client.ts'
 import { type ClusterContext, factOf, type Machine } from '../cluster/context.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 
-/** Of all history files of one place together: a thousand that tell of each other have 20 MB, and the candidate has most of them. */
+/**
+ * Of all history files of one place together: a thousand that tell of each other have 20 MB, and
+ * the candidate has most of them.
+ */
 const HISTORIES_BYTES_MAX = 16 * 1024 * 1024
 /** A failover waits for them. */
 const HISTORIES_TIMEOUT_MS = 30_000
@@ -26,8 +30,8 @@ const HISTORIES_TIMEOUT_MS = 30_000
 export type Histories = ReadonlyMap<string, Buffer>
 
 /**
- * Looks for them in the repository and on all servers. Whoever does not answer is passed over, and that is said: a failover
- * cannot wait for him.
+ * Looks for them in the repository and on all servers. Whoever does not answer is passed over, and
+ * that is said: a failover cannot wait for him.
  */
 export async function unseenHistories(
   context: ClusterContext,
@@ -51,7 +55,10 @@ interface Replayed {
   readonly lsn: Lsn | null
 }
 
-/** The checkpoint's timeline may be behind the one received; what it was when recovery reached here is what counts. */
+/**
+ * The checkpoint's timeline may be behind the one received; what it was when recovery reached here
+ * is what counts.
+ */
 const REPLAYED_QUERY = `
 SELECT pg_last_wal_replay_lsn() AS lsn,
        coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
@@ -59,8 +66,8 @@ SELECT pg_last_wal_replay_lsn() AS lsn,
                    FROM pg_control_recovery(), pg_control_checkpoint())) AS timeline`
 
 /**
- * Puts them into its pg_wal, just before its promotion. Those of lines that left the candidate's ahead of it are left out: it
- * would go there.
+ * Puts them into its pg_wal, just before its promotion. Those of lines that left the candidate's
+ * ahead of it are left out: it would go there.
  */
 export async function showHistories(
   context: ClusterContext,
@@ -79,7 +86,9 @@ export async function showHistories(
   }
 }
 
-/** Whether a line left the standby's before where it is, so that it cannot be drawn onto it. Pure. */
+/**
+ * Whether a line left the standby's before where it is, so that it cannot be drawn onto it. Pure.
+ */
 export function isBehind(history: TimelineHistory, at: Replayed): boolean {
   if (history.timeline <= at.timeline) return true
   const left = switchPointOf(history, at.timeline)
@@ -132,7 +141,10 @@ async function ofRepository(
   })
 }
 
-/** @throws FAILED when they are more than a cluster has, or come too slowly: whoever made them must not hold a failover up. */
+/**
+ * @throws FAILED when they are more than a cluster has, or come too slowly: whoever made them must
+ * not hold a failover up.
+ */
 async function readAll(
   { clock, signal }: ClusterContext,
   { folder, names }: { readonly folder: string; readonly names: readonly string[] },

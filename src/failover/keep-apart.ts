@@ -1,6 +1,7 @@
 /**
- * Standbys whose WAL is another than the candidate's, although both are on one timeline: attached to it they would stream, and hold other
- * rows. What only they hold is kept: each is stopped and fenced until `rejoin` clones it and puts its old directory aside.
+ * Standbys whose WAL is another than the candidate's, although both are on one timeline: attached
+ * to it they would stream, and hold other rows. What only they hold is kept: each is stopped and
+ * fenced until `rejoin` clones it and puts its old directory aside.
  */
 import { fenceServer } from '../host/boot-guard.ts'
 import { takeStep } from '../build/apply.ts'
@@ -30,7 +31,9 @@ export async function fenceParted(context: ClusterContext, plan: FailoverPlan): 
   }
 }
 
-/** Stops them, after the promotion: until then the lock on changes of roles is held on them, too. */
+/**
+ * Stops them, after the promotion: until then the lock on changes of roles is held on them, too.
+ */
 export async function stopParted(context: ClusterContext, plan: FailoverPlan): Promise<void> {
   for (const { name } of partedOf(plan)) {
     const told = { id: `${name}.apart`, server: name, title: 'stop it: its WAL is another' }

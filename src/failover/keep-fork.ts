@@ -1,6 +1,6 @@
 /**
- * Keeps the WAL that only a former primary has: it is the only evidence of what was committed there and nowhere else, and a
- * rewind removes it.
+ * Keeps the WAL that only a former primary has: it is the only evidence of what was committed there
+ * and nowhere else, and a rewind removes it.
  */
 import { posix } from 'node:path'
 import { runChecked } from '../host/run-checked.ts'
@@ -20,7 +20,10 @@ export interface Fork {
   readonly history: TimelineHistory | undefined
 }
 
-/** Copies the segments beside the data directory. Returns where they are; undefined when there are none. */
+/**
+ * Copies the segments beside the data directory. Returns where they are; undefined when there are
+ * none.
+ */
 export async function keepFork(
   context: ClusterContext,
   server: ServerWanted,
@@ -34,7 +37,8 @@ export async function keepFork(
   const target = `${server.directory}.fork-${end.timeline}-${start}`
   await host.makeDirectory(target, { mode: 0o700, owner })
   const sources = names.map((name) => posix.join(server.directory, 'pg_wal', name))
-  // What is there already was copied by a run that died; the last file may be torn, so all are copied again.
+  // What is there already was copied by a run that died; the last file may be torn, so all are
+  // copied again.
   await runChecked(host, ['cp', '-p', '--', ...sources, target], { user: owner })
   const copies = names.map((name) => posix.join(target, name))
   await runChecked(host, ['sync', '--', ...copies, target], { user: owner })

@@ -1,6 +1,6 @@
 /**
- * Whether a primary that we cannot reach still speaks to its standbys: then it is our way to it that is broken, not the
- * primary, and a failover would make two.
+ * Whether a primary that we cannot reach still speaks to its standbys: then it is our way to it
+ * that is broken, not the primary, and a failover would make two.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { until } from '../util/until.ts'
@@ -10,11 +10,15 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 
 /** A walsender with nothing to send speaks every 30 s (half of wal_sender_timeout). */
 const SILENCE_MS = 35_000
-/** A walreceiver that lost its primary for a moment tries again after wal_retrieve_retry_interval, 5 s. */
+/**
+ * A walreceiver that lost its primary for a moment tries again after wal_retrieve_retry_interval, 5
+ * s.
+ */
 const RETRY_MS = 7000
 
 /**
- * Waits until `standby` has heard nothing of its primary for long enough, or its walreceiver has given up.
+ * Waits until `standby` has heard nothing of its primary for long enough, or its walreceiver has
+ * given up.
  * @throws SPLIT_BRAIN when the primary speaks to it meanwhile.
  */
 export async function awaitSilence(

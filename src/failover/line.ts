@@ -1,6 +1,7 @@
 /**
- * Which line of timelines a server is on, and how two lines lie to each other. Numbers say little: two servers that were
- * promoted apart both call theirs 2. What counts is where each timeline was left.
+ * Which line of timelines a server is on, and how two lines lie to each other. Numbers say little:
+ * two servers that were promoted apart both call theirs 2. What counts is where each timeline was
+ * left.
  */
 import { historyTimelines } from '../host/history-names.ts'
 import { SMALL_FILE_BYTES } from '../host/read-limit.ts'
@@ -38,8 +39,9 @@ export interface Line {
 export type Lines = ReadonlyMap<string, Line>
 
 /**
- * How a standby lies to the line of the lost primary. `same`: its timeline; `ahead`: one that came from it; `behind`: one
- * that it came from, left by the primary after what the standby has; `apart`: it went another way.
+ * How a standby lies to the line of the lost primary. `same`: its timeline; `ahead`: one that came
+ * from it; `behind`: one that it came from, left by the primary after what the standby has;
+ * `apart`: it went another way.
  */
 export type LineRelation = 'same' | 'ahead' | 'behind' | 'apart' | 'unknown'
 
@@ -81,8 +83,8 @@ export async function lookLines(context: ClusterContext, found: ClusterFound): P
 }
 
 /**
- * The line of a primary that cannot be looked at: only the number of its timeline is remembered, the history is looked for
- * where it was handed down to. Undefined when that is nowhere.
+ * The line of a primary that cannot be looked at: only the number of its timeline is remembered,
+ * the history is looked for where it was handed down to. Undefined when that is nowhere.
  */
 export async function rememberedLine(
   context: ClusterContext,
@@ -169,8 +171,9 @@ function firstSegments(names: readonly string[], segmentBytes: number): Readonly
 }
 
 /**
- * Whether a directory with this history file is on that timeline. pg_control learns of it late, and the file may have been
- * fetched for a line that the server cannot go: then there is none of its WAL, or none where the server is.
+ * Whether a directory with this history file is on that timeline. pg_control learns of it late, and
+ * the file may have been fetched for a line that the server cannot go: then there is none of its
+ * WAL, or none where the server is.
  */
 function isOn(
   { timeline, switches }: TimelineHistory,
@@ -186,7 +189,10 @@ function isOn(
   return first !== undefined && (hasLsn === undefined || first <= hasLsn)
 }
 
-/** A timeline's history as the backup server holds it; undefined when it does not. @throws what reading throws. */
+/**
+ * A timeline's history as the backup server holds it; undefined when it does not.
+ * @throws what reading throws.
+ */
 export async function readRepositoryHistory(
   context: ClusterContext,
   backup: BackupWanted,

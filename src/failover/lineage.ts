@@ -1,5 +1,6 @@
 /**
- * Whether a server's WAL is a beginning of the primary's, so that it can go on from there, or went another way.
+ * Whether a server's WAL is a beginning of the primary's, so that it can go on from there, or went
+ * another way.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -31,7 +32,10 @@ export interface Lineage {
   readonly forkLsn: Lsn | undefined
   /** Whether pg_rewind would find that place: it looks at timelines only. */
   readonly isRewindable: boolean
-  /** Whether the WAL itself was compared. False where one of the two has none of it any more: then `same` says only where they are. */
+  /**
+   * Whether the WAL itself was compared. False where one of the two has none of it any more: then
+   * `same` says only where they are.
+   */
   readonly isCompared: boolean
 }
 
@@ -48,7 +52,8 @@ async function primaryLine(context: ClusterContext, primary: ServerWanted): Prom
 }
 
 /**
- * Where the WAL of a stopped server ends; undefined when it does not hold the WAL it would start from.
+ * Where the WAL of a stopped server ends; undefined when it does not hold the WAL it would start
+ * from.
  * @param line that its directory is on.
  * @throws NOT_READY when more of it may follow than can be read.
  */
@@ -75,7 +80,8 @@ export async function endOfStopped(
 }
 
 /**
- * Judges. Pure. Source of the rule: reachedEndOfRecovery in xlogrecovery.c: a standby may not be past the fork.
+ * Judges. Pure. Source of the rule: reachedEndOfRecovery in xlogrecovery.c: a standby may not be
+ * past the fork.
  * @param own how the server came to its timeline; undefined when that cannot be told.
  */
 export function judgeLineage(
@@ -98,7 +104,10 @@ export function judgeLineage(
   return diverged(`${here}, which the primary left at ${formatLsn(left)}`, left)
 }
 
-/** Whether it is proved that all that a standby holds is the primary's, too. @throws when it cannot be told. */
+/**
+ * Whether it is proved that all that a standby holds is the primary's, too.
+ * @throws when it cannot be told.
+ */
 export async function isBeginningOf(
   context: ClusterContext,
   standby: MemberFound,
@@ -131,7 +140,10 @@ export interface JudgedServer {
   readonly reader?: Pick<WalReader, 'readSegment'>
 }
 
-/** Judges, and where timelines and positions agree compares the WAL itself. @throws what asking and reading throw. */
+/**
+ * Judges, and where timelines and positions agree compares the WAL itself.
+ * @throws what asking and reading throw.
+ */
 export async function lineageOf(
   context: ClusterContext,
   judged: JudgedServer,
@@ -163,7 +175,10 @@ function diverged(reason: string, forkLsn: Lsn | undefined): Lineage {
   return { kind: 'diverged', reason, forkLsn, isRewindable: true, isCompared: false }
 }
 
-/** One of the two was set back to an older state: the timeline is one, and nothing says where they parted. */
+/**
+ * One of the two was set back to an older state: the timeline is one, and nothing says where they
+ * parted.
+ */
 function partedWithin(reason: string): Lineage {
   return { kind: 'diverged', reason, forkLsn: undefined, isRewindable: false, isCompared: false }
 }

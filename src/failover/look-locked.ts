@@ -1,5 +1,6 @@
 /**
- * What a change of roles is decided on is looked at while the lock is held: before it, somebody else may still be at work.
+ * What a change of roles is decided on is looked at while the lock is held: before it, somebody
+ * else may still be at work.
  */
 import type { ClusterContext } from '../cluster/context.ts'
 import type { ClusterFound } from '../cluster/found.ts'
@@ -14,8 +15,8 @@ export interface LookedLocked {
 }
 
 /**
- * Looks who answers, takes the lock on each of them, and looks again: what is found holds until the lock is let go of, or lost. A host
- * that was away the first time stays away.
+ * Looks who answers, takes the lock on each of them, and looks again: what is found holds until the
+ * lock is let go of, or lost. A host that was away the first time stays away.
  * @throws as `lockRoles` and `lookCluster`
  */
 export async function lookLocked(

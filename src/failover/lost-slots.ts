@@ -3,7 +3,10 @@
  */
 import type { SlotFound } from '../cluster/found-sql.ts'
 
-/** Slots of a primary that its successor does not have: they do not stream to a standby by themselves. */
+/**
+ * Slots of a primary that its successor does not have: they do not stream to a standby by
+ * themselves.
+ */
 export function lostSlots(
   slots: readonly SlotFound[],
   successor: readonly SlotFound[],

@@ -48,7 +48,8 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
     lookFetching(context, members),
     Promise.all(alike.map(async (other) => holdings(context, other, standing))),
   ])
-  // Sessions of one that hangs can go on: read before the others it would seem to lack what these got of it meanwhile.
+  // Sessions of one that hangs can go on: read before the others it would seem to lack what these
+  // got of it meanwhile.
   const old = isWriting ? await readOld() : early
   const matches = await withRepository(context, plan, { standing, vault, matches: beside })
   const isOwn = ({ name }: WalSource): boolean => name === plan.to.name
@@ -74,7 +75,10 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
   return { loss, standing, sources: beyond(all, own?.endLsn ?? standing.lsn), matches }
 }
 
-/** With the backup server's WAL, which also tells of standbys whose WAL the candidate does not have any more. */
+/**
+ * With the backup server's WAL, which also tells of standbys whose WAL the candidate does not have
+ * any more.
+ */
 async function withRepository(
   context: ClusterContext,
   plan: FailoverPlan,
@@ -92,7 +96,10 @@ async function withRepository(
   return new Map([...standbys, [source.name, match]])
 }
 
-/** As last seen on the old primary, and what the candidate has received of such settings of roles and databases since. */
+/**
+ * As last seen on the old primary, and what the candidate has received of such settings of roles
+ * and databases since.
+ */
 function asynchronousOf(seen: readonly string[] = [], { to }: FailoverPlan): readonly string[] {
   const received = (to.sql.asynchronous ?? []).filter((who) => who !== '')
   return [...new Set([...seen, ...received])]
@@ -100,7 +107,10 @@ function asynchronousOf(seen: readonly string[] = [], { to }: FailoverPlan): rea
 
 type PrimaryEnd = Pick<LossFacts, 'primaryEndLsn' | 'primaryDoubt' | 'isOther'>
 
-/** What the old primary's own directory says, unless somebody has more than it: then part of it is gone. */
+/**
+ * What the old primary's own directory says, unless somebody has more than it: then part of it is
+ * gone.
+ */
 function judgeEnd(old: OldWal | undefined, othersEndLsn: Lsn): PrimaryEnd {
   const { source, doubt, isOther = false } = old ?? {}
   if (doubt !== undefined) return { primaryEndLsn: undefined, primaryDoubt: doubt, isOther }

@@ -1,6 +1,7 @@
 /**
- * What the directory of a lost primary holds from where the candidate stands. That both are on one timeline does not make its WAL the
- * candidate's: it may have been set back to an older state. Then it has to be read from a place that is its own.
+ * What the directory of a lost primary holds from where the candidate stands. That both are on one
+ * timeline does not make its WAL the candidate's: it may have been set back to an older state. Then
+ * it has to be read from a place that is its own.
  */
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
@@ -21,9 +22,14 @@ const HEADER_BYTES_MAX = 40
 export interface OldWal {
   /** What can be handed to the candidate. */
   readonly source: WalSource | undefined
-  /** Why its end cannot be told, one sentence without full stop; undefined when `source` is all of it. */
+  /**
+   * Why its end cannot be told, one sentence without full stop; undefined when `source` is all of
+   * it.
+   */
   readonly doubt: string | undefined
-  /** Whether it is not what the candidate has: then what standbys confirmed was something else, too. */
+  /**
+   * Whether it is not what the candidate has: then what standbys confirmed was something else, too.
+   */
   readonly isOther: boolean
 }
 
@@ -75,13 +81,18 @@ function other({ to }: FailoverPlan, why: string): OldWal {
   return { source: undefined, doubt, isOther: true }
 }
 
-/** The last place known to be between two records that it wrote itself, where that is not behind the candidate. */
+/**
+ * The last place known to be between two records that it wrote itself, where that is not behind the
+ * candidate.
+ */
 function ownBoundary({ directory }: MemberFound, lsn: Lsn): Lsn | undefined {
   const { lsn: recordLsn, redoLsn } = directory.control.checkpoint
   return [recordLsn, redoLsn].find((each) => each <= lsn)
 }
 
-/** Whether a record ends there; the header of a page may lie between the end of one and the next. */
+/**
+ * Whether a record ends there; the header of a page may lie between the end of one and the next.
+ */
 function isBoundary(endLsn: Lsn, lsn: Lsn): boolean {
   const isHeader = endLsn % BigInt(BLOCK_BYTES) === 0n && lsn - endLsn <= BigInt(HEADER_BYTES_MAX)
   return endLsn === lsn || (endLsn < lsn && isHeader)

@@ -1,7 +1,9 @@
 /**
- * Whether a directory may be the only place where WAL is. Position and timeline prove nothing: a primary that was set back to an older state
- * has passed them with other WAL. What was compared does: with the primary or, of WAL that the primary has given up, with the backup server where
- * its WAL goes on to the primary's. WAL alone that does not is nobody's data: there need not be a backup to which it belongs.
+ * Whether a directory may be the only place where WAL is. Position and timeline prove nothing: a
+ * primary that was set back to an older state has passed them with other WAL. What was compared
+ * does: with the primary or, of WAL that the primary has given up, with the backup server where its
+ * WAL goes on to the primary's. WAL alone that does not is nobody's data: there need not be a
+ * backup to which it belongs.
  */
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import { isPrimaryLike, type MemberFound } from '../cluster/leader.ts'
@@ -14,7 +16,10 @@ import { readControl } from './shutdown-record.ts'
 import { directoryReader } from './wal-readers.ts'
 import { repositorySource } from './wal-sources.ts'
 
-/** Anything but a standby of which it is certain that others have all it has: a former primary may look like one. */
+/**
+ * Anything but a standby of which it is certain that others have all it has: a former primary may
+ * look like one.
+ */
 export async function mayHoldMore(
   context: ClusterContext,
   member: MemberFound,
@@ -34,7 +39,10 @@ export async function mayHoldMore(
   }
 }
 
-/** Whether the backup server's WAL is the standby's where that ends, and the primary's where its own ends. */
+/**
+ * Whether the backup server's WAL is the standby's where that ends, and the primary's where its own
+ * ends.
+ */
 async function leadsToPrimary(
   context: ClusterContext,
   { server, end, own }: JudgedServer,

@@ -1,6 +1,6 @@
 /**
- * Whether somebody else changed roles since a switchover of ours began. Each change makes a timeline, and whoever follows is on it; that
- * its primary cannot be seen says nothing. Pure.
+ * Whether somebody else changed roles since a switchover of ours began. Each change makes a
+ * timeline, and whoever follows is on it; that its primary cannot be seen says nothing. Pure.
  */
 import { switchPointOf } from '../postgres/timeline.ts'
 import type { ClusterFound } from '../cluster/found.ts'
@@ -18,8 +18,9 @@ export function primaryBeside({ from, to }: Ours, found: ClusterFound): MemberFo
 }
 
 /**
- * What shows that it is so, for a candidate that this switchover has not promoted: `"db3" is primary`. A third server counts while it
- * receives: one that was promoted by mistake long ago, and lies there, says nothing.
+ * What shows that it is so, for a candidate that this switchover has not promoted: `"db3" is
+ * primary`. A third server counts while it receives: one that was promoted by mistake long ago, and
+ * lies there, says nothing.
  */
 export function overtakenBy(ours: Ours, found: ClusterFound, lines: Lines): string | undefined {
   const beside = primaryBeside(ours, found)
@@ -32,8 +33,8 @@ export function overtakenBy(ours: Ours, found: ClusterFound, lines: Lines): stri
 }
 
 /**
- * What may show that it is so, for a lock that was lost: whoever is primary but for the old one, and everybody whose line came from the
- * one that was to end.
+ * What may show that it is so, for a lock that was lost: whoever is primary but for the old one,
+ * and everybody whose line came from the one that was to end.
  */
 export function mayBeOvertaken(ours: Ours, found: ClusterFound, lines: Lines): string | undefined {
   const members = found.servers.filter((server) => isMember(found, server))

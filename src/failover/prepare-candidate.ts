@@ -1,5 +1,6 @@
 /**
- * Everything of a switchover that can be done while the primary still serves, so that the time without one is short.
+ * Everything of a switchover that can be done while the primary still serves, so that the time
+ * without one is short.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatSize } from '../util/size.ts'
@@ -20,7 +21,8 @@ const NEAR_BYTES = 1024 * 1024
 const CATCH_UP_TIMEOUT_MS = 60_000
 
 /**
- * Slots on the candidate, the way to it on the primary, checkpoints on both, and the candidate near.
+ * Slots on the candidate, the way to it on the primary, checkpoints on both, and the candidate
+ * near.
  * @returns the primary as it is found afterwards.
  * @throws TIMEOUT when the candidate does not come near.
  */
@@ -57,7 +59,9 @@ async function makeReady(context: ClusterContext, { from, to }: SwitchPlan): Pro
   await requireReplay(context, to.name)
 }
 
-/** Looked at once more: a standby that does not replay would be waited for while nobody can write. */
+/**
+ * Looked at once more: a standby that does not replay would be waited for while nobody can write.
+ */
 async function requireReplay(context: ClusterContext, name: string): Promise<void> {
   await using sql = await openAdminSql(context, wantedServer(context.wanted, name))
   const { paused } = await sql.one<{ paused: boolean }>(

@@ -29,10 +29,10 @@ export interface Promotion {
 }
 
 /**
- * Promotes, after showing the server which timelines there are already, and records the new one. It is asked through the session that
- * holds the lock: one that the server ended, because this process was held up, promotes nobody. (Up to 11 only pg_ctl can ask: the
- * session is looked at just before.)
- * `sql`: another connection to the server, which outlives its recovery.
+ * Promotes, after showing the server which timelines there are already, and records the new one. It
+ * is asked through the session that holds the lock: one that the server ended, because this process
+ * was held up, promotes nobody. (Up to 11 only pg_ctl can ask: the session is looked at just
+ * before.) `sql`: another connection to the server, which outlives its recovery.
  * @returns the new timeline.
  * @throws TIMEOUT when it is still in recovery after a minute: the promotion may yet happen.
  */
@@ -67,7 +67,10 @@ export async function promoteStandby(
   )
 }
 
-/** It is the primary by now: a note that cannot be written must not look like a promotion that failed. The next look at it writes the note. */
+/**
+ * It is the primary by now: a note that cannot be written must not look like a promotion that
+ * failed. The next look at it writes the note.
+ */
 async function note(
   context: ClusterContext,
   leader: { readonly server: string; readonly timeline: number },
@@ -92,8 +95,8 @@ async function timelineOf(sql: SqlClient): Promise<number | undefined> {
 }
 
 /**
- * A checkpoint: pg_control names a new timeline only after one, and pg_rewind believes pg_control. On a standby it makes
- * the restart point that a promotion would have to make.
+ * A checkpoint: pg_control names a new timeline only after one, and pg_rewind believes pg_control.
+ * On a standby it makes the restart point that a promotion would have to make.
  */
 export async function checkpoint(context: ClusterContext, server: ServerWanted): Promise<void> {
   const options = { statementTimeoutMs: CHECKPOINT_TIMEOUT_MS }

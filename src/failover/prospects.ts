@@ -1,6 +1,6 @@
 /**
- * What can be said today about the day the primary is lost: whether acknowledged commits are covered by the standbys that
- * answer, and how the old primary would come back.
+ * What can be said today about the day the primary is lost: whether acknowledged commits are
+ * covered by the standbys that answer, and how the old primary would come back.
  */
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import type { SqlFound } from '../cluster/found-sql.ts'
@@ -10,7 +10,10 @@ import { isCovered, parseQuorum } from './quorum.ts'
 import { rewindObstacle } from './rewind.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
-/** Whether every commit that waited for a standby is on one of these candidates, so that a failover to the furthest loses none. Pure. */
+/**
+ * Whether every commit that waited for a standby is on one of these candidates, so that a failover
+ * to the furthest loses none. Pure.
+ */
 export function coversCommits(primary: SqlFound, ranked: readonly Candidate[]): boolean {
   if (primary.asynchronous?.includes('') === true) return false
   const names = primary.settings.get('synchronous_standby_names')?.value ?? ''
@@ -24,7 +27,10 @@ export function coversCommits(primary: SqlFound, ranked: readonly Candidate[]): 
   )
 }
 
-/** How a primary could follow after a failover, in one sentence; undefined when that cannot be looked at. */
+/**
+ * How a primary could follow after a failover, in one sentence; undefined when that cannot be
+ * looked at.
+ */
 export async function wayBackOf(
   context: ClusterContext,
   primary: MemberFound,

@@ -1,5 +1,6 @@
 /**
- * The rule R + W > N: commits that wait for W of N are all known to any R of the N, when R + W > N. Pure.
+ * The rule R + W > N: commits that wait for W of N are all known to any R of the N, when R + W > N.
+ * Pure.
  */
 
 /** How many of whom confirm a commit. */
@@ -9,8 +10,9 @@ export interface Quorum {
 }
 
 /**
- * Reads synchronous_standby_names: `ANY 1 ("db2", vault)`, `FIRST 2 (a, b)`, `2 (a, b)`. Undefined for the empty text and for
- * what promises less than it seems to: a plain list, or `*`, which anybody matches.
+ * Reads synchronous_standby_names: `ANY 1 ("db2", vault)`, `FIRST 2 (a, b)`, `2 (a, b)`. Undefined
+ * for the empty text and for what promises less than it seems to: a plain list, or `*`, which
+ * anybody matches.
  */
 export function parseQuorum(text: string): Quorum | undefined {
   const match = /^(?:ANY|FIRST)?\s*(\d+)\s*\((.*)\)$/i.exec(text.trim())
@@ -25,14 +27,17 @@ export function parseQuorum(text: string): Quorum | undefined {
 export interface QuorumWords {
   /** The lost primary and its text, as last seen by this operator. */
   readonly primary: { readonly name: string; readonly names: string }
-  /** Who is to take over and its own text: what `up` gave it with whatever it gave the primary, whoever typed it. */
+  /**
+   * Who is to take over and its own text: what `up` gave it with whatever it gave the primary,
+   * whoever typed it.
+   */
   readonly candidate: { readonly name: string; readonly names: string }
 }
 
 /**
- * What can be relied on of what was last seen of a lost primary: another operator may have changed it since, and with it the settings of
- * the standbys. The fewer confirmations of the two, among everybody whom one of them names. Undefined when one of them says that commits
- * do not wait.
+ * What can be relied on of what was last seen of a lost primary: another operator may have changed
+ * it since, and with it the settings of the standbys. The fewer confirmations of the two, among
+ * everybody whom one of them names. Undefined when one of them says that commits do not wait.
  */
 export function agreedQuorum({ primary, candidate }: QuorumWords): Quorum | undefined {
   const [seen, own] = [parseQuorum(primary.names), parseQuorum(candidate.names)]

@@ -1,6 +1,7 @@
 /**
- * Makes a standby anew from the primary, whatever lies in its directory now. What lies there is set aside by a rename and
- * goes only when the new standby streams. Foreign content never goes, nor what may hold commits that nobody else has.
+ * Makes a standby anew from the primary, whatever lies in its directory now. What lies there is set
+ * aside by a rename and goes only when the new standby streams. Foreign content never goes, nor
+ * what may hold commits that nobody else has.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { stopServer } from '../host/postgres-control.ts'
@@ -37,7 +38,10 @@ const STOP_TIMEOUT_MS = 10 * 60_000
 
 /** What becomes of the old content. */
 export interface RecloneOptions {
-  /** Remove it before the clone instead of keeping it until the new standby streams; for disks without room for both. */
+  /**
+   * Remove it before the clone instead of keeping it until the new standby streams; for disks
+   * without room for both.
+   */
   readonly discardOld: boolean
   /** Keep it for good: it is known to hold what nobody else has. */
   readonly keepOld?: boolean
@@ -51,8 +55,9 @@ export interface RecloneResult extends UpResult {
 
 /**
  * Reclones `name`.
- * @throws SPLIT_BRAIN when it is the primary; DIRECTORY_FOREIGN, DATA_LOSS when something else than an old standby would
- * have to be discarded, or for a link that leads elsewhere; DIRECTORY_OWNER; DISK_SPACE; PRIMARY_MISSING; what the plan of the clone says against it; what `bringUp` throws.
+ * @throws SPLIT_BRAIN when it is the primary; DIRECTORY_FOREIGN, DATA_LOSS when something else than
+ * an old standby would have to be discarded, or for a link that leads elsewhere; DIRECTORY_OWNER;
+ * DISK_SPACE; PRIMARY_MISSING; what the plan of the clone says against it; what `bringUp` throws.
  */
 export async function recloneStandby(
   context: ClusterContext,
@@ -78,7 +83,8 @@ export async function recloneLocked(
     const instance = await instanceOf(context, server)
     await stopServer(instance, { timeoutMs: STOP_TIMEOUT_MS, signal: context.signal })
   }
-  // Remembered first: one that was never moved is not there to be removed, one forgotten would stay for ever.
+  // Remembered first: one that was never moved is not there to be removed, one forgotten would stay
+  // for ever.
   if (isOld) await rememberAside(context, server, aside)
   await setAside(context, server, aside)
   await context.crashPoint('reclone.aside')
@@ -99,7 +105,10 @@ interface ReclonePlan {
   readonly steps: readonly Step[]
 }
 
-/** What a stopped primary would refuse is not known: it is started before anything is moved, and all is judged anew. */
+/**
+ * What a stopped primary would refuse is not known: it is started before anything is moved, and all
+ * is judged anew.
+ */
 async function planWithPrimary(
   context: ClusterContext,
   name: string,
@@ -218,7 +227,10 @@ async function refuseMountPoints(
   }
 }
 
-/** The one directory that must never be set aside is that of the primary. Gives back who that is, if there is one. */
+/**
+ * The one directory that must never be set aside is that of the primary. Gives back who that is, if
+ * there is one.
+ */
 function refusePrimary(
   context: ClusterContext,
   found: ClusterFound,

@@ -13,8 +13,8 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 const STOP_TIMEOUT_MS = 10 * 60_000
 
 /**
- * How a server came back; `already` when it was streaming, `catch-up` when it took WAL from the backup server, `built` when
- * there was nothing in its place.
+ * How a server came back; `already` when it was streaming, `catch-up` when it took WAL from the
+ * backup server, `built` when there was nothing in its place.
  */
 export type WayBack = 'already' | 'follow' | 'catch-up' | 'rewind' | 'clone' | 'built'
 
@@ -26,8 +26,9 @@ export interface RejoinCourse extends RejoinPlace {
 }
 
 /**
- * What stands in the way of a clone as well, or has passed when the command is typed again: it must not cost a copy of the whole server,
- * and the room for one. Who wants the copy all the same types reclone.
+ * What stands in the way of a clone as well, or has passed when the command is typed again: it must
+ * not cost a copy of the whole server, and the room for one. Who wants the copy all the same types
+ * reclone.
  */
 const NOT_MENDED_BY_CLONING: ReadonlySet<ErrorCode> = new Set([
   'BINARIES_MISSING',
@@ -56,7 +57,8 @@ interface RejoinAttempt<T> {
 
 /**
  * Runs one attempt; a failure becomes a reason for the next way.
- * @throws interruption, bugs; what cloning would not mend, when the attempt is not optional: the same command goes on from there.
+ * @throws interruption, bugs; what cloning would not mend, when the attempt is not optional: the
+ * same command goes on from there.
  */
 export async function attempt<T>(
   context: ClusterContext,

@@ -20,8 +20,10 @@ export function limitsOf(primary: AnsweringMember): ControlParameters {
 }
 
 /**
- * Finds them. With two primaries running the one that is named gives way: whoever names it has decided that.
- * @throws USAGE, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, and why the server's host does not answer.
+ * Finds them. With two primaries running the one that is named gives way: whoever names it has
+ * decided that.
+ * @throws USAGE, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, and why the server's host does
+ * not answer.
  */
 export function rejoinPlace(wanted: ClusterWanted, found: ClusterFound, name: string): RejoinPlace {
   const server = found.servers.find((candidate) => candidate.name === name)
@@ -70,7 +72,8 @@ function primaryBeside(found: ClusterFound, server: ServerFound): AnsweringMembe
       hint: 'Rejoin one of those two first.',
     })
   }
-  // The last primary in order goes on before a newer timeline: that may come from a promotion by mistake.
+  // The last primary in order goes on before a newer timeline: that may come from a promotion by
+  // mistake.
   if (found.lastPrimary?.server === primary.name) return primary
   const isNewer =
     (server.sql?.inRecovery === false ? server.sql.timeline : 0) > primary.sql.timeline

@@ -1,6 +1,7 @@
 /**
- * Which way back a rejoin would take, as far as it can be told without touching the server. The ways are tried from the cheapest on: one that
- * fails is followed by the next, so what is told is where it begins.
+ * Which way back a rejoin would take, as far as it can be told without touching the server. The
+ * ways are tried from the cheapest on: one that fails is followed by the next, so what is told is
+ * where it begins.
  */
 import type { ClusterContext } from '../cluster/context.ts'
 import { lookCluster } from '../cluster/look/look.ts'
@@ -28,7 +29,8 @@ export interface RejoinPlan {
 
 /**
  * Looks, and changes nothing.
- * @throws {BackstayError} PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, USAGE as the rejoin would
+ * @throws {BackstayError} PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, USAGE as the rejoin
+ * would
  */
 export async function planRejoin(context: ClusterContext, name: string): Promise<RejoinPlan> {
   const found = await lookCluster(context, { forPlan: true })

@@ -1,6 +1,6 @@
 /**
- * Makes a server follow the primary again, whatever it has been meanwhile. It always ends: it goes on from where it is, or is
- * wound back, or is cloned anew with its old content kept.
+ * Makes a server follow the primary again, whatever it has been meanwhile. It always ends: it goes
+ * on from where it is, or is wound back, or is cloned anew with its old content kept.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -42,13 +42,16 @@ export interface RejoinResult {
 
 /** What is asked on the way. */
 export interface RejoinOptions {
-  /** Whether a second primary that runs may be stopped: its sessions end. Not asked when left out. */
+  /**
+   * Whether a second primary that runs may be stopped: its sessions end. Not asked when left out.
+   */
   readonly confirm?: (question: string) => Promise<boolean>
 }
 
 /**
  * Rejoins `name`.
- * @throws NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED before anything is changed; what cloning throws.
+ * @throws NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED before
+ * anything is changed; what cloning throws.
  */
 export async function rejoinServer(
   context: ClusterContext,
@@ -108,8 +111,9 @@ async function keptBeside(context: ClusterContext, name: string): Promise<readon
 }
 
 /**
- * Whether a run that died had begun to overwrite the directory: its fence tells, or the journal of an earlier release. That is written
- * down before the directory gets its name back. One that was only moved gets its name back and is as good as before.
+ * Whether a run that died had begun to overwrite the directory: its fence tells, or the journal of
+ * an earlier release. That is written down before the directory gets its name back. One that was
+ * only moved gets its name back and is as good as before.
  */
 async function wasTorn(
   context: ClusterContext,

@@ -1,5 +1,6 @@
 /**
- * A standby that is kept behind on purpose (recovery_min_apply_delay) and is to have everything now.
+ * A standby that is kept behind on purpose (recovery_min_apply_delay) and is to have everything
+ * now.
  */
 import type { SqlClient } from '../wire/sql-client.ts'
 
@@ -13,7 +14,10 @@ const DELAY_QUERY = `
 SELECT setting AS value, coalesce(sourcefile LIKE '%postgresql.auto.conf', false) AS "isAltered"
   FROM pg_settings WHERE name = 'recovery_min_apply_delay' AND setting <> '0'`
 
-/** Lifts the delay of a standby until what is returned is disposed. Up to 11 it is no setting, and nothing is done. */
+/**
+ * Lifts the delay of a standby until what is returned is disposed. Up to 11 it is no setting, and
+ * nothing is done.
+ */
 export async function replayAtOnce(sql: SqlClient): Promise<AsyncDisposable> {
   const [delay] = await sql.query<DelayRow>(DELAY_QUERY)
   if (delay !== undefined) await alter(sql, 'SET recovery_min_apply_delay = 0')

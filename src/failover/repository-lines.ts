@@ -7,7 +7,10 @@ import { decodeLine, lineObject, nextRecord } from '../repository/line-records.t
 import { openSealedJson, sealJson } from '../repository/sealed-json.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 
-/** Records in the repository that production is on `timeline` now. One that cannot be reached learns it from its receiver. */
+/**
+ * Records in the repository that production is on `timeline` now. One that cannot be reached learns
+ * it from its receiver.
+ */
 export async function noteLineThere(context: ClusterContext, timeline: number): Promise<void> {
   const { backup, name } = context.wanted
   if (backup === undefined) return

@@ -1,6 +1,6 @@
 /**
- * Restarts servers, so that they run what is installed and what is configured: the standbys one after the other, each until it streams
- * again, the primary last.
+ * Restarts servers, so that they run what is installed and what is configured: the standbys one
+ * after the other, each until it streams again, the primary last.
  */
 import { applySteps } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'
@@ -25,8 +25,9 @@ export interface RestartResult {
 
 /**
  * Restarts.
- * @throws USAGE, PRIMARY_MISSING, NOT_READY and UNFINISHED before anything is stopped; REPOSITORY_LOCKED; what a step throws: a server
- * that does not come back ends it, and those after it were not touched.
+ * @throws USAGE, PRIMARY_MISSING, NOT_READY and UNFINISHED before anything is stopped;
+ * REPOSITORY_LOCKED; what a step throws: a server that does not come back ends it, and those after
+ * it were not touched.
  */
 export async function restartServers(
   context: ClusterContext,

@@ -1,6 +1,6 @@
 /**
- * Goes on with a switchover that died, from what the servers say: forward when the candidate was promoted or can be, back
- * when it cannot, from the beginning when the old primary never stopped.
+ * Goes on with a switchover that died, from what the servers say: forward when the candidate was
+ * promoted or can be, back when it cannot, from the beginning when the old primary never stopped.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { applySteps } from '../build/apply.ts'
@@ -42,7 +42,10 @@ export type WayOn =
   | 'two-primaries'
   | 'unknown'
 
-/** Goes on. @throws SPLIT_BRAIN, UNFINISHED when it cannot be told what happened; what handing over throws. */
+/**
+ * Goes on.
+ * @throws SPLIT_BRAIN, UNFINISHED when it cannot be told what happened; what handing over throws.
+ */
 export async function resumeSwitchover(
   context: ClusterContext,
   journal: SwitchoverJournal,
@@ -114,7 +117,10 @@ function wayOfStandby(journal: SwitchoverJournal, from: ServerFound, to: ServerF
   return to.sql === undefined ? 'back' : 'forward'
 }
 
-/** What is left to do is for whoever looks at all of them: nothing of this switchover may be gone on with or taken back. */
+/**
+ * What is left to do is for whoever looks at all of them: nothing of this switchover may be gone on
+ * with or taken back.
+ */
 async function overtaken(
   context: ClusterContext,
   journal: SwitchoverJournal,

@@ -1,6 +1,7 @@
 /**
- * Winds a server back to where it left the primary's line, with PostgreSQL's own pg_rewind. Meanwhile the directory has
- * another name: nothing can start a server in it that is half the one and half the other.
+ * Winds a server back to where it left the primary's line, with PostgreSQL's own pg_rewind.
+ * Meanwhile the directory has another name: nothing can start a server in it that is half the one
+ * and half the other.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -32,7 +33,9 @@ const TRIES_MAX = 256
 const NO_CONNECTION = /could not connect to server|connection to server .* failed/
 const MISSING_SEGMENT = /could not open file "[^"]*\/([0-9A-F]{24})"/
 
-/** What pg_rewind calls on a running source. Source: PostgreSQL documentation, pg_rewind, "Notes". */
+/**
+ * What pg_rewind calls on a running source. Source: PostgreSQL documentation, pg_rewind, "Notes".
+ */
 const READING_FUNCTIONS = [
   'pg_ls_dir(text, boolean, boolean)',
   'pg_stat_file(text, boolean)',
@@ -55,7 +58,9 @@ function rewindPathOf(server: ServerWanted): string {
   return `${server.directory}.rejoin`
 }
 
-/** Why pg_rewind cannot do it; undefined when it can. Looked at before anything is stopped or moved. */
+/**
+ * Why pg_rewind cannot do it; undefined when it can. Looked at before anything is stopped or moved.
+ */
 export async function rewindObstacle(
   context: ClusterContext,
   server: ServerWanted,
@@ -68,9 +73,11 @@ export async function rewindObstacle(
 }
 
 /**
- * Rewinds a server that was shut down in order. When it returns the directory is in its place, a standby of the primary.
- * @throws POSTGRES_UNREACHABLE when pg_rewind cannot log in, HOST_COMMAND with what else it said. What fails before `onBegin` leaves the
- * directory in its place as it was; afterwards it keeps its other name and a fence, fit only to be kept and cloned anew.
+ * Rewinds a server that was shut down in order. When it returns the directory is in its place, a
+ * standby of the primary.
+ * @throws POSTGRES_UNREACHABLE when pg_rewind cannot log in, HOST_COMMAND with what else it said.
+ * What fails before `onBegin` leaves the directory in its place as it was; afterwards it keeps its
+ * other name and a fence, fit only to be kept and cloned anew.
  */
 export async function rewindServer(context: ClusterContext, rewind: Rewind): Promise<void> {
   const { server } = rewind
@@ -123,7 +130,10 @@ async function runRewind(context: ClusterContext, rewind: Rewind): Promise<void>
   if (result.exitCode !== 0) throw await failure(context, rewind, result)
 }
 
-/** Without writing, until it finds all the WAL it needs; what it misses is taken from the backup server. */
+/**
+ * Without writing, until it finds all the WAL it needs; what it misses is taken from the backup
+ * server.
+ */
 async function rehearse(context: ClusterContext, rewind: Rewind, passfile: string): Promise<void> {
   // An earlier release put one of its own there, which a run that died left.
   const { host } = await context.machineOf(rewind.server)
@@ -155,7 +165,8 @@ async function pgRewind(
     options: startOptions(),
     ...protectionWords(context.wanted),
   })
-  // Where it has to start PostgreSQL on the directory, there has to be a configuration; up to 14 it cannot be told of another one.
+  // Where it has to start PostgreSQL on the directory, there has to be a configuration; up to 14 it
+  // cannot be told of another one.
   const config =
     server.configFile === undefined || context.wanted.postgres.version < CONFIG_FILE_MAJOR
       ? []
@@ -197,8 +208,8 @@ async function fetchSegment(
 }
 
 /**
- * pg_rewind reads the primary's files as the replication role, which may copy all of them anyway; it may call the functions for that
- * only while it does.
+ * pg_rewind reads the primary's files as the replication role, which may copy all of them anyway;
+ * it may call the functions for that only while it does.
  */
 async function withGrants(
   context: ClusterContext,
@@ -238,8 +249,8 @@ async function missingGrants(
 }
 
 /**
- * The password file beside the directory, which the server's walreceiver reads and pg_rewind does not touch: a run that dies leaves nothing
- * that was not there.
+ * The password file beside the directory, which the server's walreceiver reads and pg_rewind does
+ * not touch: a run that dies leaves nothing that was not there.
  */
 async function writePassfile(context: ClusterContext, server: ServerWanted): Promise<string> {
   const { role: user } = context.wanted.replication

@@ -1,7 +1,8 @@
 /**
- * One change of roles at a time, from wherever it is typed: the lock in the state directory is not seen from another machine.
- * An advisory lock is held on every server that answers, and goes with the session of whoever held it. A primary that stops
- * lets go of it; the standbys do not, also not when they are promoted.
+ * One change of roles at a time, from wherever it is typed: the lock in the state directory is not
+ * seen from another machine. An advisory lock is held on every server that answers, and goes with
+ * the session of whoever held it. A primary that stops lets go of it; the standbys do not, also not
+ * when they are promoted.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { until } from '../util/until.ts'
@@ -16,8 +17,9 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 /** Any number, the same for every Backstay: `backstay` in ASCII, cut to what fits. */
 const KEY = 0x6261636b
 /**
- * A holder that is gone lets go after so long. The server ends a session in whose transaction nothing was said meanwhile: of a connection that
- * comes through ssh it sees the end on its own machine, which stays open for hours when the operator's machine has no power any more.
+ * A holder that is gone lets go after so long. The server ends a session in whose transaction
+ * nothing was said meanwhile: of a connection that comes through ssh it sees the end on its own
+ * machine, which stays open for hours when the operator's machine has no power any more.
  */
 const SILENCE_MS = 30_000
 /** Of a server whose way is cut. */
@@ -48,7 +50,10 @@ SELECT mine.got AS "isMine", pg_is_in_recovery() AS "inRecovery", l.granted AS "
             LEFT JOIN pg_stat_activity a ON a.pid = l.pid
             LEFT JOIN pg_roles r ON r.oid = a.usesysid`
 
-/** Those who wait are next. What is seen of sessions is kept until the end of the transaction, or until it is cleared. */
+/**
+ * Those who wait are next. What is seen of sessions is kept until the end of the transaction, or
+ * until it is cleared.
+ */
 const EVICT_QUERY = `
 SELECT pg_stat_clear_snapshot();
 SELECT pg_terminate_backend(l.pid)
@@ -60,7 +65,10 @@ SELECT pg_stat_clear_snapshot()`
 /** One who comes back at once is sent away again, not for ever. */
 const EVICTIONS_MAX = 50
 
-/** Another one that goes for a server in the moment after its restart meets our lock on the next, and lets go. */
+/**
+ * Another one that goes for a server in the moment after its restart meets our lock on the next,
+ * and lets go.
+ */
 const RETAKE_TIMEOUT_MS = 5000
 
 /** The lock, until it is disposed. */
@@ -68,14 +76,20 @@ export class RolesLock implements AsyncDisposable {
   readonly #context: ClusterContext
   readonly #silenceMs: number
   readonly #held = new Map<AnsweringServer, SqlClient>()
-  /** When what each session answered last was asked: before a silence has passed since then no server ends it. */
+  /**
+   * When what each session answered last was asked: before a silence has passed since then no
+   * server ends it.
+   */
   readonly #askedAtMs = new Map<SqlClient, number>()
   readonly #asked = new Set<SqlClient>()
   #beatMs: number
   #wasHeldUp = false
   readonly #heartbeat: NodeJS.Timeout
 
-  /** Nothing is locked yet. `silenceMs`: after so long a silence the servers take this process for gone. */
+  /**
+   * Nothing is locked yet. `silenceMs`: after so long a silence the servers take this process for
+   * gone.
+   */
   constructor(context: ClusterContext, silenceMs = SILENCE_MS) {
     // An interruption must not end it in the middle of what it is for.
     this.#context = steadyContext(context)
@@ -110,8 +124,9 @@ export class RolesLock implements AsyncDisposable {
   }
 
   /**
-   * Asks each session whether it is still there. Where one is not, somebody else could change roles meanwhile: what was planned holds no
-   * more, however the servers look now. Nobody may be stopped or promoted before this returned.
+   * Asks each session whether it is still there. Where one is not, somebody else could change roles
+   * meanwhile: what was planned holds no more, however the servers look now. Nobody may be stopped
+   * or promoted before this returned.
    * @param stopped servers that were stopped on purpose
    * @throws NOT_READY when the lock was lost.
    */
@@ -127,8 +142,10 @@ export class RolesLock implements AsyncDisposable {
   }
 
   /**
-   * Takes it anew on a server that this process itself has restarted: that has let go of it. Does nothing where it is still held.
-   * @throws REPOSITORY_LOCKED when somebody else took it meanwhile; NOT_READY when somebody else changed roles; what opening a session throws.
+   * Takes it anew on a server that this process itself has restarted: that has let go of it. Does
+   * nothing where it is still held.
+   * @throws REPOSITORY_LOCKED when somebody else took it meanwhile; NOT_READY when somebody else
+   * changed roles; what opening a session throws.
    */
   async retake(name: string): Promise<void> {
     for (const [server, sql] of this.#held) {
@@ -137,9 +154,11 @@ export class RolesLock implements AsyncDisposable {
   }
 
   /**
-   * Takes it anew wherever it was lost, before `from` serves again. A server that cannot be asked does not stand in the way as long as this
-   * process has not been held up, or cut off, for so long that the servers took it for gone.
-   * @returns what was lost: then somebody else could change roles, and it has to be looked at whether he did.
+   * Takes it anew wherever it was lost, before `from` serves again. A server that cannot be asked
+   * does not stand in the way as long as this process has not been held up, or cut off, for so long
+   * that the servers took it for gone.
+   * @returns what was lost: then somebody else could change roles, and it has to be looked at
+   * whether he did.
    * @throws as `retake`
    */
   async holdForReturn(from: string): Promise<Lost> {
@@ -161,7 +180,10 @@ export class RolesLock implements AsyncDisposable {
     return { isLost, wasHeldUp: this.#wasHeldUp }
   }
 
-  /** The session that holds the lock on a server: what is asked through it is done only while nobody else can have it. */
+  /**
+   * The session that holds the lock on a server: what is asked through it is done only while nobody
+   * else can have it.
+   */
   sessionOn(name: string): SqlClient {
     for (const [server, sql] of this.#held) if (server.name === name) return sql
     throw new BackstayError('BUG', `No lock is held on "${name}"`)
@@ -187,7 +209,10 @@ export class RolesLock implements AsyncDisposable {
     if (isTaken !== true) throw refusal
   }
 
-  /** One question at a time: to a server whose way is cut they would gather. A session that is gone is found by `hold`. */
+  /**
+   * One question at a time: to a server whose way is cut they would gather. A session that is gone
+   * is found by `hold`.
+   */
   #beat(): void {
     this.#noteBeat()
     for (const sql of this.#held.values()) {
@@ -229,14 +254,18 @@ export class RolesLock implements AsyncDisposable {
 export interface Lost {
   /** On one server at least the session was gone. */
   readonly isLost: boolean
-  /** For so long that the servers took this process for gone: somebody else could do whatever he liked. */
+  /**
+   * For so long that the servers took this process for gone: somebody else could do whatever he
+   * liked.
+   */
   readonly wasHeldUp: boolean
 }
 
 /**
  * Takes it on all servers that answered.
  * @param silenceMs a holder that is silent for so long has lost it.
- * @throws REPOSITORY_LOCKED naming who has it; NOT_READY when roles are not any more as they were found.
+ * @throws REPOSITORY_LOCKED naming who has it; NOT_READY when roles are not any more as they were
+ * found.
  */
 export async function lockRoles(
   context: ClusterContext,
@@ -253,7 +282,10 @@ export async function lockRoles(
   return roles
 }
 
-/** Any role that may log in can take the lock: only a superuser can be a Backstay, and nobody else holds one up. */
+/**
+ * Any role that may log in can take the lock: only a superuser can be a Backstay, and nobody else
+ * holds one up.
+ */
 async function takeLock(sql: SqlClient, { name, sql: found }: AnsweringServer): Promise<void> {
   for (let evictions = 0; ; evictions += 1) {
     const rows = await sql.query<Locked>(withoutMaterialized(sql))

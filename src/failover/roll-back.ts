@@ -1,6 +1,6 @@
 /**
- * Takes a switchover back: the candidate stays a standby, and the old primary serves again. The first is made sure of before
- * the second, so that there are never two.
+ * Takes a switchover back: the candidate stays a standby, and the old primary serves again. The
+ * first is made sure of before the second, so that there are never two.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -18,7 +18,8 @@ import { signalFilePath, standbyFilePath } from '../cluster/file-paths.ts'
 const STOP_TIMEOUT_MS = 10 * 60_000
 
 /**
- * Rolls back. @param asked whether the candidate was, or may have been, asked to become the primary.
+ * Rolls back. @param asked whether the candidate was, or may have been, asked to become the
+ * primary.
  * @throws UNFINISHED when it cannot be ruled out that it has; what stopping and starting throw.
  */
 export async function rollBack(
@@ -44,8 +45,8 @@ export async function rollBack(
 }
 
 /**
- * A stopped server forgets that it was asked to be promoted; whether it was promoted before, pg_control tells. One that was serves again: nobody
- * else does.
+ * A stopped server forgets that it was asked to be promoted; whether it was promoted before,
+ * pg_control tells. One that was serves again: nobody else does.
  */
 async function holdBack(context: ClusterContext, journal: SwitchoverJournal): Promise<void> {
   const to = wantedServer(context.wanted, journal.to)
@@ -68,7 +69,10 @@ async function holdBack(context: ClusterContext, journal: SwitchoverJournal): Pr
   await applySteps(context, [startStep(to.name)])
 }
 
-/** For a stopped server: without the signal (12+) or recovery.conf (up to 11) it starts as the primary it was. */
+/**
+ * For a stopped server: without the signal (12+) or recovery.conf (up to 11) it starts as the
+ * primary it was.
+ */
 export async function unfence(context: ClusterContext, server: ServerWanted): Promise<void> {
   const { host } = await context.machineOf(server)
   const main = server.configFile ?? posix.join(server.directory, 'postgresql.conf')

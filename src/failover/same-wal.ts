@@ -1,6 +1,7 @@
 /**
- * Whether two places hold the same WAL before a position. A timeline's number and positions do not tell: a primary that was set back to an
- * older state writes other WAL on the same timeline, under the same names. Commits and checkpoints carry their time, so the bytes do.
+ * Whether two places hold the same WAL before a position. A timeline's number and positions do not
+ * tell: a primary that was set back to an older state writes other WAL on the same timeline, under
+ * the same names. Commits and checkpoints carry their time, so the bytes do.
  */
 import { addBytes, bytesBetween, type Lsn, toLsn } from '../postgres/lsn.ts'
 import { segmentOf, segmentStart } from '../postgres/segment-name.ts'
@@ -40,8 +41,9 @@ interface Ends {
 }
 
 /**
- * Whether a server's WAL is the primary's, and that goes on behind it. A standby that received from one that was set back has the other's
- * bytes up to there, and behind them its own: the two do not join.
+ * Whether a server's WAL is the primary's, and that goes on behind it. A standby that received from
+ * one that was set back has the other's bytes up to there, and behind them its own: the two do not
+ * join.
  */
 export async function matchWal(
   mine: NamedWal,

@@ -1,5 +1,6 @@
 /**
- * Puts the WAL that only a former primary has into the repository, where it outlives the machine: docs/repository-format.md §9.
+ * Puts the WAL that only a former primary has into the repository, where it outlives the machine:
+ * docs/repository-format.md §9.
  */
 import { posix } from 'node:path'
 import { runChecked } from '../host/run-checked.ts'
@@ -11,7 +12,10 @@ import type { Fork } from './keep-fork.ts'
 import { directoryReader } from './wal-readers.ts'
 import { segmentsBetween } from './wal-sources.ts'
 
-/** Arguments: folder, name. Written by the repository's owner; what is there already was saved by a run that died. */
+/**
+ * Arguments: folder, name. Written by the repository's owner; what is there already was saved by a
+ * run that died.
+ */
 const SAVE = `
 umask 077 && mkdir -p -- "$1" && cd -- "$1" || exit
 [ -e "$2" ] && exit 0
@@ -20,7 +24,8 @@ cat >".$2.new" && sync -- ".$2.new" && mv -fT -- ".$2.new" "$2" && sync -- . .. 
 const SAVE_TIMEOUT_MS = 10 * 60_000
 
 /**
- * Saves it. Returns the folder on the backup server; undefined without one, and when there is nothing after the fork.
+ * Saves it. Returns the folder on the backup server; undefined without one, and when there is
+ * nothing after the fork.
  * @throws what reading and writing throw.
  */
 export async function saveFork(

@@ -1,7 +1,7 @@
 /**
- * Where the WAL of a stopped primary ends: after the record of its shutdown checkpoint. pg_control names only the start of
- * that record; a standby that has received up to there need not have the record itself, and after its promotion the old
- * primary could not follow.
+ * Where the WAL of a stopped primary ends: after the record of its shutdown checkpoint. pg_control
+ * names only the start of that record; a standby that has received up to there need not have the
+ * record itself, and after its promotion the old primary could not follow.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -25,7 +25,10 @@ export interface ShutdownEnd {
   readonly endLsn: Lsn
 }
 
-/** Reads pg_control of a server that does not run. @throws POSTGRES_FILE_INVALID, and when there is none FAILED. */
+/**
+ * Reads pg_control of a server that does not run.
+ * @throws POSTGRES_FILE_INVALID, and when there is none FAILED.
+ */
 export async function readControl(
   context: ClusterContext,
   server: ServerWanted,
@@ -39,7 +42,8 @@ export async function readControl(
 
 /**
  * Proves that the server was shut down in order, and says where its WAL ends.
- * @throws NOT_READY when pg_control says anything else, or the record is not where pg_control says it is.
+ * @throws NOT_READY when pg_control says anything else, or the record is not where pg_control says
+ * it is.
  */
 export async function readShutdownEnd(
   context: ClusterContext,
@@ -55,7 +59,10 @@ export async function readShutdownEnd(
   return judgeShutdown(server, { control, bytes, startLsn, major })
 }
 
-/** What the proof needs: pg_control, and the WAL from the page at `startLsn`, in which its last checkpoint begins. */
+/**
+ * What the proof needs: pg_control, and the WAL from the page at `startLsn`, in which its last
+ * checkpoint begins.
+ */
 export interface ShutdownBytes {
   readonly control: ControlFile
   readonly bytes: Buffer

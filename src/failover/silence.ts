@@ -1,7 +1,7 @@
 /**
- * Whether somebody lives whom a failover would promote another one beside. Of a primary that cannot be reached it takes two signals: it does
- * not answer us, and it has fallen silent to its standbys. Where the lost one is known to be stopped, whoever the candidate still receives
- * from is another.
+ * Whether somebody lives whom a failover would promote another one beside. Of a primary that cannot
+ * be reached it takes two signals: it does not answer us, and it has fallen silent to its standbys.
+ * Where the lost one is known to be stopped, whoever the candidate still receives from is another.
  */
 import type { ClusterContext } from '../cluster/context.ts'
 import type { ClusterWanted } from '../cluster/wanted.ts'
@@ -20,8 +20,8 @@ export async function requireSilence(context: ClusterContext, plan: FailoverPlan
 }
 
 /**
- * Who sends to the candidate and is neither the lost primary nor a standby that answers: its name, or where it is. Of a primary that hangs
- * the walreceiver is still there. Pure.
+ * Who sends to the candidate and is neither the lost primary nor a standby that answers: its name,
+ * or where it is. Of a primary that hangs the walreceiver is still there. Pure.
  */
 export function senderBeside(
   { servers }: Pick<ClusterWanted, 'servers'>,

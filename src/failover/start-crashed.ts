@@ -1,5 +1,6 @@
 /**
- * What becomes of the old primary when a failover reached its machine: it is marked as a standby, and has not shut down.
+ * What becomes of the old primary when a failover reached its machine: it is marked as a standby,
+ * and has not shut down.
  */
 import { fenceServer } from '../host/boot-guard.ts'
 import { applySteps } from '../build/apply.ts'
@@ -19,8 +20,9 @@ interface Crashed {
 }
 
 /**
- * Starts it as a standby when all of its WAL was read and is the new primary's too. Otherwise it would recover to where its WAL can be
- * read, follow from there, and hold other rows: it stays down, whoever would start it, until it is rejoined, which rewinds or clones it.
+ * Starts it as a standby when all of its WAL was read and is the new primary's too. Otherwise it
+ * would recover to where its WAL can be read, follow from there, and hold other rows: it stays
+ * down, whoever would start it, until it is rejoined, which rewinds or clones it.
  */
 export async function startIfProved(
   context: ClusterContext,

@@ -1,6 +1,7 @@
 /**
- * A context for what must not be broken off: between the stop of one primary and the promotion of the next an interruption
- * would leave the cluster without any. Every wait in it has a bound of its own.
+ * A context for what must not be broken off: between the stop of one primary and the promotion of
+ * the next an interruption would leave the cluster without any. Every wait in it has a bound of its
+ * own.
  */
 import type { ClusterContext } from '../cluster/context.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Stops the old primary, marks it and reads where its WAL ends, all in one command on its host: until the next primary
- * is there nobody can write, and over ssh every command costs a tenth of a second or more.
+ * Stops the old primary, marks it and reads where its WAL ends, all in one command on its host:
+ * until the next primary is there nobody can write, and over ssh every command costs a tenth of a
+ * second or more.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { stopServerAnd } from '../host/postgres-control.ts'
@@ -15,15 +16,19 @@ import { judgeShutdown, PAGES_READ } from './shutdown-record.ts'
 const STOP_TIMEOUT_MS = 10 * 60_000
 const WAL_BLOCK_BYTES = 8192
 
-/** What is known once it has stopped; whatever is undefined or false has to be done again, step by step. */
+/**
+ * What is known once it has stopped; whatever is undefined or false has to be done again, step by
+ * step.
+ */
 export interface StoppedOld {
   readonly endLsn: Lsn | undefined
   readonly isMarked: boolean
 }
 
 /**
- * Arguments: data directory, bytes of a WAL page and of a segment, pages to read, then path and content of each mark. Prints
- * `marked`, pg_control and the pages with its last checkpoint. Where that is: ControlFileData in catalog/pg_control.h.
+ * Arguments: data directory, bytes of a WAL page and of a segment, pages to read, then path and
+ * content of each mark. Prints `marked`, pg_control and the pages with its last checkpoint. Where
+ * that is: ControlFileData in catalog/pg_control.h.
  */
 const MARK_AND_READ = `
 directory=$1 block=$2 segment=$3 pages=$4; shift 4
@@ -42,7 +47,8 @@ dd if="pg_wal/$name" bs="$block" skip=$((lsn % segment / block)) count="$pages" 
 `
 
 /**
- * Stops it. `marks` are written when all of them lie in the data directory, so that its OS user may.
+ * Stops it. `marks` are written when all of them lie in the data directory, so that its OS user
+ * may.
  * @throws TIMEOUT when it does not stop; nothing for what can be done again.
  */
 export async function stopOldPrimary(

@@ -164,7 +164,10 @@ function primaryProblems(from: AnsweringMember): readonly Problem[] {
   return problems
 }
 
-/** A server that is not as the file says may lack what the other role needs: settings, access lines, passwords. */
+/**
+ * A server that is not as the file says may lack what the other role needs: settings, access lines,
+ * passwords.
+ */
 function openSteps(
   wanted: ClusterWanted,
   found: ClusterFound,

@@ -13,7 +13,10 @@ export function checkpointTold(server: string): StepTold {
   return { id: `${server}.checkpoint`, server, title: 'checkpoint' }
 }
 
-/** Waiting until the candidate has nearly all WAL, so that the rest comes while the primary shuts down. */
+/**
+ * Waiting until the candidate has nearly all WAL, so that the rest comes while the primary shuts
+ * down.
+ */
 export function nearTold(to: string): StepTold {
   return { id: `${to}.catch-up`, server: to, title: 'wait until it is near' }
 }

@@ -1,5 +1,6 @@
 /**
- * Hands the role of the primary to a standby without losing a commit, and gives it back when anything goes wrong.
+ * Hands the role of the primary to a standby without losing a commit, and gives it back when
+ * anything goes wrong.
  *
  *   prepare ─► stop ─► fence ─► prove ─► promote ─► settle
  *                └───────┴────────┴──► the old primary serves again
@@ -48,13 +49,19 @@ export interface SwitchoverOptions {
 
 /** What became of it. */
 export interface SwitchoverResult {
-  /** `already`: the server asked for is the primary; `done`; `undone`: an interrupted one was taken back; `planned`: nothing was changed. */
+  /**
+   * `already`: the server asked for is the primary; `done`; `undone`: an interrupted one was taken
+   * back; `planned`: nothing was changed.
+   */
   readonly outcome: 'done' | 'already' | 'undone' | 'planned'
   readonly from: string | undefined
   readonly primary: string
   /** Of the new primary; undefined unless `done`. */
   readonly timeline: number | undefined
-  /** From the moment the old primary was told to stop until the new one wrote; undefined unless measured. */
+  /**
+   * From the moment the old primary was told to stop until the new one wrote; undefined unless
+   * measured.
+   */
   readonly refusedMs: number | undefined
   readonly problems: readonly Problem[]
   readonly proof: VerifyResult | undefined
@@ -64,8 +71,8 @@ export interface SwitchoverResult {
 
 /**
  * Switches over, or goes on with a switchover that died.
- * @throws NOT_READY, PRIMARY_MISSING, SPLIT_BRAIN before anything is changed; UNFINISHED when another change of roles is
- * half-way; what a step throws, after the old primary serves again.
+ * @throws NOT_READY, PRIMARY_MISSING, SPLIT_BRAIN before anything is changed; UNFINISHED when
+ * another change of roles is half-way; what a step throws, after the old primary serves again.
  */
 export async function switchOver(
   context: ClusterContext,
@@ -160,7 +167,9 @@ async function prepare(context: ClusterContext, plan: SwitchPlan): Promise<Membe
   }
 }
 
-/** The rest is what `up` does: the new primary is found, and everybody else is brought to follow it. */
+/**
+ * The rest is what `up` does: the new primary is found, and everybody else is brought to follow it.
+ */
 async function settle(
   context: ClusterContext,
   journal: SwitchoverJournal,

@@ -1,5 +1,6 @@
 /**
- * What a switchover that failed ends with: the old primary serves again, unless somebody else changed roles meanwhile.
+ * What a switchover that failed ends with: the old primary serves again, unless somebody else
+ * changed roles meanwhile.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import type { ClusterContext } from '../cluster/context.ts'
@@ -56,8 +57,8 @@ export async function takeBack(
 }
 
 /**
- * Nobody else did, as far as can be seen. Who cannot be looked at counts only where the servers took this process for gone: else nobody
- * could get the lock of those that answer.
+ * Nobody else did, as far as can be seen. Who cannot be looked at counts only where the servers
+ * took this process for gone: else nobody could get the lock of those that answer.
  */
 async function requireNobodyElse(
   context: ClusterContext,

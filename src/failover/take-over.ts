@@ -1,6 +1,6 @@
 /**
- * The steps of a failover: the old primary is kept from serving, the standbys hear of no other any more, the best WAL goes to
- * the candidate, and it becomes the primary.
+ * The steps of a failover: the old primary is kept from serving, the standbys hear of no other any
+ * more, the best WAL goes to the candidate, and it becomes the primary.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { ClusterContext } from '../cluster/context.ts'
@@ -34,8 +34,8 @@ export interface TakeOver {
 
 /**
  * Takes over. Returns what is lost.
- * @throws DATA_LOSS when more is lost than could be seen before; NOT_READY when the lock was lost or another Backstay changed roles:
- * then nobody is promoted.
+ * @throws DATA_LOSS when more is lost than could be seen before; NOT_READY when the lock was lost
+ * or another Backstay changed roles: then nobody is promoted.
  */
 export async function takeOver(context: ClusterContext, decided: TakeOver): Promise<Loss> {
   const course = { ...decided, plan: await compared(context, decided.plan) }
@@ -48,7 +48,8 @@ export async function takeOver(context: ClusterContext, decided: TakeOver): Prom
   await writeJournal(context, { ...journal, phase: 'freeze' })
   await roles.hold()
   await freeze(context, course)
-  // Before the candidate is stopped to be fed, and again after it: at no time is it open to everybody.
+  // Before the candidate is stopped to be fed, and again after it: at no time is it open to
+  // everybody.
   await roles.hold()
   const loss = await feed(context, course)
   await fenceParted(context, plan)
@@ -59,7 +60,10 @@ export async function takeOver(context: ClusterContext, decided: TakeOver): Prom
   return loss
 }
 
-/** Before anybody is turned to the candidate: afterwards two that parted may hold the same last bytes. */
+/**
+ * Before anybody is turned to the candidate: afterwards two that parted may hold the same last
+ * bytes.
+ */
 async function compared(context: ClusterContext, plan: FailoverPlan): Promise<FailoverPlan> {
   const beside = await matchStandbys(context, plan, standingOf(plan))
   if (![...beside.values()].includes('unknown')) return { ...plan, beside }
@@ -72,13 +76,17 @@ async function fence(context: ClusterContext, plan: FailoverPlan): Promise<void>
   try {
     await fencePrimary(context, plan.from as MemberFound, plan.to.name)
   } catch (error) {
-    // It has been started meanwhile and may serve: the mark would make a standby of it at some later start.
+    // It has been started meanwhile and may serve: the mark would make a standby of it at some
+    // later start.
     if (isBackstayError(error, 'NOT_READY')) await giveUp(context, plan)
     throw error
   }
 }
 
-/** The other standbys turn to the candidate, as far as their WAL is its own: from here on nothing the old primary writes can be confirmed by them. */
+/**
+ * The other standbys turn to the candidate, as far as their WAL is its own: from here on nothing
+ * the old primary writes can be confirmed by them.
+ */
 async function freeze(context: ClusterContext, { plan, roles }: TakeOver): Promise<void> {
   const { wanted } = context
   const { to } = plan
@@ -119,7 +127,9 @@ async function giveUp(context: ClusterContext, plan: FailoverPlan): Promise<void
   await closeJournal(context)
 }
 
-/** The candidate where it stands now. Nobody else is asked: one that is away would be waited for. */
+/**
+ * The candidate where it stands now. Nobody else is asked: one that is away would be waited for.
+ */
 async function asNow(context: ClusterContext, plan: FailoverPlan): Promise<FailoverPlan> {
   const to = await lookOneServer(context, wantedServer(context.wanted, plan.to.name))
   const identity = await context.state.readIdentity()

@@ -1,6 +1,7 @@
 /**
- * A fence for a directory that a rewind has begun to overwrite. The journal tells that as well, but only until another change of roles
- * takes its place; the fence lies beside the directory and stays until the server is whole again.
+ * A fence for a directory that a rewind has begun to overwrite. The journal tells that as well, but
+ * only until another change of roles takes its place; the fence lies beside the directory and stays
+ * until the server is whole again.
  */
 import { fenceServer, readFence } from '../host/boot-guard.ts'
 import type { ClusterContext } from '../cluster/context.ts'

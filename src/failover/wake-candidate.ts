@@ -1,5 +1,6 @@
 /**
- * Starts a candidate that a failover had stopped to give it WAL, and that died before it started it again.
+ * Starts a candidate that a failover had stopped to give it WAL, and that died before it started it
+ * again.
  */
 import { applySteps } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'

@@ -1,6 +1,7 @@
 /**
- * How far WAL reaches without a hole, and whether that is known to be its end. Where reading stopped is the end only when
- * nothing of the same WAL stands behind it: otherwise something in between is damaged or lost.
+ * How far WAL reaches without a hole, and whether that is known to be its end. Where reading
+ * stopped is the end only when nothing of the same WAL stands behind it: otherwise something in
+ * between is damaged or lost.
  */
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import {
@@ -20,11 +21,17 @@ const BLOCK_BYTES = 8192
 /** Where a server stands: a boundary between two records. */
 export interface Standing extends WalPosition {
   readonly segmentBytes: number
-  /** How it came to its timeline: WAL from before lies under the names of older ones. Its own timeline's alone when left out. */
+  /**
+   * How it came to its timeline: WAL from before lies under the names of older ones. Its own
+   * timeline's alone when left out.
+   */
   readonly history?: TimelineHistory | undefined
 }
 
-/** Name of the segment in which `place` goes on at `number`: PostgreSQL prefers the newest timeline that has reached it. */
+/**
+ * Name of the segment in which `place` goes on at `number`: PostgreSQL prefers the newest timeline
+ * that has reached it.
+ */
 export function segmentNameAt(
   { timeline, history, segmentBytes }: Standing,
   number: bigint,
@@ -37,11 +44,15 @@ export function segmentNameAt(
 
 /** Who WAL is read from. Both throw when it cannot be looked at: that is no answer. */
 export interface WalReader {
-  /** A whole segment by its name, its unfinished end as it is; undefined when there is no such file. */
+  /**
+   * A whole segment by its name, its unfinished end as it is; undefined when there is no such file.
+   */
   readonly readSegment: (name: string) => Promise<Buffer | undefined>
   /**
-   * The first segment after `name` on its timeline that holds what its name says; undefined when there is none.
-   * @param isAny whatever it holds: files are made in their order, so one that is missing before others is lost.
+   * The first segment after `name` on its timeline that holds what its name says; undefined when
+   * there is none.
+   * @param isAny whatever it holds: files are made in their order, so one that is missing before
+   * others is lost.
    */
   readonly findLater: (name: string, isAny: boolean) => Promise<string | undefined>
 }
@@ -56,7 +67,8 @@ export interface WalReach {
 
 /**
  * Reads WAL from `standing` on, however much it is. Undefined when the WAL there is gone.
- * @param throughLsn where it is known to have come to: up to there nothing may be missing, and what stands behind does not count.
+ * @param throughLsn where it is known to have come to: up to there nothing may be missing, and what
+ * stands behind does not count.
  */
 export async function reachOfWal(
   reader: WalReader,
@@ -125,7 +137,10 @@ async function doubtOf(
   return next && `${here}, and ${name} is missing, but ${next} is there`
 }
 
-/** The first page from `fromLsn` on that says it stands where it does: one of a recycled segment names its old place. */
+/**
+ * The first page from `fromLsn` on that says it stands where it does: one of a recycled segment
+ * names its old place.
+ */
 function laterPage(
   content: Buffer,
   place: { readonly startLsn: Lsn; readonly fromLsn: Lsn },

@@ -1,5 +1,6 @@
 /**
- * Reads WAL where it lies: in a server's pg_wal, and on the backup server with its receiver's spool.
+ * Reads WAL where it lies: in a server's pg_wal, and on the backup server with its receiver's
+ * spool.
  */
 import { posix } from 'node:path'
 import type { Host } from '../host/host.ts'
@@ -75,8 +76,8 @@ function isLater(name: string, than: string): boolean {
 }
 
 /**
- * Reads segments on the backup server's machine: finished ones, the receiver's unfinished one as far as it has come, and
- * what was left of one that nothing will follow (`.partial`), the longest.
+ * Reads segments on the backup server's machine: finished ones, the receiver's unfinished one as
+ * far as it has come, and what was left of one that nothing will follow (`.partial`), the longest.
  */
 export function repositoryReader(
   context: ClusterContext,
@@ -129,8 +130,8 @@ export function repositoryReader(
 }
 
 /**
- * Up to where the receiver last said that its WAL is safe. `none`: it has never received; undefined when it has never said anything, or
- * that cannot be read. @throws what reading throws.
+ * Up to where the receiver last said that its WAL is safe. `none`: it has never received; undefined
+ * when it has never said anything, or that cannot be read. @throws what reading throws.
  */
 export async function receivedByRepository(
   context: ClusterContext,

@@ -1,6 +1,7 @@
 /**
- * Who holds WAL that a candidate may lack: the old primary's own directory, other standbys, the backup server. And how far
- * the WAL of each reaches without a hole from where the candidate stands.
+ * Who holds WAL that a candidate may lack: the old primary's own directory, other standbys, the
+ * backup server. And how far the WAL of each reaches without a hole from where the candidate
+ * stands.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { segmentOf } from '../postgres/segment-name.ts'
@@ -33,7 +34,8 @@ export interface RepositorySource extends WalSource {
 }
 
 /**
- * The WAL in a server's directory, read to its last valid record. Undefined when it does not reach the position.
+ * The WAL in a server's directory, read to its last valid record. Undefined when it does not reach
+ * the position.
  * @param receivedLsn up to where a standby says that it has it.
  * @throws what reading throws: a directory that cannot be read is not one without WAL.
  */
@@ -51,8 +53,9 @@ export async function directorySource(
 }
 
 /**
- * The backup server's WAL, its receiver's spool included, read on its own machine. Undefined without a backup server, when it
- * cannot be reached, and when it does not hold the WAL there, or that of another timeline of the same number.
+ * The backup server's WAL, its receiver's spool included, read on its own machine. Undefined
+ * without a backup server, when it cannot be reached, and when it does not hold the WAL there, or
+ * that of another timeline of the same number.
  */
 export async function repositorySource(
   context: ClusterContext,
@@ -80,7 +83,10 @@ export async function repositorySource(
 
 type Received = Awaited<ReturnType<typeof receivedByRepository>>
 
-/** Read to its end, which cannot be before what was said to be safe there: that is what commits were confirmed with. */
+/**
+ * Read to its end, which cannot be before what was said to be safe there: that is what commits were
+ * confirmed with.
+ */
 async function reachOfReceived(
   reader: WalReader,
   standing: Standing,

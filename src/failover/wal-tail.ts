@@ -1,19 +1,23 @@
 /**
- * Whether what stands behind the last valid record of WAL, in the page where reading stopped, was written there: then it is damage, and
- * not the end. Pure.
+ * Whether what stands behind the last valid record of WAL, in the page where reading stopped, was
+ * written there: then it is damage, and not the end. Pure.
  *
- * What is normal. PostgreSQL writes whole pages and has filled them with zeros before, so behind the last record of a primary there are
- * zeros to the page's end, and the next page is one of zeros or of another place: a segment is recycled by its name alone. SIGKILL changes
- * nothing of that, but a record may go on in a page not written yet, and a page may be written while its last record is still being
- * copied into it: then that record's rest is zeros, as it is where a power cut left the first part of a page. A standby writes the bytes
- * that it receives and no zeros behind them: there the file's older bytes begin, which have no link to what is before.
+ * What is normal. PostgreSQL writes whole pages and has filled them with zeros before, so behind
+ * the last record of a primary there are zeros to the page's end, and the next page is one of zeros
+ * or of another place: a segment is recycled by its name alone. SIGKILL changes nothing of that,
+ * but a record may go on in a page not written yet, and a page may be written while its last record
+ * is still being copied into it: then that record's rest is zeros, as it is where a power cut left
+ * the first part of a page. A standby writes the bytes that it receives and no zeros behind them:
+ * there the file's older bytes begin, which have no link to what is before.
  *
- * What cannot be told from damage: a record that is linked to the one before, is there to its end and has a wrong CRC; anything
- * behind a place that cannot be read which is neither zeros nor older. A crash leaves such things, too, rarely: records copied behind one still
- * being copied; a page torn so that only its later part was written, or its first part over a recycled file. Such a failover asks for
- * consent, unless others prove that they have what was confirmed.
+ * What cannot be told from damage: a record that is linked to the one before, is there to its end
+ * and has a wrong CRC; anything behind a place that cannot be read which is neither zeros nor
+ * older. A crash leaves such things, too, rarely: records copied behind one still being copied; a
+ * page torn so that only its later part was written, or its first part over a recycled file. Such a
+ * failover asks for consent, unless others prove that they have what was confirmed.
  *
- * What nobody can see: a last page that is lost as a whole and reads as zeros. Who else had more of it may know.
+ * What nobody can see: a last page that is lost as a whole and reads as zeros. Who else had more of
+ * it may know.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import {
@@ -34,7 +38,10 @@ import {
 import type { WalScanner } from '../postgres/wal-scanner.ts'
 
 const BLOCK_BYTES = 8192
-/** So many zeros end no record with which a transaction is confirmed: a commit ends with a time, a prepared one with at most 15. */
+/**
+ * So many zeros end no record with which a transaction is confirmed: a commit ends with a time, a
+ * prepared one with at most 15.
+ */
 const UNWRITTEN_BYTES = 24
 
 /** The segment in which reading stopped. */
@@ -45,7 +52,10 @@ export interface StoppedIn {
   readonly segmentBytes: number
 }
 
-/** What stands somewhere. `previousLsn`: start of the last valid record before; undefined when none was read. */
+/**
+ * What stands somewhere. `previousLsn`: start of the last valid record before; undefined when none
+ * was read.
+ */
 interface Bytes {
   readonly bytes: Uint8Array
   readonly lsn: Lsn
@@ -127,7 +137,10 @@ function isUnwritten(rest: Bytes): boolean {
   return isZero(bytes.subarray(totalBytes - UNWRITTEN_BYTES)) && isBegun(rest)
 }
 
-/** Whether a record begins there that was not written to its end: not one that only seems so because its length is damaged. */
+/**
+ * Whether a record begins there that was not written to its end: not one that only seems so because
+ * its length is damaged.
+ */
 function isBegun(rest: Bytes): boolean {
   return isLinked(rest) && !originsOf(rest).has('here') && !hasOtherLength(rest.bytes)
 }
@@ -145,11 +158,15 @@ function isForeign(rest: Bytes): boolean {
   if (isDamaged(rest)) return false
   const origins = originsOf(rest)
   if (origins.size > 0) return !origins.has('here')
-  // Within a large record there is none to be recognized; but it goes on to the page's end, where a page written here has zeros.
+  // Within a large record there is none to be recognized; but it goes on to the page's end, where a
+  // page written here has zeros.
   return rest.isBeforeForeign && !isZero(rest.bytes.subarray(-RECORD_ALIGNMENT))
 }
 
-/** Whether a record of here begins there that is not valid: it is linked, or would be valid with another link or length. */
+/**
+ * Whether a record of here begins there that is not valid: it is linked, or would be valid with
+ * another link or length.
+ */
 function isDamaged(rest: Bytes): boolean {
   const { bytes, lsn, previousLsn } = rest
   const isWhole = bytes.length >= RECORD_HEADER_BYTES
@@ -163,7 +180,10 @@ function isDamaged(rest: Bytes): boolean {
   return new WalRecord(linked, { start, end: start, timeline: 0 }).hasValidCrc()
 }
 
-/** From where the valid records are that stand there: those of a recycled file point back to where it stood then, a segment away at least. */
+/**
+ * From where the valid records are that stand there: those of a recycled file point back to where
+ * it stood then, a segment away at least.
+ */
 function originsOf({
   bytes,
   lsn,

@@ -22,7 +22,10 @@ import { wantedServer } from '../cluster/wanted-server.ts'
 
 const REPLAY_TIMEOUT_MS = 30 * 60_000
 
-/** Winds it back and lets it follow. False when that is not possible; the directory is in its place then. */
+/**
+ * Winds it back and lets it follow. False when that is not possible; the directory is in its place
+ * then.
+ */
 export async function windBack(
   context: ClusterContext,
   course: RejoinCourse,
@@ -62,14 +65,18 @@ export async function windBack(
     },
   })
   if (isRewound === true) return await follow(context, course)
-  // Before the directory has its name back: afterwards nothing would tell that it may be half overwritten.
+  // Before the directory has its name back: afterwards nothing would tell that it may be half
+  // overwritten.
   if (await isBeingRewound(context, wanted))
     await writeJournal(context, { ...journal, phase: 'clone' })
   await putBack(context, wanted)
   return false
 }
 
-/** pg_rewind wants a server that was shut down in order. One that crashed recovers first, as a standby. */
+/**
+ * pg_rewind wants a server that was shut down in order. One that crashed recovers first, as a
+ * standby.
+ */
 async function shutDownInOrder(context: ClusterContext, name: string, endLsn: Lsn): Promise<void> {
   const server = wantedServer(context.wanted, name)
   const { state } = await readControl(context, server)

@@ -1,5 +1,6 @@
 /**
- * "Backstay is on this machine": ships it where it is missing, proves that it runs there, and clears away versions nobody uses.
+ * "Backstay is on this machine": ships it where it is missing, proves that it runs there, and
+ * clears away versions nobody uses.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -26,11 +27,13 @@ const LINK = 'ln -s -- "$1" "$2.backstay-new" && mv -fT -- "$2.backstay-new" "$2
 const LAUNCHER = `#!/bin/sh\n# Written by Backstay.\nexec ${SERVICE_COMMAND.join(' ')} "$@"\n`
 
 /**
- * Makes sure that this very Backstay is on the machine of `server`, which is reached over ssh, and gives back its command line there
- * (words of its own follow). The command line names this version: write it into nothing that outlives the command, see `makeCurrent`.
- * Progress is told as `clone-progress` of the server.
- * @throws DIRECTORY_OWNER when somebody else than root could put programs where it lies; HOST_COMMAND when it cannot be put there or does not run (another kind of machine, login not root, too old a
- * system: the message says which); DISK_SPACE; HOST_UNREACHABLE.
+ * Makes sure that this very Backstay is on the machine of `server`, which is reached over ssh, and
+ * gives back its command line there (words of its own follow). The command line names this version:
+ * write it into nothing that outlives the command, see `makeCurrent`. Progress is told as
+ * `clone-progress` of the server.
+ * @throws DIRECTORY_OWNER when somebody else than root could put programs where it lies;
+ * HOST_COMMAND when it cannot be put there or does not run (another kind of machine, login not
+ * root, too old a system: the message says which); DISK_SPACE; HOST_UNREACHABLE.
  */
 export async function ensurePackage(
   context: ClusterContext,
@@ -71,9 +74,10 @@ export async function packageThere(
 }
 
 /**
- * Lets the link /opt/backstay/current, and with it `backstay` on the path there, name this version, which must be there. What
- * outlives the command (a service, a restore_command) names the link. A link that is there already stays without `replaces`: the
- * service of a backup server runs behind it, and only `up` restarts that.
+ * Lets the link /opt/backstay/current, and with it `backstay` on the path there, name this version,
+ * which must be there. What outlives the command (a service, a restore_command) names the link. A
+ * link that is there already stays without `replaces`: the service of a backup server runs behind
+ * it, and only `up` restarts that.
  */
 export async function makeCurrent(
   context: ClusterContext,

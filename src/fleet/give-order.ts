@@ -1,6 +1,6 @@
 /**
- * Has Backstay on a server's machine restore: gives the order, shows that somebody waits, hears what is told. The restore over
- * there ends when this process does.
+ * Has Backstay on a server's machine restore: gives the order, shows that somebody waits, hears
+ * what is told. The restore over there ends when this process does.
  */
 import { readErrorJson } from '../errors/render.ts'
 import { commandError } from '../host/run-checked.ts'
@@ -18,7 +18,10 @@ export interface RestoreThere {
   readonly hear: (told: RestoreTold) => void
 }
 
-/** Puts Backstay there and lets the server into the repository. Gives back the program to run there now. */
+/**
+ * Puts Backstay there and lets the server into the repository. Gives back the program to run there
+ * now.
+ */
 export async function getReadyThere(
   context: ClusterContext,
   backup: BackupWanted,
@@ -31,7 +34,10 @@ export async function getReadyThere(
   return program
 }
 
-/** Gives the order and waits. @throws what the restore there throws, under its own code; HOST_UNREACHABLE, HOST_COMMAND */
+/**
+ * Gives the order and waits.
+ * @throws what the restore there throws, under its own code; HOST_UNREACHABLE, HOST_COMMAND
+ */
 export async function giveRestoreOrder(
   context: ClusterContext,
   server: ServerWanted,

@@ -1,6 +1,7 @@
 /**
- * The programs with Barman's names, where `install-names` put them. Those that an earlier Backstay wrote name the version that wrote them, and
- * would end with 127 once that is removed: they are led through the link.
+ * The programs with Barman's names, where `install-names` put them. Those that an earlier Backstay
+ * wrote name the version that wrote them, and would end with 127 once that is removed: they are led
+ * through the link.
  */
 import { posix } from 'node:path'
 import type { Host } from '../host/host.ts'

@@ -1,5 +1,6 @@
 /**
- * Removes versions of Backstay that nothing uses any more from a machine. Only directories with names that Backstay gives.
+ * Removes versions of Backstay that nothing uses any more from a machine. Only directories with
+ * names that Backstay gives.
  */
 import { posix } from 'node:path'
 import type { Host } from '../host/host.ts'
@@ -13,7 +14,9 @@ import {
 
 /** `0.1.0-836c417d37` */
 const VERSION = /^\d+\.\d+\.\d+[^/]*-[0-9a-f]{10}$/
-/** Prints the program of every process; those of kernel threads and of other users cannot be read. */
+/**
+ * Prints the program of every process; those of kernel threads and of other users cannot be read.
+ */
 const PROGRAMS = 'for exe in /proc/[0-9]*/exe; do readlink "$exe"; done 2>/dev/null; true'
 /** Half a package may be one that somebody else is shipping. */
 const HALF_IS_LEFT_AFTER_MS = 86_400_000
@@ -38,7 +41,10 @@ export interface PackagesInUse {
   readonly nowMs: number
 }
 
-/** The versions to remove: all but those in use and the newest of the others, which is the one before. Pure. */
+/**
+ * The versions to remove: all but those in use and the newest of the others, which is the one
+ * before. Pure.
+ */
 export function packagesToRemove(
   there: readonly PackageThere[],
   { wanted, current, running, nowMs }: PackagesInUse,

@@ -1,5 +1,6 @@
 /**
- * Opens a server's way into the repository on another machine, and closes the ways of a cluster that goes.
+ * Opens a server's way into the repository on another machine, and closes the ways of a cluster
+ * that goes.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -25,7 +26,8 @@ import {
 const GREETING_TIMEOUT_MS = 60_000
 
 /**
- * Makes what is missing of the way of `server`, and proves that it leads through. What is right already stays: the key, too.
+ * Makes what is missing of the way of `server`, and proves that it leads through. What is right
+ * already stays: the key, too.
  * @throws {BackstayError} HOST_COMMAND when the server's machine does not come through to the gate.
  */
 export async function openWay(

@@ -1,6 +1,6 @@
 /**
- * The line to a Backstay on another machine that works for this one: the order and signs of life go out, what it tells comes back in
- * lines. The other end is src/cli/session/lifeline.ts.
+ * The line to a Backstay on another machine that works for this one: the order and signs of life go
+ * out, what it tells comes back in lines. The other end is src/cli/session/lifeline.ts.
  */
 import type { Writable } from 'node:stream'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -25,7 +25,10 @@ export interface Ordered {
   readonly user?: string
 }
 
-/** Runs `command` there on an order, until it ends; it ends when this process does. @throws HOST_UNREACHABLE; the signal's reason */
+/**
+ * Runs `command` there on an order, until it ends; it ends when this process does.
+ * @throws HOST_UNREACHABLE; the signal's reason
+ */
 export async function runOrdered(
   host: Host,
   command: readonly string[],
@@ -65,7 +68,10 @@ function tooLong(name: string): BackstayError {
   )
 }
 
-/** Cuts what comes in pieces into lines. @param onTooLong called for one that does not end; nothing more is seen then */
+/**
+ * Cuts what comes in pieces into lines.
+ * @param onTooLong called for one that does not end; nothing more is seen then
+ */
 function linesOf(see: (line: string) => void, onTooLong: () => void): (chunk: Buffer) => void {
   let rest = ''
   let isOver = false

@@ -1,5 +1,6 @@
 /**
- * A restore as it is ordered from elsewhere, and what is told back while it runs. Plain data that travels as lines of JSON.
+ * A restore as it is ordered from elsewhere, and what is told back while it runs. Plain data that
+ * travels as lines of JSON.
  */
 import { z } from 'zod'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -56,7 +57,10 @@ export const RestoreThereOrder = z.strictObject({
   jobs: z.int().optional(),
   /** Backstay there, for restore_command: it outlives the order. */
   program: z.array(z.string()),
-  /** The clone of a standby: what it is made of follows the cluster file instead of the restore's own settings. */
+  /**
+   * The clone of a standby: what it is made of follows the cluster file instead of the restore's
+   * own settings.
+   */
   standby: z
     .strictObject({
       wanted: z.custom<ClusterWanted>(isObject),

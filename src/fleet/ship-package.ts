@@ -1,5 +1,6 @@
 /**
- * Copies this Backstay to another machine. It is in use from the moment its last file is there, and never half.
+ * Copies this Backstay to another machine. It is in use from the moment its last file is there, and
+ * never half.
  */
 import { createReadStream } from 'node:fs'
 import { posix } from 'node:path'
@@ -13,7 +14,10 @@ export interface ShipTo {
   readonly server: string
 }
 
-/** Ships it; what lies there of it is not whole and goes. @throws DISK_SPACE, HOST_COMMAND, HOST_UNREACHABLE */
+/**
+ * Ships it; what lies there of it is not whole and goes.
+ * @throws DISK_SPACE, HOST_COMMAND, HOST_UNREACHABLE
+ */
 export async function shipPackage(context: ClusterContext, to: ShipTo): Promise<void> {
   const { host } = to
   const directory = packageDirectoryOf(await context.serviceSource())

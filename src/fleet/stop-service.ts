@@ -1,6 +1,6 @@
 /**
- * Stops, or removes, the service on the backup server's machine. What runs on this machine without a unit of ours is the operator's own
- * process.
+ * Stops, or removes, the service on the backup server's machine. What runs on this machine without
+ * a unit of ours is the operator's own process.
  */
 import { removeUnit, stopUnit } from '../host/systemd.ts'
 import { unitPathOf } from '../host/postgres-unit.ts'
@@ -10,7 +10,10 @@ import { type Problem, warning } from '../cluster/problem.ts'
 import { hasOwnUnit } from '../cluster/look/own-unit.ts'
 import { serviceConfigOf, serviceUnitOf } from '../cluster/machine/service-source.ts'
 
-/** Stops receiver and schedule there, and waits until what was received is stored. @throws HOST_UNREACHABLE, HOST_COMMAND */
+/**
+ * Stops receiver and schedule there, and waits until what was received is stored.
+ * @throws HOST_UNREACHABLE, HOST_COMMAND
+ */
 export async function stopBackupService(context: ClusterContext): Promise<void> {
   const { wanted } = context
   const host = await serviceHost(context)
@@ -20,7 +23,8 @@ export async function stopBackupService(context: ClusterContext): Promise<void> 
 }
 
 /**
- * Removes the service and the copy of the cluster file it was given. The repository and the package stay: other clusters may use them.
+ * Removes the service and the copy of the cluster file it was given. The repository and the package
+ * stay: other clusters may use them.
  * @returns the unit, when there may have been one
  */
 export async function removeBackupService(context: ClusterContext): Promise<string | undefined> {
@@ -34,7 +38,10 @@ export async function removeBackupService(context: ClusterContext): Promise<stri
   return unit
 }
 
-/** The same for `down`, where a backup server that does not answer is no reason to leave the servers running. */
+/**
+ * The same for `down`, where a backup server that does not answer is no reason to leave the servers
+ * running.
+ */
 export async function tryStopBackupService(context: ClusterContext): Promise<readonly Problem[]> {
   try {
     await stopBackupService(context)

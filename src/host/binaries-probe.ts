@@ -1,6 +1,6 @@
 /**
- * Looks on a host for directories with PostgreSQL programs: one shell command for all places, so that ssh costs one round trip.
- * Says what is there; binaries.ts chooses.
+ * Looks on a host for directories with PostgreSQL programs: one shell command for all places, so
+ * that ssh costs one round trip. Says what is there; binaries.ts chooses.
  */
 import { posix } from 'node:path'
 import { isPrintableWord } from '../errors/printable.ts'
@@ -64,7 +64,9 @@ export interface BinaryPlace {
 
 const PROGRAMS = [...REQUIRED_PROGRAMS, ...Object.values(TOOLS)].join(' ')
 
-/** Prints five NUL-ended fields for each directory: source, directory, exit code, output, programs. */
+/**
+ * Prints five NUL-ended fields for each directory: source, directory, exit code, output, programs.
+ */
 const SCRIPT = `
 probe() {
   [ -e "$2/postgres" ] || return 0
@@ -94,9 +96,10 @@ while [ $# -gt 1 ]; do probe "$1" "$2"; shift 2; done
 `
 
 /**
- * Looks as OS user `user` into `places`, and before them into the usual ones when `usual`. In the order of preference;
- * a directory that can be reached by two ways comes once. What was printed is that user's own word: a record of a directory that was not
- * looked into is left out, and of the rest nothing may be done but by him.
+ * Looks as OS user `user` into `places`, and before them into the usual ones when `usual`. In the
+ * order of preference; a directory that can be reached by two ways comes once. What was printed is
+ * that user's own word: a record of a directory that was not looked into is left out, and of the
+ * rest nothing may be done but by him.
  */
 export async function probeBinaries(
   host: Host,
@@ -148,7 +151,10 @@ export function parseProbe(output: string): readonly FoundBinaries[] {
   })
 }
 
-/** `postgres (PostgreSQL) 15.18 (Debian 15.18-1)` → `15.18`; `18beta2` and `19devel` stay as they are. */
+/**
+ * `postgres (PostgreSQL) 15.18 (Debian 15.18-1)` → `15.18`; `18beta2` and `19devel` stay as they
+ * are.
+ */
 function versionIn(text: string): string | undefined {
   return /^postgres \([^)]*\) (\d+(?:\.\d+)*(?:beta\d+|rc\d+|devel)?)/.exec(text)?.[1]
 }

@@ -1,6 +1,6 @@
 /**
- * Which PostgreSQL programs of a major version to use on a host: what the operator named, what a package manager installed,
- * or what came with npm.
+ * Which PostgreSQL programs of a major version to use on a host: what the operator named, what a
+ * package manager installed, or what came with npm.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { PostgresMajor } from '../postgres/version.ts'
@@ -35,18 +35,22 @@ export interface BinariesWanted {
   readonly user: string
   /** Only this directory counts when given. */
   readonly directory?: string | undefined
-  /** Program directories of embedded packages, judged (`embeddedDirectories`); only for the machine Backstay runs on. */
+  /**
+   * Program directories of embedded packages, judged (`embeddedDirectories`); only for the machine
+   * Backstay runs on.
+   */
   readonly embedded?: readonly string[]
   /**
-   * Where an embedded package is copied when `user` cannot reach it (a checkout under /root); he must be able to reach
-   * this one. Not copied when left out.
+   * Where an embedded package is copied when `user` cannot reach it (a checkout under /root); he
+   * must be able to reach this one. Not copied when left out.
    */
   readonly copyEmbeddedTo?: string
 }
 
 /**
- * Finds the programs. Of several, the configured one wins, then Debian's, Red Hat's, those in PATH, /usr/local/pgsql,
- * and the embedded ones last. An embedded package whose library links npm did not make gets them, when we may write there.
+ * Finds the programs. Of several, the configured one wins, then Debian's, Red Hat's, those in PATH,
+ * /usr/local/pgsql, and the embedded ones last. An embedded package whose library links npm did not
+ * make gets them, when we may write there.
  * @throws BINARIES_MISSING naming everything that was found.
  */
 export async function findBinaries(host: Host, wanted: BinariesWanted): Promise<PostgresBinaries> {
@@ -82,7 +86,10 @@ export function chooseBinaries(
   return { directory, major, version, source, tools: Object.fromEntries(tools) }
 }
 
-/** Of `embedded` alone, which the caller has judged: what was found is the word of the OS user who looked. */
+/**
+ * Of `embedded` alone, which the caller has judged: what was found is the word of the OS user who
+ * looked.
+ */
 async function repairLinks(
   host: Host,
   embedded: readonly string[],
@@ -98,7 +105,10 @@ async function repairLinks(
   return repaired
 }
 
-/** The last resort: an embedded package that only the driver's own user can reach, copied to where `wanted.user` can. */
+/**
+ * The last resort: an embedded package that only the driver's own user can reach, copied to where
+ * `wanted.user` can.
+ */
 async function copiedBinaries(
   host: Host,
   wanted: BinariesWanted,

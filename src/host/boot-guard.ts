@@ -1,17 +1,21 @@
 /**
- * What keeps a server from coming up when it must not: an old primary whose place another one has taken.
+ * What keeps a server from coming up when it must not: an old primary whose place another one has
+ * taken.
  *
  * Three things hold it back, in this order:
- * 1. A fence, `<data directory>.fenced`, written by whoever knows that the server must stay down (`fenceServer`, or a person).
+ * 1. A fence, `<data directory>.fenced`, written by whoever knows that the server must stay down
+ *    (`fenceServer`, or a person).
  *    Neither `startServer` nor systemd starts a fenced server; rejoin lifts it once the directory is a standby's again, and a
  *    clone that takes its place.
  * 2. `standby.signal` (or recovery.conf): a directory that has it can come up as a standby only.
- * 3. The guard, which systemd runs before every start that Backstay did not ask for: after a power failure nobody could fence
+ * 3. The guard, which systemd runs before every start that Backstay did not ask for: after a power
+ *    failure nobody could fence
  *    the old primary. A directory that would come up as a primary starts only when another server of the cluster answers, none
  *    of those that answer is a primary, and none has a newer timeline. When nobody answers it stays down until somebody
  *    does, or until `backstay up`, which looks at all servers, starts it.
  *
- * `startServer` gives the guard a permit, a file in /run for the time of the start: whoever calls it has looked.
+ * `startServer` gives the guard a permit, a file in /run for the time of the start: whoever calls
+ * it has looked.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { printableWord } from '../errors/printable.ts'
@@ -48,7 +52,10 @@ export async function fenceServer({ host, directory }: FencePlace, fence: Fence)
   await host.writeFile(fencePathOf(directory), content, { mode: 0o644 })
 }
 
-/** The fence, or undefined when the server may start. One that cannot be read, or is longer than ours ever is, holds too. */
+/**
+ * The fence, or undefined when the server may start. One that cannot be read, or is longer than
+ * ours ever is, holds too.
+ */
 export async function readFence({ host, directory }: FencePlace): Promise<Fence | undefined> {
   const path = fencePathOf(directory)
   const bytes = await host.readFile(path, FENCE_BYTES_MAX).catch((error: unknown) => {
@@ -78,16 +85,20 @@ export async function liftFence({ host, directory }: FencePlace): Promise<void> 
 /** Where the guard lies on hosts with systemd. */
 export const GUARD_PATH = '/usr/local/lib/backstay/postgres-guard'
 
-/** psql holds an answer whole before it prints it; with its libraries and the system's locales it needs half of this. */
+/**
+ * psql holds an answer whole before it prints it; with its libraries and the system's locales it
+ * needs half of this.
+ */
 const ASKING_KB_MAX = 512 * 1024
 /** A timeline has ten digits. */
 const ANSWER_BYTES_MAX = 32
 
 /**
- * The guard. Arguments: data directory, permit, directory of PostgreSQL's programs, role, variables that protect its connections
- * (`PGREQUIREAUTH=scram-sha-256`), then `address port` of each other server. It logs in as the replication role with the password file beside
- * the data directory. An answer that is not proved as those variables demand is none, nor is one that is no timeline: whoever gives it can
- * fill neither memory nor the journal. Exit code 0: may start.
+ * The guard. Arguments: data directory, permit, directory of PostgreSQL's programs, role, variables
+ * that protect its connections (`PGREQUIREAUTH=scram-sha-256`), then `address port` of each other
+ * server. It logs in as the replication role with the password file beside the data directory. An
+ * answer that is not proved as those variables demand is none, nor is one that is no timeline:
+ * whoever gives it can fill neither memory nor the journal. Exit code 0: may start.
  */
 export const GUARD_TEXT = `#!/bin/sh
 # Written by Backstay: the next \`backstay up\` writes it anew.

@@ -1,5 +1,6 @@
 /**
- * One child process from start to end: its own process group, bounded output, bounded time. Knows nothing of users or hosts.
+ * One child process from start to end: its own process group, bounded output, bounded time. Knows
+ * nothing of users or hosts.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -10,12 +11,18 @@ import { TailBuffer } from './tail-buffer.ts'
 const OUTPUT_LIMIT_BYTES = 1024 * 1024
 /** Between TERM and KILL, and after KILL until the process is given up (it hangs in the kernel). */
 const KILL_AFTER_MS = 5000
-/** How long nothing may come after the end: a daemon that the command left behind can hold the pipe for ever. */
+/**
+ * How long nothing may come after the end: a daemon that the command left behind can hold the pipe
+ * for ever.
+ */
 const QUIET_MS = 250
 /** Longer ones fire at once in Node. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** What a child reads: bytes, or whatever the function writes to its standard input, which the function ends. */
+/**
+ * What a child reads: bytes, or whatever the function writes to its standard input, which the
+ * function ends.
+ */
 export type ChildInput = string | Uint8Array | ((stdin: Writable) => void)
 
 /** How the child is run. The environment is exactly what is given. */
@@ -27,9 +34,15 @@ export interface ChildOptions {
   readonly signal?: AbortSignal | undefined
   /** How much of standard output is kept (its end). Default 1 MiB. */
   readonly outputLimitBytes?: number
-  /** How long the end of output is waited for after that of the command, while nothing comes. Default 250 ms: what it left behind can keep it. */
+  /**
+   * How long the end of output is waited for after that of the command, while nothing comes.
+   * Default 250 ms: what it left behind can keep it.
+   */
   readonly quietMs?: number
-  /** Whether this is all that standard error has to say: then only the end of standard output is waited for. */
+  /**
+   * Whether this is all that standard error has to say: then only the end of standard output is
+   * waited for.
+   */
   readonly isAllSaid?: (stderr: Buffer) => boolean
   /** Sees standard output as it comes. */
   readonly onStdout?: ((chunk: Buffer) => void) | undefined
@@ -43,7 +56,10 @@ export interface ChildResult {
   readonly stdout: Buffer
   readonly stderr: Buffer
   readonly timedOut: boolean
-  /** Whether all output came to its end, or said that it is all; otherwise somebody could still write to it. */
+  /**
+   * Whether all output came to its end, or said that it is all; otherwise somebody could still
+   * write to it.
+   */
   readonly isWhole: boolean
 }
 
@@ -61,7 +77,8 @@ export async function runChild(
   const child = spawn(program, args, {
     cwd: options.directory,
     env: options.environment,
-    // A group of its own, so that ending it ends its children too, and a Ctrl-C on the terminal is ours to handle.
+    // A group of its own, so that ending it ends its children too, and a Ctrl-C on the terminal is
+    // ours to handle.
     detached: true,
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
@@ -78,7 +95,10 @@ export async function runChild(
   return { exitCode, timedOut, isWhole: isWhole(), stdout: stdout.bytes(), stderr: stderr.bytes() }
 }
 
-/** Node passes arguments as UTF-8 text only; a name that is none goes through a shell that makes its bytes. */
+/**
+ * Node passes arguments as UTF-8 text only; a name that is none goes through a shell that makes its
+ * bytes.
+ */
 function asText(command: readonly string[]): readonly string[] {
   if (command.every((word) => word.isWellFormed())) return command
   return ['sh', '-c', scriptInOctal(`exec ${shellCommand(command)}`)]
@@ -125,7 +145,8 @@ function ended(
   options.signal?.addEventListener('abort', end)
   child.once('error', reject)
   child.once('exit', () => {
-    // Its children had the same TERM; who ignores that while the command itself has gone gets no more time.
+    // Its children had the same TERM; who ignores that while the command itself has gone gets no
+    // more time.
     if (ending) signalGroup(child, 'SIGKILL')
     closeWhenWhole(child, options.isWhole)
     closeWhenQuiet(child, later, options.quietMs ?? QUIET_MS)
@@ -156,8 +177,8 @@ function closeWhenWhole(child: ChildProcess, isWhole: () => boolean): void {
 }
 
 /**
- * Ends the waiting for output once none came for that long. Timers come before what can be read: a process that got no time itself looks
- * once more before it says that there was nothing.
+ * Ends the waiting for output once none came for that long. Timers come before what can be read: a
+ * process that got no time itself looks once more before it says that there was nothing.
  */
 function closeWhenQuiet(
   child: ChildProcess,

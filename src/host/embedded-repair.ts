@@ -1,5 +1,6 @@
 /**
- * Makes embedded PostgreSQL packages work where npm left them unfinished (install scripts blocked) or out of reach.
+ * Makes embedded PostgreSQL packages work where npm left them unfinished (install scripts blocked)
+ * or out of reach.
  */
 import { dirname, join, normalize } from 'node:path/posix'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -17,14 +18,18 @@ export function hasMissingLibraries(problem: string | undefined): boolean {
   return problem?.includes('error while loading shared libraries') === true
 }
 
-/** Arguments: a directory, then pairs of what a link says and its name. What has a name already stays, whatever it is. */
+/**
+ * Arguments: a directory, then pairs of what a link says and its name. What has a name already
+ * stays, whatever it is.
+ */
 const LINK =
   'cd -P -- "$1" && shift && while [ $# -gt 1 ]; do { [ -e "$2" ] || [ -L "$2" ]; } || ln -s -- "$1" "./$2" || exit; shift 2; done'
 
 /**
- * Makes the links between library versions that the package's install script would have made (native/pg-symlinks.json), as root by the
- * hands of who has the way there (way-owner.ts). Only for a directory that was judged before it was looked into.
- * False when there is nothing to make, or we may not write there.
+ * Makes the links between library versions that the package's install script would have made
+ * (native/pg-symlinks.json), as root by the hands of who has the way there (way-owner.ts). Only for
+ * a directory that was judged before it was looked into. False when there is nothing to make, or we
+ * may not write there.
  */
 export async function linkLibraries(host: Host, binDirectory: string): Promise<boolean> {
   const native = dirname(binDirectory)
@@ -50,8 +55,9 @@ export function parseLinks(json: string): readonly LibraryLink[] {
 }
 
 /**
- * In a directory that nobody else can enter, which `mkdir` makes or fails, and moved to its name whole. Whoever installed the package has
- * nothing to say about the copy, and a power loss must not leave the name with half of the programs behind it. Leftovers of killed ones go.
+ * In a directory that nobody else can enter, which `mkdir` makes or fails, and moved to its name
+ * whole. Whoever installed the package has nothing to say about the copy, and a power loss must not
+ * leave the name with half of the programs behind it. Leftovers of killed ones go.
  */
 const COPY = `
 set -e
@@ -69,8 +75,8 @@ sync -- "$folder"
 `
 
 /**
- * Copies a package's programs, libraries and shared files to `folder`/postgresql-VERSION, once; its program directory. The folder must be
- * one in which nobody else can make anything.
+ * Copies a package's programs, libraries and shared files to `folder`/postgresql-VERSION, once; its
+ * program directory. The folder must be one in which nobody else can make anything.
  * @throws DIRECTORY_OWNER when what has the copy's name is somebody else's.
  */
 export async function copyEmbedded(

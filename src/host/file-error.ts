@@ -1,5 +1,6 @@
 /**
- * What the operating system says about files of a host, as our errors. The one place of this folder that reads errno.
+ * What the operating system says about files of a host, as our errors. The one place of this folder
+ * that reads errno.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'

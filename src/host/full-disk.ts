@@ -14,7 +14,10 @@ export interface TightDisk {
   readonly freeBytes: number
 }
 
-/** PostgreSQL makes WAL files of a segment each, whole; less room than that stops whoever writes WAL. */
+/**
+ * PostgreSQL makes WAL files of a segment each, whole; less room than that stops whoever writes
+ * WAL.
+ */
 export const SEGMENT_BYTES = 16 * 1024 * 1024
 /** With so little not even a log line is certain. */
 const NEXT_TO_NOTHING_BYTES = 1024 * 1024
@@ -26,7 +29,10 @@ const QUOTA = /Disk quota exceeded/
 const NO_SPACE = /No space left on device|Disk quota exceeded|Check free disk space/
 const DIED = /\b(?:FATAL|PANIC):/
 
-/** Data directory, WAL and tablespaces: three names that may be links to elsewhere. Prints blocks, their size and the directory. */
+/**
+ * Data directory, WAL and tablespaces: three names that may be links to elsewhere. Prints blocks,
+ * their size and the directory.
+ */
 const FREE = `
 for place in "$1" "$1/pg_wal" "$1"/pg_tblspc/*; do
   [ -d "$place" ] || continue
@@ -34,7 +40,10 @@ for place in "$1" "$1/pg_wal" "$1"/pg_tblspc/*; do
 done
 `
 
-/** Looks at data directory, WAL and tablespaces; undefined when none can be looked at. @throws HOST_UNREACHABLE */
+/**
+ * Looks at data directory, WAL and tablespaces; undefined when none can be looked at.
+ * @throws HOST_UNREACHABLE
+ */
 export async function findTightDisk(host: Host, directory: string): Promise<TightDisk | undefined> {
   const { stdout } = await host.run(['sh', '-c', FREE, 'sh', directory])
   const disks = stdout.split('\n').flatMap((line) => {
@@ -49,7 +58,10 @@ export function tellsNoSpace(log: string): boolean {
   return NO_SPACE.test(log)
 }
 
-/** Whether a server that did not come up found no room. Pure. A log that could not be written says nothing. */
+/**
+ * Whether a server that did not come up found no room. Pure. A log that could not be written says
+ * nothing.
+ */
 export function isDiskFull(log: string, { freeBytes }: TightDisk): boolean {
   if (QUOTA.test(log)) return true
   if (tellsNoSpace(log)) return freeBytes < PLENTY_BYTES

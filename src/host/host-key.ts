@@ -1,6 +1,7 @@
 /**
- * The key that a host shows to somebody who does not know it yet: fetched, for a person to compare, and remembered exactly as it was
- * compared. Each connection may lead to somebody else, so what one of them showed says nothing of the next.
+ * The key that a host shows to somebody who does not know it yet: fetched, for a person to compare,
+ * and remembered exactly as it was compared. Each connection may lead to somebody else, so what one
+ * of them showed says nothing of the next.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
@@ -17,7 +18,9 @@ const LINES_BYTES_MAX = 16 * 1024
 export interface ShownHostKey {
   /** `ssh-ed25519 SHA256:…`, of the key in the lines. */
   readonly fingerprint: string
-  /** For known_hosts, as ssh writes them there: one, or one for each name where names are hashed. */
+  /**
+   * For known_hosts, as ssh writes them there: one, or one for each name where names are hashed.
+   */
   readonly lines: string
 }
 
@@ -32,7 +35,10 @@ export interface WayToHost {
   sshCommand(extra?: readonly string[]): readonly string[]
 }
 
-/** Has the host show its key to an ssh that knows none and does not log in. Undefined when it cannot be had. */
+/**
+ * Has the host show its key to an ssh that knows none and does not log in. Undefined when it cannot
+ * be had.
+ */
 export async function fetchHostKey(way: WayToHost): Promise<ShownHostKey | undefined> {
   const folder = await mkdtemp(join(way.directory, 'key-'))
   try {
@@ -62,7 +68,10 @@ export function parseHostKey(text: string): ShownHostKey | undefined {
   }
 }
 
-/** Appends the lines to the operator's known_hosts file, where ssh itself would. @throws HOST_UNREACHABLE when they cannot be kept */
+/**
+ * Appends the lines to the operator's known_hosts file, where ssh itself would.
+ * @throws HOST_UNREACHABLE when they cannot be kept
+ */
 export async function rememberHostKey(way: WayToHost, lines: string): Promise<void> {
   const path = await knownHostsFile(way)
   if (path === undefined) throw notRemembered(way, 'ssh is told to keep no known_hosts file')
@@ -73,7 +82,10 @@ export async function rememberHostKey(way: WayToHost, lines: string): Promise<vo
   }
 }
 
-/** First wins, so these come before everything of the operator's. A way of its own: a shared one is logged in. */
+/**
+ * First wins, so these come before everything of the operator's. A way of its own: a shared one is
+ * logged in.
+ */
 function fetchWords(file: string): readonly string[] {
   return [
     'ControlMaster=no',
@@ -86,7 +98,9 @@ function fetchWords(file: string): readonly string[] {
   ].flatMap((option) => ['-o', option])
 }
 
-/** The first file that ssh reads for this host. ssh prints paths with a space in them as they are. */
+/**
+ * The first file that ssh reads for this host. ssh prints paths with a space in them as they are.
+ */
 async function knownHostsFile(way: WayToHost): Promise<string | undefined> {
   const said = await runSsh(way, way.sshCommand(['-G']))
   const files = /^userknownhostsfile (.+)$/m.exec(said)?.[1] ?? ''

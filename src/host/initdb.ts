@@ -23,9 +23,10 @@ export interface InitdbOptions {
 }
 
 /**
- * Makes a cluster in `instance.directory`, which is made when missing and must be empty, and syncs it to disk.
- * The password goes through a pipe: it is never in argv, the environment or a file.
- * @throws DIRECTORY_FOREIGN, HOST_COMMAND with what initdb said. initdb removes what it made when it fails.
+ * Makes a cluster in `instance.directory`, which is made when missing and must be empty, and syncs
+ * it to disk. The password goes through a pipe: it is never in argv, the environment or a file.
+ * @throws DIRECTORY_FOREIGN, HOST_COMMAND with what initdb said. initdb removes what it made when
+ * it fails.
  */
 export async function initializeCluster(
   instance: PostgresInstance,
@@ -36,7 +37,8 @@ export async function initializeCluster(
   if (content !== undefined && content.length > 0) throw notEmpty(instance, content)
   await host.makeDirectory(directory, { owner: user, mode: 0o700 })
   const command = initdbCommand(instance, options)
-  // The program opens /dev/stdin anew, which the kernel allows for a pipe of its own user only: hence the inner cat.
+  // The program opens /dev/stdin anew, which the kernel allows for a pipe of its own user only:
+  // hence the inner cat.
   const result = await host.run(['sh', '-c', 'cat | "$@"', 'sh', ...command], {
     user,
     input: `${options.password}\n`,

@@ -1,6 +1,6 @@
 /**
- * File operations of the local driver: whole files replaced durably, directories, removal. Owners are numbers here.
- * Errors are Node's; local-host.ts translates them.
+ * File operations of the local driver: whole files replaced durably, directories, removal. Owners
+ * are numbers here. Errors are Node's; local-host.ts translates them.
  */
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
@@ -32,7 +32,10 @@ export interface NumericOwnership {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined
 }
 
-/** Replaces the file `path` whole and durably; a process that dies inside leaves the old content and at most a `.…tmp` file. */
+/**
+ * Replaces the file `path` whole and durably; a process that dies inside leaves the old content and
+ * at most a `.…tmp` file.
+ */
 export async function replaceFile(
   path: string,
   content: string | Uint8Array,
@@ -81,8 +84,8 @@ export interface WantedDirectory {
 }
 
 /**
- * Makes what is missing (0755) durably; gives the last one mode (0700 when new) and owner. Not through a link that came in between, nor
- * in a directory that somebody else made meanwhile.
+ * Makes what is missing (0755) durably; gives the last one mode (0700 when new) and owner. Not
+ * through a link that came in between, nor in a directory that somebody else made meanwhile.
  * @throws {BackstayError} DIRECTORY_OWNER then
  */
 export async function makeDirectory(
@@ -154,8 +157,9 @@ async function makePart(above: FileHandle, name: string): Promise<MadeDirectory>
 }
 
 /**
- * The content, or undefined when there is no such file. With `owner` only what is his, or root's own and was put right there, is read;
- * anything else is refused with EACCES. @throws {BackstayError} FAILED when it is longer than `limitBytes`.
+ * The content, or undefined when there is no such file. With `owner` only what is his, or root's
+ * own and was put right there, is read; anything else is refused with EACCES. @throws
+ * {BackstayError} FAILED when it is longer than `limitBytes`.
  */
 export async function readWhole(
   path: string,
@@ -207,7 +211,10 @@ export async function lstatIfAny(path: string): Promise<Stats | undefined> {
   return unlessMissing(lstat(filePath(path)))
 }
 
-/** Bytes an ordinary user may still write on the file system of `path` or of its nearest existing parent. */
+/**
+ * Bytes an ordinary user may still write on the file system of `path` or of its nearest existing
+ * parent.
+ */
 export async function freeBytes(path: string): Promise<number> {
   for (let at = path; ; at = dirname(at)) {
     const found = await unlessMissing(statfs(at))
@@ -215,7 +222,10 @@ export async function freeBytes(path: string): Promise<number> {
   }
 }
 
-/** The answer, or undefined when the path leads to nothing. ESRCH: a file of /proc whose process ended while it was read. */
+/**
+ * The answer, or undefined when the path leads to nothing. ESRCH: a file of /proc whose process
+ * ended while it was read.
+ */
 export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer

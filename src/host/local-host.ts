@@ -1,6 +1,7 @@
 /**
- * The driver for the machine Backstay runs on. As root it runs commands and owns files as other OS users, and works on files below a
- * directory of another user as that user; otherwise only as itself.
+ * The driver for the machine Backstay runs on. As root it runs commands and owns files as other OS
+ * users, and works on files below a directory of another user as that user; otherwise only as
+ * itself.
  */
 import { readlink } from 'node:fs/promises'
 import { isAbsolute, resolve } from 'node:path'
@@ -182,12 +183,18 @@ export class LocalHost implements Host {
 
   async close(): Promise<void> {}
 
-  /** Whose hands have to do it on all of the ways. @throws Node's ENOENT when something on them is missing */
+  /**
+   * Whose hands have to do it on all of the ways.
+   * @throws Node's ENOENT when something on them is missing
+   */
   async #handsOn(...ways: readonly string[]): Promise<Hands | 'own'> {
     return (await handsOn(ways, this.#users)) ?? 'own'
   }
 
-  /** What is in there can be another's, who could exchange a directory for a link between two steps of Node's own removal. */
+  /**
+   * What is in there can be another's, who could exchange a directory for a link between two steps
+   * of Node's own removal.
+   */
   async #removeMine(path: string): Promise<void> {
     const isTree = (await lstatIfAny(path))?.isDirectory() === true
     if (!isTree || this.#users.self.uid !== 0) await removeTree(path)

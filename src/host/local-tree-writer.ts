@@ -1,6 +1,6 @@
 /**
- * Fills a directory on this machine as fast as the disk takes it: large files are flushed as soon as they end, beside the next
- * ones, so that little is left for the sync at the end.
+ * Fills a directory on this machine as fast as the disk takes it: large files are flushed as soon
+ * as they end, beside the next ones, so that little is left for the sync at the end.
  */
 import { constants, fchmodSync, fchownSync, openSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -13,7 +13,10 @@ import { TreeDirectories, type TreeDirectory, type TreeOwner } from './tree-dire
 import { TreeFile } from './tree-file.ts'
 import { treePathParts } from './tree-path.ts'
 
-/** Large files being flushed beside the current one: Node has four threads for such work, and others need some. */
+/**
+ * Large files being flushed beside the current one: Node has four threads for such work, and others
+ * need some.
+ */
 const FLUSHES_AT_ONCE = 2
 /** A server's files are never set-id or sticky. */
 const MODE_BITS = 0o777
@@ -56,7 +59,8 @@ export class LocalTreeWriter implements TreeWriter {
     await this.#guard(`make link "${path}"`, () => {
       const { directory, name } = this.#place(path)
       const real = join(directory.place, name)
-      // It stays root's: a link has no descriptor to give it away by, and who made it means nothing in its directory.
+      // It stays root's: a link has no descriptor to give it away by, and who made it means nothing
+      // in its directory.
       symlinkSync(filePath(target), filePath(real))
       this.#touch(directory.path)
     })
@@ -121,7 +125,10 @@ export class LocalTreeWriter implements TreeWriter {
     this.#directories.close()
   }
 
-  /** Flushes and closes `file` while the next one is written; waits only when too many are under way. */
+  /**
+   * Flushes and closes `file` while the next one is written; waits only when too many are under
+   * way.
+   */
   async #flushBeside(file: TreeFile): Promise<void> {
     const flushing = file
       .flushAndClose()

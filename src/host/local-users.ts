@@ -1,5 +1,6 @@
 /**
- * The OS users of this machine: /etc/passwd first, then whatever else the name service knows (LDAP, sssd) through getent(1).
+ * The OS users of this machine: /etc/passwd first, then whatever else the name service knows (LDAP,
+ * sssd) through getent(1).
  */
 import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'

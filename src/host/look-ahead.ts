@@ -1,5 +1,6 @@
 /**
- * Looks at many paths of a host in one command, because over ssh each question costs a tenth of a second or more.
+ * Looks at many paths of a host in one command, because over ssh each question costs a tenth of a
+ * second or more.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { pathOfBytes } from '../util/byte-path.ts'
@@ -12,8 +13,9 @@ const HEADER = 'paths'
 const CONTENT_BYTES_MAX = 65_536
 
 /**
- * Prints three lines for each path: what stat says (`missing`; `?` when it cannot be told), where a link leads, and `=` with
- * the content or the names in it (`-` when it has none, is large, or cannot be read); what is not ours to word, as base64.
+ * Prints three lines for each path: what stat says (`missing`; `?` when it cannot be told), where a
+ * link leads, and `=` with the content or the names in it (`-` when it has none, is large, or
+ * cannot be read); what is not ours to word, as base64.
  */
 const LOOK = `
 missing() {
@@ -49,9 +51,11 @@ interface PathSeen {
 }
 
 /**
- * The same host, which has the answers for these paths already: each question about one of them (`readFile`, `inspect`, `list`) is
- * answered from that look once, and asked anew from then on. What could not be told is asked at once, so that it fails as it would.
- * @param user who looks where we are root: the OS user whose files they are. Contents of others but root are asked one by one.
+ * The same host, which has the answers for these paths already: each question about one of them
+ * (`readFile`, `inspect`, `list`) is answered from that look once, and asked anew from then on.
+ * What could not be told is asked at once, so that it fails as it would.
+ * @param user who looks where we are root: the OS user whose files they are. Contents of others but
+ * root are asked one by one.
  */
 export async function prefetch(
   host: Host,

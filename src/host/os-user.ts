@@ -8,15 +8,23 @@ import type { Host } from './host.ts'
 export interface OsUserWanted {
   /** From the cluster file; `postgres` by default there. */
   readonly configured: string
-  /** Taken when the configured user does not exist: only for data that may be lost (the demo), because `nobody` is everybody's. */
+  /**
+   * Taken when the configured user does not exist: only for data that may be lost (the demo),
+   * because `nobody` is everybody's.
+   */
   readonly fallback?: 'nobody'
-  /** Whether the configured user is taken even when he does not exist: installing PostgreSQL makes him. */
+  /**
+   * Whether the configured user is taken even when he does not exist: installing PostgreSQL makes
+   * him.
+   */
   readonly mayBeMissing?: boolean
 }
 
 /**
- * The name of the user who owns the data directory and runs PostgreSQL: the driver's own user, unless that is root.
- * @throws HOST_PRIVILEGE when root must be somebody who does not exist, with the command that makes him.
+ * The name of the user who owns the data directory and runs PostgreSQL: the driver's own user,
+ * unless that is root.
+ * @throws HOST_PRIVILEGE when root must be somebody who does not exist, with the command that makes
+ * him.
  */
 export async function decideOsUser(host: Host, wanted: OsUserWanted): Promise<string> {
   if (host.user !== 'root') return host.user

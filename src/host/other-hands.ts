@@ -1,5 +1,6 @@
 /**
- * What root does to files in somebody else's directory on this machine: by a process of that user (way-owner.ts says when).
+ * What root does to files in somebody else's directory on this machine: by a process of that user
+ * (way-owner.ts says when).
  */
 import { runChild } from './child-process.ts'
 import type { LocalUser, LocalUsers } from './local-users.ts'
@@ -17,7 +18,8 @@ export interface Hands {
 
 /**
  * Who has to do it on all of the ways; undefined when this process may do it itself.
- * @throws Node's ENOENT when it might, but something on a way is not there: others could put it there before it is used.
+ * @throws Node's ENOENT when it might, but something on a way is not there: others could put it
+ * there before it is used.
  */
 export async function handsOn(
   ways: readonly string[],
@@ -28,7 +30,9 @@ export async function handsOn(
   throw Object.assign(new Error('no such file or directory'), { code: 'ENOENT' })
 }
 
-/** The same for something that is to be made there, with the part of the last way that is missing. */
+/**
+ * The same for something that is to be made there, with the part of the last way that is missing.
+ */
 export async function handsToMake(
   ways: readonly string[],
   users: LocalUsers,
@@ -41,7 +45,10 @@ export async function handsToMake(
   return { hands: { user, files: new ShellFiles({ run, asWayOwner: false }) }, missing }
 }
 
-/** Files by this process's own user through the tools: rm(1) follows no link that appears while it works. */
+/**
+ * Files by this process's own user through the tools: rm(1) follows no link that appears while it
+ * works.
+ */
 export function rootsFiles(self: LocalUser): ShellFiles {
   return new ShellFiles({
     run: async (command) => runOwn(self, command.command, command),
@@ -54,7 +61,10 @@ export function cleanEnvironment(user: LocalUser): Record<string, string> {
   return { PATH, HOME: user.home, USER: user.name, LOGNAME: user.name, LANG: 'C.UTF-8' }
 }
 
-/** Unlike Node's own uid option, setpriv gives the process the user's supplementary groups too (`ssl-cert`, …). */
+/**
+ * Unlike Node's own uid option, setpriv gives the process the user's supplementary groups too
+ * (`ssl-cert`, …).
+ */
 export function asUser(user: LocalUser, command: readonly string[]): string[] {
   // A number without a name is in no group's list.
   const groups = user.name === String(user.uid) ? '--clear-groups' : '--init-groups'

@@ -1,7 +1,8 @@
 /**
- * A directory elsewhere that only an OS user's own word names, a link in his data directory. That is no reason for root to rename or to
- * remove it: he does himself what he may. Where he may not, because the directory above is root's (a disk's mount point), root does it for
- * him to a directory that is his own, and only where nobody but root can put another one in its place.
+ * A directory elsewhere that only an OS user's own word names, a link in his data directory. That
+ * is no reason for root to rename or to remove it: he does himself what he may. Where he may not,
+ * because the directory above is root's (a disk's mount point), root does it for him to a directory
+ * that is his own, and only where nobody but root can put another one in its place.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { HostCommandResult, Host } from './host.ts'
@@ -20,7 +21,10 @@ const TIMEOUT_MS = 600_000
 /** Exit code of a refusal, which is on standard output then. */
 const REFUSED = 9
 
-/** Arguments: path, user. Run as the owner of the way there (way-owner.ts): root only where the way is root's alone. */
+/**
+ * Arguments: path, user. Run as the owner of the way there (way-owner.ts): root only where the way
+ * is root's alone.
+ */
 const JUDGE = `
 path=$1 parent=\${1%/*}/
 owner=$(id -u -- "$2") || exit 1
@@ -37,7 +41,10 @@ case $self in
 esac
 `
 
-/** Further argument: the new name. The empty one that takes its place has to be there before root's hand is gone. */
+/**
+ * Further argument: the new name. The empty one that takes its place has to be there before root's
+ * hand is gone.
+ */
 const REPLACE = `${JUDGE}
 mode=$(stat -c %a -- "$path") && group=$(stat -c %g -- "$path") || exit 1
 mv -fT -- "$path" "$3" && mkdir -m "$mode" -- "$path" || exit 1
@@ -52,7 +59,10 @@ rmdir -- "$path" && sync -- "$parent"
 /** Arguments: path, the directory above. */
 const REMOVE = 'rm -rf -- "$1" || exit; sync -- "$2" 2>/dev/null || :'
 
-/** Why it cannot be renamed, completing “it …”; undefined when it can. @throws HOST_COMMAND; what a host throws */
+/**
+ * Why it cannot be renamed, completing “it …”; undefined when it can.
+ * @throws HOST_COMMAND; what a host throws
+ */
 export async function whyNotOwn(host: Host, place: OwnDirectory): Promise<string | undefined> {
   const result = await act(host, JUDGE, place)
   if (result.exitCode === 0) return undefined
@@ -62,7 +72,10 @@ export async function whyNotOwn(host: Host, place: OwnDirectory): Promise<string
   throw commandError(host.name, ['judge', place.path], result)
 }
 
-/** Renames it to `to`, in the same directory; an empty one with its owner and mode takes its place. @throws DIRECTORY_OWNER, HOST_COMMAND */
+/**
+ * Renames it to `to`, in the same directory; an empty one with its owner and mode takes its place.
+ * @throws DIRECTORY_OWNER, HOST_COMMAND
+ */
 export async function replaceOwn(host: Host, place: OwnDirectory, to: string): Promise<void> {
   const result = await act(host, REPLACE, { ...place, to })
   if (result.exitCode === REFUSED) {
@@ -72,7 +85,10 @@ export async function replaceOwn(host: Host, place: OwnDirectory, to: string): P
   throw refusalPrinted(result.stderr) ?? commandError(host.name, ['mv', place.path, to], result)
 }
 
-/** Removes it with all that its user may remove; nothing when it is not there. @throws DIRECTORY_OWNER when something stays */
+/**
+ * Removes it with all that its user may remove; nothing when it is not there.
+ * @throws DIRECTORY_OWNER when something stays
+ */
 export async function removeOwn(host: Host, place: OwnDirectory): Promise<void> {
   const { path, user } = place
   const words = ['sh', '-c', REMOVE, 'sh', path, path.slice(0, path.lastIndexOf('/') + 1)]

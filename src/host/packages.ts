@@ -1,6 +1,7 @@
 /**
- * PostgreSQL from a host's own package manager: apt on Debian and Ubuntu, dnf or yum on Red Hat and its like. Only from the
- * repositories that are configured there (the PostgreSQL project's own, when the operator added it).
+ * PostgreSQL from a host's own package manager: apt on Debian and Ubuntu, dnf or yum on Red Hat and
+ * its like. Only from the repositories that are configured there (the PostgreSQL project's own,
+ * when the operator added it).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { PostgresMajor } from '../postgres/version.ts'
@@ -12,7 +13,9 @@ const PACKAGE_MANAGERS = ['apt-get', 'dnf', 'yum'] as const
 /** A package manager we know, by the name of its command. */
 export type PackageManager = (typeof PACKAGE_MANAGERS)[number]
 
-/** Downloads over slow lines take long; a lock of another installation is waited for by apt itself. */
+/**
+ * Downloads over slow lines take long; a lock of another installation is waited for by apt itself.
+ */
 const TIMEOUT_MS = 30 * 60_000
 const APT_LOCK_TIMEOUT_SECONDS = 300
 /** Debian's packages make and start a cluster of their own, which would take our port. */
@@ -40,8 +43,10 @@ export function clientPackages(manager: PackageManager, major: PostgresMajor): r
 }
 
 /**
- * Installs packages of PostgreSQL; those that are there stay as they are, half-installed ones are finished.
- * @throws BINARIES_MISSING when no repository has it, DISK_SPACE, HOST_COMMAND with what the package manager said.
+ * Installs packages of PostgreSQL; those that are there stay as they are, half-installed ones are
+ * finished.
+ * @throws BINARIES_MISSING when no repository has it, DISK_SPACE, HOST_COMMAND with what the
+ * package manager said.
  */
 export async function installPackages(
   host: Host,
@@ -81,7 +86,8 @@ async function prepareApt(host: Host, signal: AbortSignal): Promise<void> {
     await host.makeDirectory('/etc/postgresql-common/createcluster.d', { mode: 0o755 })
     await host.writeFile(NO_MAIN_CLUSTER, NO_MAIN_CLUSTER_TEXT, { mode: 0o644 })
   }
-  // A repository that does not answer leaves the older lists, which may do: the installation itself judges.
+  // A repository that does not answer leaves the older lists, which may do: the installation itself
+  // judges.
   await runManager(host, ['apt-get', '-q', 'update'], signal)
   const { stdout } = await runManager(host, ['dpkg', '--audit'], signal)
   if (stdout.trim() === '') return
@@ -91,7 +97,10 @@ async function prepareApt(host: Host, signal: AbortSignal): Promise<void> {
   await runManager(host, ['apt-get', ...APT_OPTIONS, '--fix-broken', 'install'], signal)
 }
 
-/** Red Hat's own stream of PostgreSQL hides the packages of the PostgreSQL project's repository; without it this does nothing. */
+/**
+ * Red Hat's own stream of PostgreSQL hides the packages of the PostgreSQL project's repository;
+ * without it this does nothing.
+ */
 async function disableModule(
   host: Host,
   manager: PackageManager,

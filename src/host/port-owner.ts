@@ -6,7 +6,10 @@ import type { Host } from './host.ts'
 /** The kernel's own tables: 150 bytes for each connection of the machine. */
 const SOCKETS_BYTES = 256 * 1024 * 1024
 
-/** A listening socket. Pid and program are undefined where the driver's user may not see whose it is. */
+/**
+ * A listening socket. Pid and program are undefined where the driver's user may not see whose it
+ * is.
+ */
 export interface PortOwner {
   /** For example `127.0.0.1`, `::`, `*`. */
   readonly address: string
@@ -31,7 +34,9 @@ export function describePortOwner(owner: PortOwner): string {
   return `${program}${pid} on ${owner.address}`
 }
 
-/** Reads `ss -H -ltnp`: `LISTEN 0 128 127.0.0.1:5432 0.0.0.0:* users:(("postgres",pid=12,fd=7))`. */
+/**
+ * Reads `ss -H -ltnp`: `LISTEN 0 128 127.0.0.1:5432 0.0.0.0:* users:(("postgres",pid=12,fd=7))`.
+ */
 export function parseSs(output: string): readonly PortOwner[] {
   return output.split('\n').flatMap((line) => {
     const local = /^LISTEN\s+\d+\s+\d+\s+(\S+):\d+\s/.exec(line)?.[1]
@@ -53,7 +58,10 @@ interface ProcSocket {
   readonly inode: string
 }
 
-/** Reads the listening sockets on `port` out of /proc/net/tcp and tcp6 (proc(5); state 0A is LISTEN). */
+/**
+ * Reads the listening sockets on `port` out of /proc/net/tcp and tcp6 (proc(5); state 0A is
+ * LISTEN).
+ */
 export function parseProcNet(text: string, port: number): readonly ProcSocket[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return text.split('\n').flatMap((line) => {

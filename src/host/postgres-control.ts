@@ -1,6 +1,7 @@
 /**
- * Starting, stopping, reloading and promoting a server through pg_ctl, as the OS user it belongs to. Where systemd runs the
- * services it starts the server, and is told when it is stopped, so that it neither loses nor revives it.
+ * Starting, stopping, reloading and promoting a server through pg_ctl, as the OS user it belongs
+ * to. Where systemd runs the services it starts the server, and is told when it is stopped, so that
+ * it neither loses nor revives it.
  */
 import { dirname } from 'node:path/posix'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -30,7 +31,10 @@ import { watchStart } from './start-watch.ts'
 
 /** pg_ctl waits by itself; it is ended only when it hangs for this much longer. */
 const GRACE_MS = 15_000
-/** After a crash, the dead postmaster's children or its own unreaped entry may be there for a moment. */
+/**
+ * After a crash, the dead postmaster's children or its own unreaped entry may be there for a
+ * moment.
+ */
 const LEFTOVER_TRIES = 30
 const SETTLED: readonly PostmasterState[] = ['ready', 'standby']
 const STILL_STARTING: HostCommandResult = {
@@ -53,7 +57,10 @@ export interface WaitOptions {
 export interface StartOptions extends WaitOptions {
   /** Where the server's output goes; appended to, made when missing, owned by the OS user. */
   readonly logFile: string
-  /** Size of a WAL segment: with less room a server that has to write WAL cannot come up. Default 16 MB. */
+  /**
+   * Size of a WAL segment: with less room a server that has to write WAL cannot come up. Default 16
+   * MB.
+   */
   readonly segmentBytes?: number
   /** Options for postgres, for example `['-c', 'config_file=/etc/…']`. */
   readonly serverOptions?: readonly string[]
@@ -65,10 +72,11 @@ const STOP_MODES = ['smart', 'fast', 'immediate'] as const
 export type StopMode = (typeof STOP_MODES)[number]
 
 /**
- * Starts the server and waits until it accepts connections (or is a standby that never does). A running one is left as it is; one that
- * something else has just started, or is stopping (systemd, after a crash), is waited for.
- * @throws PORT_IN_USE with who has it, DISK_SPACE soon when it finds no room, TIMEOUT while it is still recovering, HOST_COMMAND with
- * what its log says, SPLIT_BRAIN when it is fenced.
+ * Starts the server and waits until it accepts connections (or is a standby that never does). A
+ * running one is left as it is; one that something else has just started, or is stopping (systemd,
+ * after a crash), is waited for.
+ * @throws PORT_IN_USE with who has it, DISK_SPACE soon when it finds no room, TIMEOUT while it is
+ * still recovering, HOST_COMMAND with what its log says, SPLIT_BRAIN when it is fenced.
  */
 export async function startServer(
   instance: PostgresInstance,
@@ -119,7 +127,9 @@ async function awaitSettled(
   throw await startError(instance, { postmaster: seen, result: STILL_STARTING, log: '', timeoutMs })
 }
 
-/** Arguments: data directory, fence, log file. Nothing is printed for what cannot be told for sure. */
+/**
+ * Arguments: data directory, fence, log file. Nothing is printed for what cannot be told for sure.
+ */
 const LOOK = `${POSTMASTER_FUNCTION}
 running=$(postmaster "$1") && { printf '%s' "$running"; exit ${RUNS}; }
 [ $? = ${NOT_RUNNING} ] || exit 1
@@ -127,7 +137,8 @@ running=$(postmaster "$1") && { printf '%s' "$running"; exit ${RUNS}; }
 `
 
 /**
- * In one command what nearly every start finds: it does not run, is not fenced, has a log file. Anything else is looked at closely.
+ * In one command what nearly every start finds: it does not run, is not fenced, has a log file.
+ * Anything else is looked at closely.
  * @throws SPLIT_BRAIN when it is fenced.
  */
 async function lookBeforeStart(
@@ -148,7 +159,10 @@ async function lookBeforeStart(
   return { running: undefined, logBytes: undefined }
 }
 
-/** systemd takes no options for one start only: with them pg_ctl starts the server, as everywhere else. */
+/**
+ * systemd takes no options for one start only: with them pg_ctl starts the server, as everywhere
+ * else.
+ */
 async function startOnce(
   instance: PostgresInstance,
   options: StartOptions,
@@ -172,7 +186,8 @@ async function makeLogFile({ host, user }: PostgresInstance, logFile: string): P
 }
 
 /**
- * Stops the server and waits until it is gone; false when it did not run. Mode `immediate` only when asked for.
+ * Stops the server and waits until it is gone; false when it did not run. Mode `immediate` only
+ * when asked for.
  * @throws TIMEOUT when it is still there after `timeoutMs`.
  */
 export async function stopServer(
@@ -187,8 +202,9 @@ export async function stopServer(
 }
 
 /**
- * Stops the server and, once it is gone, runs a command as its OS user on the same way to the host: for what has to be quick
- * after a stop. systemd is not told: it starts nothing that ended in order.
+ * Stops the server and, once it is gone, runs a command as its OS user on the same way to the host:
+ * for what has to be quick after a stop. systemd is not told: it starts nothing that ended in
+ * order.
  * @returns the command's result; undefined when the server did not run, and the command neither.
  * @throws TIMEOUT when it is still there after `timeoutMs`.
  */
@@ -207,7 +223,10 @@ interface Stopped {
   readonly result: HostCommandResult
 }
 
-/** Says on standard output that pg_ctl has ended well, so that a command that fails after it is not taken for it. */
+/**
+ * Says on standard output that pg_ctl has ended well, so that a command that fails after it is not
+ * taken for it.
+ */
 const STOPPED = 'stopped'
 
 async function stopAnd(
@@ -268,7 +287,8 @@ export async function reloadServer(instance: PostgresInstance): Promise<boolean>
 }
 
 /**
- * Promotes a standby and waits until it is a primary. The caller has proved that it may be promoted.
+ * Promotes a standby and waits until it is a primary. The caller has proved that it may be
+ * promoted.
  * @throws HOST_COMMAND when it is no standby, does not run, or takes longer.
  */
 export async function promoteServer(
@@ -293,7 +313,8 @@ function waiting(options: WaitOptions): readonly string[] {
 
 function pgCtlCommand(instance: PostgresInstance, words: readonly string[]): readonly string[] {
   const { binaries, directory } = instance
-  // The same happens to -D, which pg_ctl opens itself, too, so it cannot be escaped: such a name goes through PGDATA.
+  // The same happens to -D, which pg_ctl opens itself, too, so it cannot be escaped: such a name
+  // goes through PGDATA.
   const place = directory.search(DOUBLE_QUOTED) < 0 ? ['-D', directory] : []
   return [`${binaries.directory}/pg_ctl`, ...place, '-s', ...words]
 }
@@ -306,7 +327,10 @@ async function pgCtl(
   return await run(instance, pgCtlCommand(instance, words), options)
 }
 
-/** As the server's OS user; pg_ctl finds the directory in the environment where its name cannot be an argument. */
+/**
+ * As the server's OS user; pg_ctl finds the directory in the environment where its name cannot be
+ * an argument.
+ */
 async function run(
   instance: PostgresInstance,
   command: readonly string[],

@@ -8,8 +8,9 @@ import type { PostgresService } from './postgres-unit.ts'
 import { journalOf } from './systemd.ts'
 
 /**
- * Has systemd start the server and waits until it says that it takes connections. The guard is given its permit for that time:
- * the caller has looked at the other servers. What the guard or pg_ctl said is the result's standard error.
+ * Has systemd start the server and waits until it says that it takes connections. The guard is
+ * given its permit for that time: the caller has looked at the other servers. What the guard or
+ * pg_ctl said is the result's standard error.
  */
 export async function startByService(
   host: Host,
@@ -32,7 +33,10 @@ export async function startByService(
   }
 }
 
-/** Arguments: unit, permit, its directory. Prints when it began by the host's own clock, which the journal goes by. */
+/**
+ * Arguments: unit, permit, its directory. Prints when it began by the host's own clock, which the
+ * journal goes by.
+ */
 const START = `
 date +%s
 trap 'rm -f -- "$2"' EXIT

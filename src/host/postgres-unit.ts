@@ -1,6 +1,7 @@
 /**
- * The systemd unit of one PostgreSQL server. Our own and not the distribution's: it is the same on every distribution, runs a
- * cluster that initdb made where the cluster file says, and asks the guard first (boot-guard.ts, docs/adr/0040).
+ * The systemd unit of one PostgreSQL server. Our own and not the distribution's: it is the same on
+ * every distribution, runs a cluster that initdb made where the cluster file says, and asks the
+ * guard first (boot-guard.ts, docs/adr/0040).
  */
 import { posix } from 'node:path'
 import { GUARD_PATH } from './boot-guard.ts'
@@ -39,16 +40,20 @@ export interface PostgresUnitOptions {
   readonly osUser: string
   /** The role the guard asks the others as. */
   readonly role: string
-  /** Variables of libpq that protect the guard's connections, no secrets: its arguments, because PostgreSQL itself must not inherit them. */
+  /**
+   * Variables of libpq that protect the guard's connections, no secrets: its arguments, because
+   * PostgreSQL itself must not inherit them.
+   */
   readonly protection: Readonly<Record<string, string>>
   /** The other servers of the cluster. */
   readonly peers: readonly { readonly address: string; readonly port: number }[]
 }
 
 /**
- * The unit's text. pg_ctl starts it, so that it works whether or not PostgreSQL was built to notify systemd; SIGINT is a fast
- * shutdown. There is no PIDFile=: systemd removes that file when a start fails, and would take postmaster.pid from a server that
- * another unit or a person started. Source: systemd.service(5), systemd.kill(5), PostgreSQL documentation "Starting the Database Server".
+ * The unit's text. pg_ctl starts it, so that it works whether or not PostgreSQL was built to notify
+ * systemd; SIGINT is a fast shutdown. There is no PIDFile=: systemd removes that file when a start
+ * fails, and would take postmaster.pid from a server that another unit or a person started. Source:
+ * systemd.service(5), systemd.kill(5), PostgreSQL documentation "Starting the Database Server".
  */
 export function postgresUnitText(options: PostgresUnitOptions): string {
   const { cluster, server, programs, directory, logFile, osUser, role, peers } = options
@@ -107,12 +112,16 @@ export function configWords({
   return configFile === undefined ? [] : ['-o', shellCommand(['-c', `config_file=${configFile}`])]
 }
 
-/** A word of a command line as systemd reads it: quoted, specifiers and variables taken literally. */
+/**
+ * A word of a command line as systemd reads it: quoted, specifiers and variables taken literally.
+ */
 export function systemdWord(word: string): string {
   return systemdPath(word.replaceAll('$', '$$$$'))
 }
 
-/** A path in a list of paths, where no variables are expanded: quoted, specifiers taken literally. */
+/**
+ * A path in a list of paths, where no variables are expanded: quoted, specifiers taken literally.
+ */
 export function systemdPath(path: string): string {
   const literal = path.replaceAll('%', '%%')
   return /^[A-Za-z0-9_@%+=:,./$-]+$/.test(literal)

@@ -1,6 +1,7 @@
 /**
- * Whether a server runs on a data directory: postmaster.pid, and whether its pid is really that server. A file left by a
- * crash or a reboot names a process that is gone, or one that has nothing to do with it.
+ * Whether a server runs on a data directory: postmaster.pid, and whether its pid is really that
+ * server. A file left by a crash or a reboot names a process that is gone, or one that has nothing
+ * to do with it.
  */
 import { SMALL_FILE_BYTES } from './read-limit.ts'
 import type { Host } from './host.ts'
@@ -8,10 +9,16 @@ import { shellQuote } from './shell-quote.ts'
 
 const POSTMASTER_STATES = ['starting', 'stopping', 'ready', 'standby'] as const
 
-/** `standby`: in recovery without accepting connections (hot_standby off); a hot standby says `ready`. */
+/**
+ * `standby`: in recovery without accepting connections (hot_standby off); a hot standby says
+ * `ready`.
+ */
 export type PostmasterState = (typeof POSTMASTER_STATES)[number]
 
-/** A running server as its postmaster.pid describes it. Lines: PostgreSQL's miscadmin.h, LOCK_FILE_LINE_*. */
+/**
+ * A running server as its postmaster.pid describes it. Lines: PostgreSQL's miscadmin.h,
+ * LOCK_FILE_LINE_*.
+ */
 export interface Postmaster {
   readonly pid: number
   readonly startedAtMs: number | undefined
@@ -23,12 +30,16 @@ export interface Postmaster {
   readonly state: PostmasterState
 }
 
-/** What `postmaster` returns when no server runs; everything but this and 0 means that it could not tell. */
+/**
+ * What `postmaster` returns when no server runs; everything but this and 0 means that it could not
+ * tell.
+ */
 export const NOT_RUNNING = 3
 
 /**
- * The shell function `postmaster DIRECTORY`: prints postmaster.pid when a server runs on the directory, otherwise returns 3,
- * or something else when that cannot be told. A process that belongs to somebody else hides its directory, and its name decides.
+ * The shell function `postmaster DIRECTORY`: prints postmaster.pid when a server runs on the
+ * directory, otherwise returns 3, or something else when that cannot be told. A process that
+ * belongs to somebody else hides its directory, and its name decides.
  */
 export const POSTMASTER_FUNCTION = `
 hides() {
@@ -48,7 +59,10 @@ postmaster() {
 }
 `
 
-/** Ends a script unless a server runs on the directory: with these codes, which no program we start has. */
+/**
+ * Ends a script unless a server runs on the directory: with these codes, which no program we start
+ * has.
+ */
 export const NO_POSTMASTER = { notRunning: 203, unknown: 204 } as const
 
 /** Shell that goes on only when a server runs on the directory; needs `POSTMASTER_FUNCTION`. */
@@ -60,8 +74,9 @@ case $? in 0) ;; ${NOT_RUNNING}) exit ${notRunning} ;; *) exit ${unknown} ;; esa
 }
 
 /**
- * The server that runs on `directory`, or undefined. Where another OS user's process cannot be looked at, its name decides:
- * better to hold a foreign PostgreSQL for ours than to touch the files under a running one.
+ * The server that runs on `directory`, or undefined. Where another OS user's process cannot be
+ * looked at, its name decides: better to hold a foreign PostgreSQL for ours than to touch the files
+ * under a running one.
  */
 export async function findPostmaster(
   host: Host,
@@ -79,7 +94,8 @@ export async function findPostmaster(
 /** Reads postmaster.pid; undefined when its first line is no pid (being written, or damaged). */
 export function parsePostmasterPid(text: string): Postmaster | undefined {
   const [pid = '', , started, port, socket, address, , state] = text.split('\n')
-  // A negative pid is a stand-alone backend (postgres --single): it holds the directory just the same.
+  // A negative pid is a stand-alone backend (postgres --single): it holds the directory just the
+  // same.
   if (!/^-?[1-9]\d*$/.test(pid.trim())) return undefined
   const known = POSTMASTER_STATES.find((word) => word === state?.trim())
   return {

@@ -1,6 +1,7 @@
 /**
- * A lock file on this machine that survives a dead holder: two `backstay up` for one cluster never work at once, and a killed
- * one never blocks the next. For local files; a repository has locks of its own in its store.
+ * A lock file on this machine that survives a dead holder: two `backstay up` for one cluster never
+ * work at once, and a killed one never blocks the next. For local files; a repository has locks of
+ * its own in its store.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -46,9 +47,10 @@ export interface ProcessLock extends AsyncDisposable {
 }
 
 /**
- * Takes the lock `path` (its directory must exist) or fails at once. The file of a holder that has died is taken over.
- * @throws REPOSITORY_LOCKED naming pid, host and since when: also for a holder of another host or container, whose
- * death cannot be known.
+ * Takes the lock `path` (its directory must exist) or fails at once. The file of a holder that has
+ * died is taken over.
+ * @throws REPOSITORY_LOCKED naming pid, host and since when: also for a holder of another host or
+ * container, whose death cannot be known.
  */
 export async function acquireProcessLock(path: string, request: LockRequest): Promise<ProcessLock> {
   const holder: LockHolder = {
@@ -95,7 +97,10 @@ async function create(path: string, holder: LockHolder): Promise<boolean> {
   }
 }
 
-/** Removes the file if its holder is dead. Only one process at a time can be in here, so what is removed is what was judged. */
+/**
+ * Removes the file if its holder is dead. Only one process at a time can be in here, so what is
+ * removed is what was judged.
+ */
 async function removeDead(path: string, self: ProcessIdentity): Promise<void> {
   const mutex = await enter(path)
   try {
@@ -107,8 +112,9 @@ async function removeDead(path: string, self: ProcessIdentity): Promise<void> {
 }
 
 /**
- * A lock of the kernel on a file beside the lock's: flock(1) takes it on the open file that we share with it, so it is held until we close
- * the file, and gone with us. Who may not open the file (0600, in a directory of our own) can hold nobody up.
+ * A lock of the kernel on a file beside the lock's: flock(1) takes it on the open file that we
+ * share with it, so it is held until we close the file, and gone with us. Who may not open the file
+ * (0600, in a directory of our own) can hold nobody up.
  */
 async function enter(path: string): Promise<FileHandle> {
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants

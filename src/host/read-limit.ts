@@ -1,12 +1,15 @@
 /**
- * How much of a file is read that somebody else may have written: a server, its OS user, whoever owns the machine.
+ * How much of a file is read that somebody else may have written: a server, its OS user, whoever
+ * owns the machine.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatSize } from '../util/size.ts'
 
 /** Of any file that nothing more is known of: no configuration or key file comes near it. */
 export const READ_LIMIT_BYTES = 16 * 1024 * 1024
-/** Of files whose format is small: pg_control, histories of timelines, postmaster.pid, PG_VERSION. */
+/**
+ * Of files whose format is small: pg_control, histories of timelines, postmaster.pid, PG_VERSION.
+ */
 export const SMALL_FILE_BYTES = 64 * 1024
 
 /** Of the names in one directory, or below it: millions of files. */
@@ -21,7 +24,10 @@ export function tooManyNames(path: string): BackstayError {
   )
 }
 
-/** The content, read up to one byte more than `limitBytes`. @throws FAILED when that byte is there. */
+/**
+ * The content, read up to one byte more than `limitBytes`.
+ * @throws FAILED when that byte is there.
+ */
 export function checkLimit(path: string, content: Buffer, limitBytes: number): Buffer {
   if (content.length <= limitBytes) return content
   throw new BackstayError(

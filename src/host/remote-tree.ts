@@ -1,6 +1,6 @@
 /**
- * What is known of a tree on the other side without looking again: directories, links and files that were there, and what was
- * added. Decides what must be made and what is refused. Pure.
+ * What is known of a tree on the other side without looking again: directories, links and files
+ * that were there, and what was added. Decides what must be made and what is refused. Pure.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { treePathParts } from './tree-path.ts'
@@ -23,7 +23,10 @@ export class RemoteTree {
   /** Links, files and other things that nothing can be written through or over. */
   readonly #taken = new Map<string, string>()
 
-  /** `found` is what `find -printf '%y%P\\0'` printed: a letter for the kind, then the relative path. */
+  /**
+   * `found` is what `find -printf '%y%P\\0'` printed: a letter for the kind, then the relative
+   * path.
+   */
   constructor(directory: string, found: string) {
     this.#directory = directory
     for (const item of found.split('\0')) {
@@ -33,7 +36,10 @@ export class RemoteTree {
     }
   }
 
-  /** Where a file or link goes. @throws FAILED when something is there, or the way leads through a link or file. */
+  /**
+   * Where a file or link goes.
+   * @throws FAILED when something is there, or the way leads through a link or file.
+   */
   placeFile(path: string): TreePlace {
     const parts = treePathParts(path)
     const name = parts.join('/')
@@ -43,7 +49,10 @@ export class RemoteTree {
     return { missingParents: this.#parentsOf(parts), path: name, wasThere: false }
   }
 
-  /** Where a directory goes, or is. @throws FAILED when it is something else, or the way leads through a link or file. */
+  /**
+   * Where a directory goes, or is.
+   * @throws FAILED when it is something else, or the way leads through a link or file.
+   */
   placeDirectory(path: string): TreePlace {
     const parts = treePathParts(path)
     const name = parts.length === 0 ? '.' : parts.join('/')

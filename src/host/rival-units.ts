@@ -1,7 +1,8 @@
 /**
- * Units of systemd that would start the data directory of one of our servers beside our own unit: the distribution's, the
- * operator's, one of ours under an earlier name. They ask no guard, and two units that start one directory end each other's
- * server. They are held back by a drop-in for as long as our unit is there; nothing of theirs is changed.
+ * Units of systemd that would start the data directory of one of our servers beside our own unit:
+ * the distribution's, the operator's, one of ours under an earlier name. They ask no guard, and two
+ * units that start one directory end each other's server. They are held back by a drop-in for as
+ * long as our unit is there; nothing of theirs is changed.
  */
 import { posix } from 'node:path'
 import type { Host } from './host.ts'
@@ -18,9 +19,9 @@ export interface RivalUnit {
 const UNIT_NAME = /^[A-Za-z0-9][A-Za-z0-9:_.@-]*\.service$/
 
 /**
- * Prints the units: those whose files name the directory, Debian's for a configuration that names it, and the one that the running
- * server belongs to. That one is believed only when it is the OS user's own: the process file lies in his directory.
- * Arguments: data directory, OS user.
+ * Prints the units: those whose files name the directory, Debian's for a configuration that names
+ * it, and the one that the running server belongs to. That one is believed only when it is the OS
+ * user's own: the process file lies in his directory. Arguments: data directory, OS user.
  */
 const FIND = `
 directory=\${1%/} user=$2
@@ -85,7 +86,9 @@ export async function holdRivals(
   }
 }
 
-/** Takes the drop-in of a unit away that is gone itself; what else lies beside it is somebody's own. */
+/**
+ * Takes the drop-in of a unit away that is gone itself; what else lies beside it is somebody's own.
+ */
 export async function removeHold(host: Host, unit: string): Promise<void> {
   const path = dropInPath(unit)
   if ((await host.inspect(path)) === undefined) return

@@ -7,7 +7,10 @@ import { showCommand } from './shell-quote.ts'
 
 const LINES_SHOWN = 20
 
-/** Runs `command` on `host`. @throws HOST_COMMAND with the last lines it printed when it ends with another exit code than 0. */
+/**
+ * Runs `command` on `host`.
+ * @throws HOST_COMMAND with the last lines it printed when it ends with another exit code than 0.
+ */
 export async function runChecked(
   host: Host,
   command: readonly string[],

@@ -12,8 +12,9 @@ export async function logPosition(host: Host, path: string): Promise<number> {
 }
 
 /**
- * What was written to the file `path` after `position` (the end of it, when that is much). When the server said there
- * that it goes on elsewhere (logging_collector), the end of its newest file in that directory comes after it.
+ * What was written to the file `path` after `position` (the end of it, when that is much). When the
+ * server said there that it goes on elsewhere (logging_collector), the end of its newest file in
+ * that directory comes after it.
  */
 export async function readLogAfter(
   instance: PostgresInstance,
@@ -42,7 +43,10 @@ export function sinceStart(log: string): string {
   return at < 0 ? log : log.slice(log.lastIndexOf('\n', at) + 1)
 }
 
-/** The lines of a log that tell why: from the first FATAL or PANIC on, else the last ones; at most `count`. */
+/**
+ * The lines of a log that tell why: from the first FATAL or PANIC on, else the last ones; at most
+ * `count`.
+ */
 export function tellingLines(log: string, count = 12): string {
   const lines = log.trimEnd().split('\n')
   const first = lines.findIndex((line) => /\b(FATAL|PANIC):/.test(line))

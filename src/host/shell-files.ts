@@ -1,6 +1,6 @@
 /**
- * File operations as shell scripts with coreutils: on the other side of ssh, and here as another user. Every path is an argument, never
- * part of a script.
+ * File operations as shell scripts with coreutils: on the other side of ssh, and here as another
+ * user. Every path is an argument, never part of a script.
  */
 import { basename, dirname } from 'node:path/posix'
 import { pathOfBytes } from '../util/byte-path.ts'
@@ -48,7 +48,10 @@ export class RemoteFileError extends Error {
   }
 }
 
-/** Arguments: path, most bytes. A pipe in the place of the file must not hold us, also if it comes after the first look. */
+/**
+ * Arguments: path, most bytes. A pipe in the place of the file must not hold us, also if it comes
+ * after the first look.
+ */
 const READ = `
 [ ! -e "$1" ] || [ -f "$1" ] || [ -d "$1" ] || { echo "it is no regular file" >&2; exit 1; }
 exec dd if="$1" iflag=nonblock,fullblock,count_bytes count="$2" bs=65536 status=none
@@ -80,8 +83,9 @@ sync -- "$directory"
 `
 
 /**
- * Arguments: mode or nothing, owner or nothing, then the path's ancestors from the top down and itself. Where root makes what was missing
- * (AS_WAY_OWNER says where), each is made in the one before and must be the one that is entered: others may be as quick.
+ * Arguments: mode or nothing, owner or nothing, then the path's ancestors from the top down and
+ * itself. Where root makes what was missing (AS_WAY_OWNER says where), each is made in the one
+ * before and must be the one that is entered: others may be as quick.
  */
 const MAKE_DIRECTORY = `
 mode=$1 owner=$2; shift 2
@@ -153,11 +157,16 @@ export type RunCommand = (command: RemoteRun) => Promise<RemoteResult>
 /** Whose commands they are. */
 export interface ShellFilesOptions {
   readonly run: RunCommand
-  /** Whether what root does to files is done as the owner of the way to them (way-owner.ts); does nothing for others. */
+  /**
+   * Whether what root does to files is done as the owner of the way to them (way-owner.ts); does
+   * nothing for others.
+   */
   readonly asWayOwner: boolean
 }
 
-/** Files of one host. Errors are RemoteFileError, or the BackstayErrors of who runs the commands. */
+/**
+ * Files of one host. Errors are RemoteFileError, or the BackstayErrors of who runs the commands.
+ */
 export class ShellFiles {
   readonly #options: ShellFilesOptions
   readonly #owners = new Map<string, string>()

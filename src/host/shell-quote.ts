@@ -6,7 +6,10 @@ import { bytesOfPath } from '../util/byte-path.ts'
 
 const SHOWN_CHARACTERS = 300
 
-/** Quotes one word: nothing in it can end the quotes or be expanded. @throws FAILED for a NUL byte, which no argument can hold. */
+/**
+ * Quotes one word: nothing in it can end the quotes or be expanded.
+ * @throws FAILED for a NUL byte, which no argument can hold.
+ */
 export function shellQuote(word: string): string {
   if (word.includes('\0')) {
     throw new BackstayError('FAILED', 'Cannot run a command: an argument has a NUL byte in it')
@@ -20,8 +23,9 @@ export function shellCommand(command: readonly string[]): string {
 }
 
 /**
- * A script that evaluates `text`, as letters, digits, blanks, backslashes and a fixed frame of double quotes: byte by byte the same whoever
- * passes it on. The shell's own printf turns the octal numbers back, without another program.
+ * A script that evaluates `text`, as letters, digits, blanks, backslashes and a fixed frame of
+ * double quotes: byte by byte the same whoever passes it on. The shell's own printf turns the octal
+ * numbers back, without another program.
  */
 export function scriptInOctal(text: string): string {
   return `eval "$(printf "${Array.from(bytesOfPath(text), octalByte).join('')}")"`

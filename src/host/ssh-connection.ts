@@ -1,6 +1,7 @@
 /**
- * Commands on another machine through the system's OpenSSH, over one shared connection (ControlMaster). The operator's
- * ~/.ssh/config, agent and jump hosts count; host keys are always checked and nothing is ever asked.
+ * Commands on another machine through the system's OpenSSH, over one shared connection
+ * (ControlMaster). The operator's ~/.ssh/config, agent and jump hosts count; host keys are always
+ * checked and nothing is ever asked.
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -52,11 +53,17 @@ export interface SshOptions {
   readonly configFile?: string | undefined
   /** Environment of ssh itself: PATH, HOME, USER, SSH_AUTH_SOCK. */
   readonly environment: Readonly<Record<string, string>>
-  /** Whether the key of a host that is not known yet is taken as it is and remembered; a changed one never is. */
+  /**
+   * Whether the key of a host that is not known yet is taken as it is and remembered; a changed one
+   * never is.
+   */
   readonly acceptsNewHostKey?: boolean
   /** For the way to the host and the login. Default 10 s. */
   readonly connectTimeoutMs?: number
-  /** A directory for the control socket's own 0700 directory; short, because socket paths are. Default /tmp. */
+  /**
+   * A directory for the control socket's own 0700 directory; short, because socket paths are.
+   * Default /tmp.
+   */
   readonly temporaryDirectory?: string
   readonly clock: Clock
 }
@@ -77,7 +84,10 @@ export interface RemoteResult {
   readonly stderr: string
 }
 
-/** Where nobody else may make a directory of the same name after a cleaner took ours away, as far as there is such a place. */
+/**
+ * Where nobody else may make a directory of the same name after a cleaner took ours away, as far as
+ * there is such a place.
+ */
 function ownPlace({ environment }: SshOptions): string {
   const place = process.getuid?.() === 0 ? '/run' : environment['XDG_RUNTIME_DIR']
   // Its sockets' names are limited to some 100 bytes.
@@ -87,7 +97,10 @@ function ownPlace({ environment }: SshOptions): string {
 /** An open way to one machine. Must be closed. */
 export class SshConnection implements AsyncDisposable {
   readonly options: SshOptions
-  /** Our own directory (0700) for the control socket and forwarded sockets; goes with the connection. */
+  /**
+   * Our own directory (0700) for the control socket and forwarded sockets; goes with the
+   * connection.
+   */
   readonly directory: string
   readonly #slots = new Slots(SESSIONS)
 
@@ -103,8 +116,9 @@ export class SshConnection implements AsyncDisposable {
   }
 
   /**
-   * Runs a command there. @throws HOST_UNREACHABLE, HOST_PRIVILEGE, TIMEOUT, HOST_COMMAND when it cannot be started,
-   * and the signal's reason when aborted: by then the command is ended there, as far as the host can be reached.
+   * Runs a command there. @throws HOST_UNREACHABLE, HOST_PRIVILEGE, TIMEOUT, HOST_COMMAND when it
+   * cannot be started, and the signal's reason when aborted: by then the command is ended there, as
+   * far as the host can be reached.
    */
   async run(remote: RemoteRun): Promise<RemoteResult> {
     remote.signal?.throwIfAborted()
@@ -121,7 +135,8 @@ export class SshConnection implements AsyncDisposable {
       const result = await this.#ssh(remoteCommandLine(full), {
         input: joinInput(remoteInputPrefix(full), remote.input),
         timeoutMs: remote.timeoutMs + NETWORK_GRACE_MS,
-        // The shared connection writes it, after our ssh has ended as well; a ProxyCommand can keep standard error open for as long as that.
+        // The shared connection writes it, after our ssh has ended as well; a ProxyCommand can keep
+        // standard error open for as long as that.
         quietMs: NETWORK_GRACE_MS,
         isAllSaid: (stderr) => isAnswered(parseReply(stderr.toString(), nonce)),
         signal: ending.signal,
@@ -142,7 +157,9 @@ export class SshConnection implements AsyncDisposable {
     return { see, onTooMuch: () => ending.end(saysTooMuch(this.options.name)) }
   }
 
-  /** Ends the remote command that was given `nonce` and announced `pid`, and waits until it is gone. */
+  /**
+   * Ends the remote command that was given `nonce` and announced `pid`, and waits until it is gone.
+   */
   async end(pid: number, nonce: string): Promise<void> {
     const { sudo } = this.options
     const full = {
@@ -159,7 +176,10 @@ export class SshConnection implements AsyncDisposable {
     })
   }
 
-  /** The command line of ssh up to and with the address; ours wins over the operator's configuration, `extra` over ours. */
+  /**
+   * The command line of ssh up to and with the address; ours wins over the operator's
+   * configuration, `extra` over ours.
+   */
   sshCommand(extra: readonly string[] = []): readonly string[] {
     const { configFile, user, port, address, connectTimeoutMs = 10_000 } = this.options
     const checking = this.options.acceptsNewHostKey === true ? 'accept-new' : 'yes'
@@ -272,7 +292,10 @@ const SSH_OPTIONS = [
   'ForwardX11=no',
 ] as const
 
-/** Turns the operator's abort, or ours, into the end of the remote command first and of our ssh then. */
+/**
+ * Turns the operator's abort, or ours, into the end of the remote command first and of our ssh
+ * then.
+ */
 class Ending {
   readonly #connection: SshConnection
   readonly #nonce: string

@@ -1,5 +1,6 @@
 /**
- * Why ssh could not do its work, from what it said. The one place that reads ssh's and sudo's messages.
+ * Why ssh could not do its work, from what it said. The one place that reads ssh's and sudo's
+ * messages.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ShownHostKey } from './host-key.ts'
@@ -130,7 +131,10 @@ function causeOf(stderr: string): SshCause {
   return CAUSES.find((cause) => cause.pattern.test(stderr)) ?? OTHER
 }
 
-/** The error for a login that worked and a sudo that did not; undefined when sudo is not what failed. */
+/**
+ * The error for a login that worked and a sudo that did not; undefined when sudo is not what
+ * failed.
+ */
 export function sudoError(host: string, stderr: string): BackstayError | undefined {
   const line = stderr
     .split('\n')

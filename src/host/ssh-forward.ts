@@ -1,6 +1,7 @@
 /**
- * A Unix socket of another machine, here: forwarded through the shared ssh connection into its private directory. So SQL needs
- * no open port, no line in pg_hba.conf for the operator's machine, and is as safe as ssh.
+ * A Unix socket of another machine, here: forwarded through the shared ssh connection into its
+ * private directory. So SQL needs no open port, no line in pg_hba.conf for the operator's machine,
+ * and is as safe as ssh.
  */
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
@@ -13,8 +14,8 @@ import type { SshConnection } from './ssh-connection.ts'
 const TIMEOUT_MS = 15_000
 
 /**
- * The path here of the socket `remotePath` there. Asking for one that is forwarded already costs a word with the shared
- * connection and changes nothing.
+ * The path here of the socket `remotePath` there. Asking for one that is forwarded already costs a
+ * word with the shared connection and changes nothing.
  * @throws HOST_UNREACHABLE, also when sshd forbids forwarding.
  */
 export async function forwardSocket(
@@ -26,7 +27,10 @@ export async function forwardSocket(
   return await forward(connection, way)
 }
 
-/** The same for a TCP port there, under the name PostgreSQL gives a socket of that port. @throws as `forwardSocket` */
+/**
+ * The same for a TCP port there, under the name PostgreSQL gives a socket of that port.
+ * @throws as `forwardSocket`
+ */
 export async function forwardPort(
   connection: SshConnection,
   address: string,

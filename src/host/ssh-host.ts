@@ -1,6 +1,7 @@
 /**
- * The driver for another machine, through the system's OpenSSH. There it needs a POSIX shell, coreutils, findutils and tar, and
- * util-linux (setpriv) to act as other users; as root, by login or by sudo, it acts as any.
+ * The driver for another machine, through the system's OpenSSH. There it needs a POSIX shell,
+ * coreutils, findutils and tar, and util-linux (setpriv) to act as other users; as root, by login
+ * or by sudo, it acts as any.
  */
 import { isAbsolute, normalize } from 'node:path/posix'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -39,8 +40,9 @@ export class SshHost implements Host {
 
   /**
    * Logs in, becomes root when asked to, and learns who that is.
-   * @throws HOST_UNREACHABLE with the cause (`details.cause`: host-key-unknown, host-key-changed, permission-denied, refused,
-   * timeout, no-route, unknown-name, lost), HOST_PRIVILEGE when sudo refuses.
+   * @throws HOST_UNREACHABLE with the cause (`details.cause`: host-key-unknown, host-key-changed,
+   * permission-denied, refused, timeout, no-route, unknown-name, lost), HOST_PRIVILEGE when sudo
+   * refuses.
    */
   static async connect(options: SshOptions): Promise<SshHost> {
     const connection = await SshConnection.open(options)
@@ -171,7 +173,10 @@ export class SshHost implements Host {
     )
   }
 
-  /** The user to act as, undefined for our own. @throws HOST_PRIVILEGE when that is somebody else and we are not root there. */
+  /**
+   * The user to act as, undefined for our own.
+   * @throws HOST_PRIVILEGE when that is somebody else and we are not root there.
+   */
   #userFor(name: string | undefined, action: string): string | undefined {
     if (name === undefined || name === this.user) return undefined
     if (this.user === 'root') return name
@@ -186,7 +191,10 @@ export class SshHost implements Host {
   }
 }
 
-/** A shared connection that could not be made for a reason ssh does not give is tried once more: nothing was done there yet. */
+/**
+ * A shared connection that could not be made for a reason ssh does not give is tried once more:
+ * nothing was done there yet.
+ */
 async function askOnceMore<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()

@@ -1,11 +1,15 @@
 /**
- * Reads what the script around a remote command said, and takes it out of the command's own standard error.
+ * Reads what the script around a remote command said, and takes it out of the command's own
+ * standard error.
  */
 
 /** How much a login shell may say before a command's own output. */
 export const BEFORE_OUTPUT_BYTES_MAX = 64 * 1024
 
-/** How the remote side ended. Without `exitCode` and `refused` the connection was lost or never made. */
+/**
+ * How the remote side ended. Without `exitCode` and `refused` the connection was lost or never
+ * made.
+ */
 export interface RemoteReply {
   readonly exitCode: number | undefined
   /** Why the command was not started. */
@@ -14,15 +18,18 @@ export interface RemoteReply {
   readonly stderr: string
 }
 
-/** Pid of the remote timeout(1), which passes signals on to the whole group; undefined while it has not been said. */
+/**
+ * Pid of the remote timeout(1), which passes signals on to the whole group; undefined while it has
+ * not been said.
+ */
 export function remotePid(stderr: string, nonce: string): number | undefined {
   const pid = new RegExp(`${nonce} pid (\\d+)\\n`).exec(stderr)?.[1]
   return pid === undefined ? undefined : Number(pid)
 }
 
 /**
- * Reads standard error of ssh. `nonce` is hexadecimal and unguessable for the command. What a login shell or sudo said before
- * the command began is left out, unless it never began.
+ * Reads standard error of ssh. `nonce` is hexadecimal and unguessable for the command. What a login
+ * shell or sudo said before the command began is left out, unless it never began.
  */
 export function parseReply(stderr: string, nonce: string): RemoteReply {
   const exit = new RegExp(`${nonce} exit (\\d+)\\n`).exec(stderr)?.[1]
@@ -36,7 +43,10 @@ export function parseReply(stderr: string, nonce: string): RemoteReply {
   }
 }
 
-/** The command's own standard output: what comes after the line with the nonce, before which a login shell may have talked. */
+/**
+ * The command's own standard output: what comes after the line with the nonce, before which a login
+ * shell may have talked.
+ */
 export function ownOutput(stdout: Buffer, nonce: string): Buffer {
   const at = stdout.indexOf(`${nonce}\n`)
   return at < 0 ? stdout : stdout.subarray(at + nonce.length + 1)
@@ -46,7 +56,10 @@ export function ownOutput(stdout: Buffer, nonce: string): Buffer {
 export interface OwnOutput {
   /** Gets what follows the line with the nonce. */
   readonly see: (chunk: Buffer) => void
-  /** Called, once, for a machine that says more before that line than any login shell would; nothing is seen then. */
+  /**
+   * Called, once, for a machine that says more before that line than any login shell would; nothing
+   * is seen then.
+   */
   readonly onTooMuch: () => void
 }
 

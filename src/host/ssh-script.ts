@@ -1,6 +1,7 @@
 /**
- * What runs on the other side of ssh: a small POSIX shell script around one command, which sets user, directory, environment
- * and time limit, and says how it went on standard error in lines that begin with a nonce. Pure text; needs coreutils there.
+ * What runs on the other side of ssh: a small POSIX shell script around one command, which sets
+ * user, directory, environment and time limit, and says how it went on standard error in lines that
+ * begin with a nonce. Pure text; needs coreutils there.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { READ_OWN_UID } from './own-uid.ts'
@@ -24,15 +25,21 @@ export interface RemoteCommand {
   readonly sudo?: SudoOptions | undefined
 }
 
-/** The nonce alone on a line ends what was for sudo; it may have read none, one or more lines of it. */
+/**
+ * The nonce alone on a line ends what was for sudo; it may have read none, one or more lines of it.
+ */
 const SKIP_PASSWORD = 'while IFS= read -r line; do [ "$line" = "$1" ] && break; done;'
 
-/** The command's own shell says who may end it, and where its output begins; then the nonce is no argument any more. */
+/**
+ * The command's own shell says who may end it, and where its output begins; then the nonce is no
+ * argument any more.
+ */
 const ANNOUNCE = 'printf "%s pid %s\\n" "$1" "$PPID" >&2 && echo "$1" || exit; shift'
 
 /**
- * Arguments: nonce, seconds, user or nothing, directory, `announces` when the command does, environment entries and command for env(1).
- * A login has set HOME and USER; sudo may have left those of who called it.
+ * Arguments: nonce, seconds, user or nothing, directory, `announces` when the command does,
+ * environment entries and command for env(1). A login has set HOME and USER; sudo may have left
+ * those of who called it.
  */
 const AROUND = `
 nonce=$1 seconds=$2 user=$3 directory=$4 announces=$5; shift 5
@@ -58,8 +65,9 @@ say "exit $?"
 `
 
 /**
- * Arguments: pid, nonce. Ends a timeout(1), which ends its group, and waits until it is gone (it kills after 5 s). The command's own user
- * announces the pid, and the nonce is no secret from him: what is ended is a timeout of whoever runs this script, and was given that nonce.
+ * Arguments: pid, nonce. Ends a timeout(1), which ends its group, and waits until it is gone (it
+ * kills after 5 s). The command's own user announces the pid, and the nonce is no secret from him:
+ * what is ended is a timeout of whoever runs this script, and was given that nonce.
  */
 const END = `
 exec 2>/dev/null
@@ -69,14 +77,17 @@ kill -TERM "$1"
 n=0; while kill -0 "$1" && [ $n -lt 80 ]; do sleep 0.1; n=$((n+1)); done
 `
 
-/** Ends the remote command with that nonce, whose timeout(1) has `pid` as it was announced. Does nothing when that is another process. */
+/**
+ * Ends the remote command with that nonce, whose timeout(1) has `pid` as it was announced. Does
+ * nothing when that is another process.
+ */
 export function endCommand(pid: number, nonce: string): readonly string[] {
   return ['sh', '-c', END, 'sh', String(pid), nonce]
 }
 
 /**
- * The command for ssh. Whatever the login shell of the remote user is, it sees a fixed frame and what `scriptInOctal` makes of the
- * script.
+ * The command for ssh. Whatever the login shell of the remote user is, it sees a fixed frame and
+ * what `scriptInOctal` makes of the script.
  * @throws FAILED for a program or variable name that env(1) would misread.
  */
 export function remoteCommandLine(remote: RemoteCommand): string {
@@ -92,7 +103,10 @@ function framed(script: string): string {
   return `exec sh -c '${scriptInOctal(script)}'`
 }
 
-/** What goes to standard input before the command's own: nothing, or the password and the line that ends it. */
+/**
+ * What goes to standard input before the command's own: nothing, or the password and the line that
+ * ends it.
+ */
 export function remoteInputPrefix(remote: Pick<RemoteCommand, 'sudo' | 'nonce'>): string {
   const password = remote.sudo?.password
   return password === undefined ? '' : `${password}\n${remote.nonce}\n`

@@ -1,6 +1,6 @@
 /**
- * Fills a directory on the other side of ssh: a tar stream made here, unpacked there by tar(1) as the owner of the files, so
- * that nothing can be written that he could not write himself.
+ * Fills a directory on the other side of ssh: a tar stream made here, unpacked there by tar(1) as
+ * the owner of the files, so that nothing can be written that he could not write himself.
  */
 import { pipeline, type Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
@@ -195,7 +195,10 @@ export class SshTreeWriter implements TreeWriter {
     }
   }
 
-  /** Throws the first failure from then on. Where the stream broke, what tar or ssh said is the reason. */
+  /**
+   * Throws the first failure from then on. Where the stream broke, what tar or ssh said is the
+   * reason.
+   */
   async #fail(action: string, error: unknown): Promise<never> {
     const stream = this.#stream
     if (stream === undefined || isBackstayError(error)) this.#setFailure(action, error)

@@ -23,8 +23,9 @@ export interface FailedStart {
 }
 
 /**
- * Whether the server met what a crashed one left: children that hold its shared memory until they notice, or a pid in
- * postmaster.pid or the socket's lock file that is not free yet (a zombie counts for PostgreSQL).
+ * Whether the server met what a crashed one left: children that hold its shared memory until they
+ * notice, or a pid in postmaster.pid or the socket's lock file that is not free yet (a zombie
+ * counts for PostgreSQL).
  */
 export function meetsLeftovers(log: string): boolean {
   return (
@@ -33,7 +34,10 @@ export function meetsLeftovers(log: string): boolean {
   )
 }
 
-/** The port that the server could not have because somebody listens there; undefined when that was not the reason. */
+/**
+ * The port that the server could not have because somebody listens there; undefined when that was
+ * not the reason.
+ */
 export function portInUse(log: string): number | undefined {
   const port = /another postmaster already running on port (\d+)/.exec(log)?.[1]
   return port === undefined ? undefined : Number(port)

@@ -1,6 +1,6 @@
 /**
- * Waits for a server that starts, but not for one that cannot because its disk is full: PostgreSQL tries again and again by itself, and
- * pg_ctl would wait as long as it was told to.
+ * Waits for a server that starts, but not for one that cannot because its disk is full: PostgreSQL
+ * tries again and again by itself, and pg_ctl would wait as long as it was told to.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { systemClock } from '../util/clock.ts'
@@ -30,7 +30,8 @@ export interface WatchedStart {
 }
 
 /**
- * Waits for `start`. The server goes on starting when this gives up, and comes up by itself once there is room.
+ * Waits for `start`. The server goes on starting when this gives up, and comes up by itself once
+ * there is room.
  * @param start is given a signal that ends its waiting.
  * @throws DISK_SPACE when the server found no room and there still is none; what `start` throws.
  */

@@ -1,5 +1,6 @@
 /**
- * Making a tree of files durable: one syncfs(2) a file system through sync(1), or fsync of every file where that is not to be had.
+ * Making a tree of files durable: one syncfs(2) a file system through sync(1), or fsync of every
+ * file where that is not to be had.
  */
 import { close, constants, fsync, open } from 'node:fs'
 import { join } from 'node:path'
@@ -20,14 +21,18 @@ const SYNCS_AT_ONCE = 4
 /** Writing out what the page cache of a large machine can hold takes minutes. */
 const SYNC_TIMEOUT_MS = 3_600_000
 
-/** fsyncs each of `paths` (files or directories; links are skipped). @throws Node's error of the first that fails. */
+/**
+ * fsyncs each of `paths` (files or directories; links are skipped).
+ * @throws Node's error of the first that fails.
+ */
 export async function syncPaths(paths: readonly string[]): Promise<void> {
   await forEachBounded(paths, SYNCS_AT_ONCE, syncPath)
 }
 
 /**
- * Makes everything on the file systems of `directories` durable, trees below them included.
- * syncfs reports write errors since Linux 5.8; PostgreSQL offers the same choice (initdb --sync-method=syncfs).
+ * Makes everything on the file systems of `directories` durable, trees below them included. syncfs
+ * reports write errors since Linux 5.8; PostgreSQL offers the same choice (initdb
+ * --sync-method=syncfs).
  * @throws DISK_SPACE, FAILED when data could not be written.
  */
 export async function syncFileSystems(directories: readonly string[]): Promise<void> {
@@ -47,7 +52,8 @@ export async function syncFileSystems(directories: readonly string[]): Promise<v
 
 async function runSync(directories: readonly string[]): Promise<ChildResult | undefined> {
   try {
-    // `/.`: what was a directory can have become a link, and opening a device as root can do something (a watchdog, a tape).
+    // `/.`: what was a directory can have become a link, and opening a device as root can do
+    // something (a watchdog, a tape).
     const places = directories.map((directory) => `${directory}/.`)
     return await runChild(['sync', '-f', '--', ...places], {
       directory: '/',

@@ -54,7 +54,9 @@ export async function installUnit(host: Host, unit: string, text: string): Promi
   await runChecked(host, ['systemctl', '-q', 'enable', '--', unit])
 }
 
-/** Stops the unit, has it not started any more, and removes its file; nothing when there is none. */
+/**
+ * Stops the unit, has it not started any more, and removes its file; nothing when there is none.
+ */
 export async function removeUnit(host: Host, unit: string): Promise<void> {
   if ((await host.inspect(unitPathOf(unit))) === undefined) return
   await runChecked(host, ['systemctl', '-q', 'disable', '--now', '--', unit], {
@@ -72,7 +74,10 @@ export async function stopUnit(host: Host, unit: string): Promise<void> {
   await runChecked(host, ['systemctl', 'stop', '--', unit], { timeoutMs: STOP_TIMEOUT_MS })
 }
 
-/** (Re)starts a unit and waits until it says that it is up. @throws HOST_COMMAND with what it wrote to the journal. */
+/**
+ * (Re)starts a unit and waits until it says that it is up.
+ * @throws HOST_COMMAND with what it wrote to the journal.
+ */
 export async function restartUnit(host: Host, unit: string): Promise<void> {
   const sinceMs = await hostTime(host)
   const script = 'systemctl reset-failed -- "$1" 2>/dev/null; exec systemctl restart -- "$1"'

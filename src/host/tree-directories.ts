@@ -1,6 +1,7 @@
 /**
- * The directories of a tree being written: made on the way, and held open, so that what is made in one lands there whatever its name
- * leads to meanwhile: they belong to an OS user who may exchange them for links while root writes.
+ * The directories of a tree being written: made on the way, and held open, so that what is made in
+ * one lands there whatever its name leads to meanwhile: they belong to an OS user who may exchange
+ * them for links while root writes.
  */
 import {
   closeSync,
@@ -45,7 +46,10 @@ interface OpenDirectory extends TreeDirectory {
 const MOST_OPEN = 64
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
-/** Knows which directories below `root` exist and are inside. Synchronous: a directory costs a few system calls. Must be closed. */
+/**
+ * Knows which directories below `root` exist and are inside. Synchronous: a directory costs a few
+ * system calls. Must be closed.
+ */
 export class TreeDirectories {
   /** Real path of the tree. */
   readonly root: string
@@ -57,7 +61,8 @@ export class TreeDirectories {
   readonly #byDevice = new Map<number, string>()
 
   /**
-   * `root` must exist; one that is open already stays its opener's to close. Without an owner everything stays whose it is.
+   * `root` must exist; one that is open already stays its opener's to close. Without an owner
+   * everything stays whose it is.
    * @throws HOST_PRIVILEGE when it is not the owner's: its name leads elsewhere than a moment ago.
    */
   constructor(root: string | HeldDirectory, owner: TreeOwner | undefined) {
@@ -85,7 +90,8 @@ export class TreeDirectories {
   }
 
   /**
-   * The directory `parts` below the root, made with `mode` (missing parents with 0700) unless it is there. Valid until the next call.
+   * The directory `parts` below the root, made with `mode` (missing parents with 0700) unless it is
+   * there. Valid until the next call.
    * @throws FAILED when a link, or something else than a directory, is in the way.
    */
   ensure(parts: readonly string[], mode = 0o700): TreeDirectory {
@@ -146,7 +152,10 @@ export class TreeDirectories {
   }
 }
 
-/** What is looked up below it is looked up in the directory that is open, whatever its name leads to. */
+/**
+ * What is looked up below it is looked up in the directory that is open, whatever its name leads
+ * to.
+ */
 export function placeOf(fd: number): string {
   return `/proc/self/fd/${fd}`
 }

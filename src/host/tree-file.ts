@@ -1,6 +1,7 @@
 /**
- * One file of a local tree while its bytes arrive. Writes are synchronous: a copy into the page cache costs less than handing it
- * to another thread, all the more where the server that sends runs on the same cores.
+ * One file of a local tree while its bytes arrive. Writes are synchronous: a copy into the page
+ * cache costs less than handing it to another thread, all the more where the server that sends runs
+ * on the same cores.
  */
 import {
   close,
@@ -18,7 +19,10 @@ import type { TreeFileAttributes } from './host.ts'
 const flushFile = promisify(fdatasync)
 const closeFile = promisify(close)
 
-/** Files of this size on are flushed one by one while the next ones arrive; smaller ones are left to the sync at the end. */
+/**
+ * Files of this size on are flushed one by one while the next ones arrive; smaller ones are left to
+ * the sync at the end.
+ */
 const LARGE_BYTES = 1024 * 1024
 const PAGE_BYTES = 8192
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES)
@@ -56,7 +60,9 @@ export class TreeFile {
     return this.#attributes.sizeBytes >= LARGE_BYTES
   }
 
-  /** Hands the bytes to the kernel; pages of zeros are left to the file system, as the file is new. */
+  /**
+   * Hands the bytes to the kernel; pages of zeros are left to the file system, as the file is new.
+   */
   write(chunk: Uint8Array): void {
     const { sizeBytes } = this.#attributes
     checkNotTooLong(this.path, sizeBytes, this.#writtenBytes + chunk.length)
@@ -97,7 +103,10 @@ interface FilledStretch {
   readonly to: number
 }
 
-/** The parts of a chunk beginning at `position` of its file that are not zeros all over a page, or over as much of one as came. */
+/**
+ * The parts of a chunk beginning at `position` of its file that are not zeros all over a page, or
+ * over as much of one as came.
+ */
 function filledStretches(chunk: Uint8Array, position: number): readonly FilledStretch[] {
   const stretches: { from: number; to: number }[] = []
   for (let from = 0; from < chunk.length;) {

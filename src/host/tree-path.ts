@@ -1,10 +1,12 @@
 /**
- * Paths inside a tree: relative, without a way out. Says nothing about links, which only the file system knows.
+ * Paths inside a tree: relative, without a way out. Says nothing about links, which only the file
+ * system knows.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 
 /**
- * The parts of a relative path; none for `.`, the tree itself. A trailing `/` and `.` parts are dropped.
+ * The parts of a relative path; none for `.`, the tree itself. A trailing `/` and `.` parts are
+ * dropped.
  * @throws FAILED for an absolute or empty path, and for one with `..` or a NUL byte.
  */
 export function treePathParts(path: string): readonly string[] {

@@ -1,7 +1,9 @@
 /**
- * In whose hands the way to a path is. Root must not write, read or make over somebody below a directory that somebody else can change:
- * between two of its steps the directory, or a link in it, can become another one. So it does there what that user could do, as that user,
- * and as nobody else: a way that goes on through the hands of a second user would let the first one use the second one's rights.
+ * In whose hands the way to a path is. Root must not write, read or make over somebody below a
+ * directory that somebody else can change: between two of its steps the directory, or a link in it,
+ * can become another one. So it does there what that user could do, as that user, and as nobody
+ * else: a way that goes on through the hands of a second user would let the first one use the
+ * second one's rights.
  */
 import { lstatSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -28,7 +30,10 @@ export interface MissingPart {
 export interface PathWay {
   /** Who has to walk it for root; undefined when it is root's alone. */
   readonly owner: WayOwner | undefined
-  /** Where nothing was there. Who finds something there later finds what somebody else may have put there meanwhile. */
+  /**
+   * Where nothing was there. Who finds something there later finds what somebody else may have put
+   * there meanwhile.
+   */
   readonly missing: MissingPart | undefined
 }
 
@@ -42,11 +47,12 @@ const DIRECTORY = 0o04
 const TWO_OWNERS = 'backstay: two owners:'
 
 /**
- * Walks to all of `paths`. The owner is the first other than root of a directory in which something is looked up, or of a link that is
- * followed; the last part itself counts when it is a link, when a path ends in `/.`, or when its owner could exchange it because others may
- * write in its directory. Ends at what is missing.
- * @throws {BackstayError} DIRECTORY_OWNER where a second user's hands begin; Node's error when a directory cannot be looked into, ELOOP
- * excepted: that is for who uses the path.
+ * Walks to all of `paths`. The owner is the first other than root of a directory in which something
+ * is looked up, or of a link that is followed; the last part itself counts when it is a link, when
+ * a path ends in `/.`, or when its owner could exchange it because others may write in its
+ * directory. Ends at what is missing.
+ * @throws {BackstayError} DIRECTORY_OWNER where a second user's hands begin; Node's error when a
+ * directory cannot be looked into, ELOOP excepted: that is for who uses the path.
  */
 export function walkWays(paths: readonly string[]): PathWay {
   const hands = new WayHands()
@@ -63,7 +69,10 @@ export function missingPart(path: string): MissingPart | undefined {
 interface PathStep {
   readonly at: string
   readonly facts: Stats
-  /** A directory in which something is looked up, a link that is followed, or what was looked up, which may count or not. */
+  /**
+   * A directory in which something is looked up, a link that is followed, or what was looked up,
+   * which may count or not.
+   */
   readonly kind: 'directory' | 'link' | 'found'
   /** The directory it is in; undefined for a directory that is walked through. */
   readonly above?: Stats
@@ -109,7 +118,10 @@ class WayHands {
     this.owner ??= { uid, gid: gid === 0 ? NOBODYS_GROUP : gid }
   }
 
-  /** A directory counts when something is looked up in it; a file when its owner could exchange it, or a user's link led to it. */
+  /**
+   * A directory counts when something is looked up in it; a file when its owner could exchange it,
+   * or a user's link led to it.
+   */
   #counts(facts: Stats, above: Stats | undefined): boolean {
     if (this.owner === undefined) return ((above?.mode ?? 0) & OTHERS_WRITE) !== 0
     return this.#followedHisLink && !facts.isDirectory()
@@ -140,7 +152,10 @@ export function wayInto(path: string): string {
   return `${dirname(path)}/.`
 }
 
-/** The shell function `walk PATH`, which goes on with `uid` and `gid` of whom it met before, and where it ends leaves `way_at` and `way_rest`. */
+/**
+ * The shell function `walk PATH`, which goes on with `uid` and `gid` of whom it met before, and
+ * where it ends leaves `way_at` and `way_rest`.
+ */
 const WALK = `
 uid=0 gid=0
 unset way_at way_rest
@@ -205,8 +220,9 @@ walk() {
 `
 
 /**
- * The same for a machine at the other end of ssh, before a script: runs it as that user when it is root who came. Arguments: `make` when the
- * end may be missing (the script learns from `way_at` and `way_rest` where), the path, a second one or nothing, the script, its arguments.
+ * The same for a machine at the other end of ssh, before a script: runs it as that user when it is
+ * root who came. Arguments: `make` when the end may be missing (the script learns from `way_at` and
+ * `way_rest` where), the path, a second one or nothing, the script, its arguments.
  */
 export const AS_WAY_OWNER = `
 kind=$1 first=$2 second=$3 script=$4; shift 4
@@ -231,7 +247,10 @@ exec setpriv --reuid="$uid" --regid="$gid" "$groups" -- sh -c "$script" sh "$@"
 /** Ends `SAY_WAY_OWNER` when something on the way is not there. */
 export const WAY_MISSING = 9
 
-/** Argument: a path. Prints the name of who has to walk it for root, or his number: by root itself, whose output nobody else writes into. */
+/**
+ * Argument: a path. Prints the name of who has to walk it for root, or his number: by root itself,
+ * whose output nobody else writes into.
+ */
 export const SAY_WAY_OWNER = `${WALK}
 walk "$1" || exit 1
 [ -z "$way_at" ] || exit ${WAY_MISSING}

@@ -1,6 +1,7 @@
 /**
- * Whose a program on a host is. Who owns one of the directories on the way to it, or may write there, decides what is run: root runs only
- * what is root's all the way. The counterpart of util/trusted-path.ts for every host.
+ * Whose a program on a host is. Who owns one of the directories on the way to it, or may write
+ * there, decides what is run: root runs only what is root's all the way. The counterpart of
+ * util/trusted-path.ts for every host.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { MOST_LINKS } from '../util/trusted-path.ts'
@@ -12,8 +13,9 @@ import { commandError } from './run-checked.ts'
 const REFUSED = 9
 
 /**
- * Arguments: paths. Looks from / down, through links, at what is there; what is missing nobody but the judged can make. Of a sticky
- * directory anybody may write only what is his own. A group of root's counts as root.
+ * Arguments: paths. Looks from / down, through links, at what is there; what is missing nobody but
+ * the judged can make. Of a sticky directory anybody may write only what is his own. A group of
+ * root's counts as root.
  */
 const JUDGE = `
 ${READ_OWN_UID}
@@ -54,7 +56,11 @@ for path do
 done
 `
 
-/** Why root, or whoever logs in on the host, should not run what lies there, as a sentence; undefined when nothing speaks against it. @throws HOST_COMMAND */
+/**
+ * Why root, or whoever logs in on the host, should not run what lies there, as a sentence;
+ * undefined when nothing speaks against it.
+ * @throws HOST_COMMAND
+ */
 export async function whyNotRun(
   host: Host,
   program: readonly string[],

@@ -1,5 +1,6 @@
 /**
- * Gathers small pieces into large writes that run beside the caller, who waits only when all buffers are being written.
+ * Gathers small pieces into large writes that run beside the caller, who waits only when all
+ * buffers are being written.
  */
 
 const BUFFER_BYTES = 1024 * 1024
@@ -30,10 +31,15 @@ export class WriteBuffers {
   }
 }
 
-/** Writes `bytes`, which belong to it until it settles; `position` counts what was submitted before. */
+/**
+ * Writes `bytes`, which belong to it until it settles; `position` counts what was submitted before.
+ */
 export type Submit = (bytes: Uint8Array, position: number) => Promise<void>
 
-/** A stream of bytes on its way through the buffers. Calls must not overlap; submitted writes may finish in any order. */
+/**
+ * A stream of bytes on its way through the buffers. Calls must not overlap; submitted writes may
+ * finish in any order.
+ */
 export class Gatherer {
   readonly #buffers: WriteBuffers
   readonly #submitBytes: Submit
@@ -53,14 +59,20 @@ export class Gatherer {
     return this.#submittedBytes + this.#gatheredBytes
   }
 
-  /** Takes the bytes: they may be reused when it returned nothing or the promise resolved. @throws what an earlier write failed with. */
+  /**
+   * Takes the bytes: they may be reused when it returned nothing or the promise resolved.
+   * @throws what an earlier write failed with.
+   */
   write(chunk: Uint8Array): void | Promise<void> {
     this.#throwIfFailed()
     const rest = this.#gather(chunk)
     if (rest !== undefined) return this.#gatherRest(rest)
   }
 
-  /** Submits what is gathered and resolves when everything is written. @throws what a write failed with. */
+  /**
+   * Submits what is gathered and resolves when everything is written.
+   * @throws what a write failed with.
+   */
   async flush(): Promise<void> {
     this.#submit()
     await this.settle()

@@ -1,7 +1,8 @@
 /**
- * `backup_label`, the file that makes a server recover from a base backup's start instead of from pg_control, and the
- * backup history file, which adds where the backup ended. Both are `NAME: value` lines.
- * Source: PostgreSQL src/backend/access/transam/xlogbackup.c (build_backup_content), xlogrecovery.c (read_backup_label).
+ * `backup_label`, the file that makes a server recover from a base backup's start instead of from
+ * pg_control, and the backup history file, which adds where the backup ended. Both are `NAME:
+ * value` lines. Source: PostgreSQL src/backend/access/transam/xlogbackup.c (build_backup_content),
+ * xlogrecovery.c (read_backup_label).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn, parseLsn } from './lsn.ts'
@@ -12,7 +13,10 @@ export interface BackupLabel {
   /** Name of the segment that holds `startLsn`. */
   readonly startSegment: string
   readonly checkpointLsn: Lsn
-  /** `streamed` for BASE_BACKUP and pg_backup_start; `pg_start_backup` for the exclusive backups of old. */
+  /**
+   * `streamed` for BASE_BACKUP and pg_backup_start; `pg_start_backup` for the exclusive backups of
+   * old.
+   */
   readonly method: string
   readonly from: 'primary' | 'standby'
   /** As written, in the server's log time zone. */
@@ -31,8 +35,10 @@ export interface BackupLabel {
 }
 
 /**
- * Reads a backup_label or a backup history file. Lines of unknown names are ignored, as PostgreSQL does.
- * @throws {BackstayError} POSTGRES_FILE_INVALID when a line that every such file has is missing or malformed.
+ * Reads a backup_label or a backup history file. Lines of unknown names are ignored, as PostgreSQL
+ * does.
+ * @throws {BackstayError} POSTGRES_FILE_INVALID when a line that every such file has is missing or
+ * malformed.
  */
 export function parseBackupLabel(text: string): BackupLabel {
   const lines = new Map<string, string>()

@@ -1,6 +1,7 @@
 /**
- * Reads `backup_manifest` from pieces cut anywhere: a manifest of a million files never lies in memory whole.
- * Source: PostgreSQL documentation, "Backup Manifest Format"; src/common/parse_manifest.c.
+ * Reads `backup_manifest` from pieces cut anywhere: a manifest of a million files never lies in
+ * memory whole. Source: PostgreSQL documentation, "Backup Manifest Format";
+ * src/common/parse_manifest.c.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -22,8 +23,8 @@ const CLOSE_BRACE = 0x7d
 type ManifestPart = keyof typeof LIMITS
 
 /**
- * Iterate each `push` to its end, then call `finish`, which verifies the manifest's own checksum: believe the files
- * only after it returned. Both throw {BackstayError} POSTGRES_FILE_INVALID.
+ * Iterate each `push` to its end, then call `finish`, which verifies the manifest's own checksum:
+ * believe the files only after it returned. Both throw {BackstayError} POSTGRES_FILE_INVALID.
  */
 export class BackupManifestReader {
   readonly #hash: Hash = createHash('sha256')
@@ -37,7 +38,10 @@ export class BackupManifestReader {
   #tailBytes = 0
   #head = ''
 
-  /** The files whose entries end in `piece`, which follows those pushed before. The piece is free when iterated. */
+  /**
+   * The files whose entries end in `piece`, which follows those pushed before. The piece is free
+   * when iterated.
+   */
   push(piece: Uint8Array): Generator<BackupManifestFile, void> {
     return this.#read(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
   }
@@ -75,7 +79,10 @@ export class BackupManifestReader {
     this.#keep(bytes.subarray(start))
   }
 
-  /** Takes everything up to the list of files. Returns where the list begins, or 0 when it has not come yet. */
+  /**
+   * Takes everything up to the list of files. Returns where the list begins, or 0 when it has not
+   * come yet.
+   */
   #readHead(bytes: Buffer): number {
     const end = bytes.indexOf(OPEN_BRACKET) + 1
     if (end > 0) {
@@ -85,7 +92,9 @@ export class BackupManifestReader {
     return end
   }
 
-  /** Passes what separates entries. Returns where the next entry, the tail, or the unknown begins. */
+  /**
+   * Passes what separates entries. Returns where the next entry, the tail, or the unknown begins.
+   */
   #findEntry(bytes: Buffer, from: number): number {
     for (let at = from; at < bytes.length; at += 1) {
       if (bytes[at] === OPEN_BRACE) {
@@ -101,8 +110,9 @@ export class BackupManifestReader {
   }
 
   /**
-   * The entry that begins at `start`; undefined when its end has not come yet. A brace inside a path ends no entry: what
-   * stands before it is not JSON. Each brace is tried once, however the bytes come.
+   * The entry that begins at `start`; undefined when its end has not come yet. A brace inside a
+   * path ends no entry: what stands before it is not JSON. Each brace is tried once, however the
+   * bytes come.
    */
   #readEntry(bytes: Buffer, start: number): { file: BackupManifestFile; end: number } | undefined {
     let at = bytes.indexOf(CLOSE_BRACE, start + this.#searched)

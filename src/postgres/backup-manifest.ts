@@ -1,7 +1,7 @@
 /**
- * `backup_manifest` (PostgreSQL 13+): what it holds, and writing it piece by piece. Reading is backup-manifest-reader.ts.
- * Versions 1 and 2 (17+, with the system identifier).
- * Source: PostgreSQL documentation, "Backup Manifest Format"; src/backend/backup/backup_manifest.c.
+ * `backup_manifest` (PostgreSQL 13+): what it holds, and writing it piece by piece. Reading is
+ * backup-manifest-reader.ts. Versions 1 and 2 (17+, with the system identifier). Source: PostgreSQL
+ * documentation, "Backup Manifest Format"; src/backend/backup/backup_manifest.c.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { formatLsn, type Lsn } from './lsn.ts'
@@ -50,7 +50,8 @@ export function manifestCrc32c(crc: number): ManifestChecksum {
 }
 
 /**
- * Writes a manifest byte for byte as PostgreSQL does. Call `begin`, `file` for each file, `end`; send what they return.
+ * Writes a manifest byte for byte as PostgreSQL does. Call `begin`, `file` for each file, `end`;
+ * send what they return.
  */
 export class BackupManifestWriter {
   readonly #hash: Hash = createHash('sha256')

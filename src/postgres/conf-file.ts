@@ -41,7 +41,10 @@ export function formatConfLine(name: string, value: string): string {
   return `${name} = ${formatConfValue(value)}`
 }
 
-/** The file with `name` set: in its last line that sets it (trailing comment kept), else in a new last line. */
+/**
+ * The file with `name` set: in its last line that sets it (trailing comment kept), else in a new
+ * last line.
+ */
 export function setConfValue(text: string, name: string, value: string): string {
   const lines = scanConf(text)
   const place = lines.findLastIndex((line) => isSettingOf(line, name))

@@ -1,8 +1,9 @@
 /**
- * The lines of postgresql.conf and of the files that share its syntax, as PostgreSQL's own scanner sees them.
- * Splits and names; it follows no includes and knows no settings. Joining the lines' `text` gives the file back.
- * Bytes that are not UTF-8 survive when the file is decoded and encoded as latin1.
- * Source: PostgreSQL src/backend/utils/misc/guc-file.l (rules, ParseConfigFp, DeescapeQuotedString).
+ * The lines of postgresql.conf and of the files that share its syntax, as PostgreSQL's own scanner
+ * sees them. Splits and names; it follows no includes and knows no settings. Joining the lines'
+ * `text` gives the file back. Bytes that are not UTF-8 survive when the file is decoded and encoded
+ * as latin1. Source: PostgreSQL src/backend/utils/misc/guc-file.l (rules, ParseConfigFp,
+ * DeescapeQuotedString).
  */
 
 /** A line of the file, whatever it holds; its `text` stays as written. */
@@ -76,7 +77,10 @@ export function scanConf(text: string): readonly ConfLine[] {
   return lines.map((line, index) => scanLine(line, index + 1))
 }
 
-/** A value as it stands in the file: bare where the scanner reads it back as one token, else quoted and escaped. */
+/**
+ * A value as it stands in the file: bare where the scanner reads it back as one token, else quoted
+ * and escaped.
+ */
 export function formatConfValue(value: string): string {
   const isBare = VALUE_KINDS.includes(tokenAt(value, 0).kind) && tokenAt(value, 0).text === value
   if (isBare && !value.startsWith("'")) return value
@@ -124,7 +128,10 @@ function scanLine(text: string, number: number): ConfLine {
   }
 }
 
-/** What stands on the line, blanks and comments aside, as far as it matters: a line of quotes would be read to its end from each of them. */
+/**
+ * What stands on the line, blanks and comments aside, as far as it matters: a line of quotes would
+ * be read to its end from each of them.
+ */
 function firstTokens(line: string): Token[] {
   const tokens: Token[] = []
   for (let at = 0; at < line.length && tokens.length < TOKENS_MAX;) {

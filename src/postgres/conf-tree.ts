@@ -1,7 +1,8 @@
 /**
- * What a server's configuration files say together: includes followed, the last line wins, postgresql.auto.conf read last.
- * Files are read through functions given by the caller (a Host has them). A running server answers better: pg_settings.
- * Source: PostgreSQL src/backend/utils/misc/{guc-file.l,conffiles.c}.
+ * What a server's configuration files say together: includes followed, the last line wins,
+ * postgresql.auto.conf read last. Files are read through functions given by the caller (a Host has
+ * them). A running server answers better: pg_settings. Source: PostgreSQL
+ * src/backend/utils/misc/{guc-file.l,conffiles.c}.
  */
 import { posix } from 'node:path'
 import { includeKindOf } from './conf-file.ts'

@@ -1,8 +1,9 @@
 /**
- * libpq connection strings, `key=value` text or a `postgresql://` address, as a record of libpq's keywords.
- * Knows the syntax only: no defaults, no environment, and no opinion on which keywords exist.
- * Error texts name positions, never content: a connection string may hold a password anywhere.
- * Source: PostgreSQL documentation, "Connection Strings"; src/interfaces/libpq/fe-connect.c (conninfo_parse, conninfo_uri_parse).
+ * libpq connection strings, `key=value` text or a `postgresql://` address, as a record of libpq's
+ * keywords. Knows the syntax only: no defaults, no environment, and no opinion on which keywords
+ * exist. Error texts name positions, never content: a connection string may hold a password
+ * anywhere. Source: PostgreSQL documentation, "Connection Strings";
+ * src/interfaces/libpq/fe-connect.c (conninfo_parse, conninfo_uri_parse).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 
@@ -23,7 +24,9 @@ export function parseConninfo(text: string): Conninfo {
   return URI_PREFIX.test(text) ? parseUri(text) : parseKeyValues(text)
 }
 
-/** Writes `key=value` text; values that are empty or hold blanks, quotes or backslashes are quoted. */
+/**
+ * Writes `key=value` text; values that are empty or hold blanks, quotes or backslashes are quoted.
+ */
 export function formatConninfo(values: ConninfoValues): string {
   return Object.entries(values)
     .filter((entry): entry is [string, string | number] => entry[1] !== undefined)

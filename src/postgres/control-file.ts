@@ -1,7 +1,8 @@
 /**
- * `global/pg_control`: who a cluster is, in which state it stopped, from where it recovers. PostgreSQL 11 to 18 on
- * 64-bit little-endian machines. Reads only: nothing but PostgreSQL writes this file.
- * Source: PostgreSQL src/include/catalog/pg_control.h of each major; words as pg_controldata prints them.
+ * `global/pg_control`: who a cluster is, in which state it stopped, from where it recovers.
+ * PostgreSQL 11 to 18 on 64-bit little-endian machines. Reads only: nothing but PostgreSQL writes
+ * this file. Source: PostgreSQL src/include/catalog/pg_control.h of each major; words as
+ * pg_controldata prints them.
  */
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -76,7 +77,10 @@ export interface ControlFile {
   /** When the file was written; epoch milliseconds, whole seconds. */
   readonly modifiedAtMs: number
   readonly checkpoint: ControlCheckpoint
-  /** How far recovery must come before the cluster is consistent; set on standbys and while recovering. */
+  /**
+   * How far recovery must come before the cluster is consistent; set on standbys and while
+   * recovering.
+   */
   readonly minRecoveryLsn: Lsn
   readonly minRecoveryTimeline: number
   /** Set while recovering from a base backup whose end was not reached. */
@@ -113,8 +117,8 @@ const MAJOR_OF_CATALOG: Readonly<Record<number, PostgresMajor>> = {
 
 /**
  * Parses the file's content (8192 bytes; more than 300 are enough).
- * @throws {BackstayError} POSTGRES_FILE_INVALID when the version is unknown or the CRC is wrong. A copy taken while the
- * server was writing can be torn: read it again before believing that.
+ * @throws {BackstayError} POSTGRES_FILE_INVALID when the version is unknown or the CRC is wrong. A
+ * copy taken while the server was writing can be torn: read it again before believing that.
  */
 export function parseControlFile(bytes: Uint8Array): ControlFile {
   const reader = new StructReader(bytes)

@@ -1,9 +1,11 @@
 /**
- * Our lines in the operator's pg_hba.conf: one block between two marks. Every other byte of the file stays as it is.
+ * Our lines in the operator's pg_hba.conf: one block between two marks. Every other byte of the
+ * file stays as it is.
  *
- * The first rule that matches a connection decides it, so the block stands before the first rule of the file:
- * otherwise a broad rule of the operator's (`host all all all reject`) could lock our roles out. A block that the
- * operator moved elsewhere is replaced where it is; whether it can stay there, hba-order.ts says.
+ * The first rule that matches a connection decides it, so the block stands before the first rule of
+ * the file: otherwise a broad rule of the operator's (`host all all all reject`) could lock our
+ * roles out. A block that the operator moved elsewhere is replaced where it is; whether it can stay
+ * there, hba-order.ts says.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type HbaLine, scanHba } from './hba-scanner.ts'
@@ -35,8 +37,8 @@ export function readHbaBlock(text: string, major: number): readonly string[] | u
 }
 
 /**
- * The file with our block holding exactly `rules`: replaced in place, or put before the first rule of the file and the
- * comment that belongs to it. The same rules again give the same text.
+ * The file with our block holding exactly `rules`: replaced in place, or put before the first rule
+ * of the file and the comment that belongs to it. The same rules again give the same text.
  * @throws {BackstayError} POSTGRES_FILE_INVALID when a mark is missing or doubled.
  */
 export function setHbaBlock(text: string, rules: readonly string[], major: number): string {
@@ -50,7 +52,10 @@ export function setHbaBlock(text: string, rules: readonly string[], major: numbe
   return `${before}${separator}${[BEGIN_LINE, ...rules, END_LINE].join(end)}${end}${after}`
 }
 
-/** The file without our block. @throws {BackstayError} POSTGRES_FILE_INVALID when a mark is missing or doubled. */
+/**
+ * The file without our block.
+ * @throws {BackstayError} POSTGRES_FILE_INVALID when a mark is missing or doubled.
+ */
 export function removeHbaBlock(text: string, major: number): string {
   const lines = scanHba(text, major)
   const block = findBlock(lines)

@@ -1,6 +1,6 @@
 /**
- * pg_hba.conf as a list of lines that mean something: rules, includes and lines PostgreSQL would refuse.
- * Our own lines in it are hba-block.ts; which rule decides a connection is hba-match.ts.
+ * pg_hba.conf as a list of lines that mean something: rules, includes and lines PostgreSQL would
+ * refuse. Our own lines in it are hba-block.ts; which rule decides a connection is hba-match.ts.
  */
 import { type HbaRule, type HbaRuleProblem, isHbaRuleProblem, parseHbaRule } from './hba-rule.ts'
 import { type HbaLine, scanHba } from './hba-scanner.ts'
@@ -25,7 +25,10 @@ export function parseHba(text: string, major: number): readonly HbaEntry[] {
   return scanHba(text, major).flatMap((line) => parseLine(line, major))
 }
 
-/** What is wrong with lines an operator wrote, each given without line end; blank lines and comments are fine. */
+/**
+ * What is wrong with lines an operator wrote, each given without line end; blank lines and comments
+ * are fine.
+ */
 export function findHbaProblems(
   lines: readonly string[],
   major: number,

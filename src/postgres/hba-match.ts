@@ -1,7 +1,8 @@
 /**
- * Which rule of pg_hba.conf decides a connection, to explain a refusal. Rules that cannot be decided from the text
- * alone (host names, samenet, group membership, regular expressions, other files) are named as uncertain.
- * Source: PostgreSQL src/backend/libpq/hba.c (check_hba, check_db, check_role).
+ * Which rule of pg_hba.conf decides a connection, to explain a refusal. Rules that cannot be
+ * decided from the text alone (host names, samenet, group membership, regular expressions, other
+ * files) are named as uncertain. Source: PostgreSQL src/backend/libpq/hba.c (check_hba, check_db,
+ * check_role).
  */
 import type { HbaEntry } from './hba-file.ts'
 import type { HbaRule, HbaType } from './hba-rule.ts'
@@ -32,7 +33,9 @@ type Answer = 'yes' | 'no' | 'maybe'
 
 const REGEX_SINCE = 16
 
-/** Finds the rule that decides `connection` on a server of `major`. Lines with problems never match. */
+/**
+ * Finds the rule that decides `connection` on a server of `major`. Lines with problems never match.
+ */
 export function matchHba(
   entries: readonly HbaEntry[],
   connection: HbaConnection,

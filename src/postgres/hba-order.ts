@@ -1,6 +1,6 @@
 /**
- * Whether our block in pg_hba.conf is reached: the first rule that matches a connection decides it. What cannot be told from
- * the text (files, regular expressions, groups) counts as a match.
+ * Whether our block in pg_hba.conf is reached: the first rule that matches a connection decides it.
+ * What cannot be told from the text (files, regular expressions, groups) counts as a match.
  */
 import { readHbaBlock, removeHbaBlock, setHbaBlock } from './hba-block.ts'
 import { type HbaEntry, parseHba } from './hba-file.ts'
@@ -17,8 +17,8 @@ export interface HbaPlaced {
 }
 
 /**
- * The file with our block holding exactly `rules`, before every line that could decide one of our connections otherwise. A
- * block with only other lines above it stays where the operator put it.
+ * The file with our block holding exactly `rules`, before every line that could decide one of our
+ * connections otherwise. A block with only other lines above it stays where the operator put it.
  * @throws {BackstayError} POSTGRES_FILE_INVALID when a mark is missing or doubled.
  */
 export function placeHbaBlock(text: string, rules: readonly string[], major: number): HbaPlaced {
@@ -42,7 +42,10 @@ function isInTheWay(entry: HbaEntry, ours: readonly HbaRule[]): boolean {
   return ours.some((rule) => !admitsAsWell(entry.rule, rule) && meets(entry.rule, rule))
 }
 
-/** Whether our sessions come in by the one as they would by the other; md5 takes every kind of password. */
+/**
+ * Whether our sessions come in by the one as they would by the other; md5 takes every kind of
+ * password.
+ */
 function admitsAsWell(theirs: HbaRule, our: HbaRule): boolean {
   const hasMap = 'map' in theirs.options
   return theirs.method === 'trust' || theirs.method === 'md5'
@@ -50,7 +53,10 @@ function admitsAsWell(theirs: HbaRule, our: HbaRule): boolean {
     : theirs.method === our.method && !hasMap
 }
 
-/** Whether one connection can match both. Addresses are not compared: a rule for another network moves down as well. */
+/**
+ * Whether one connection can match both. Addresses are not compared: a rule for another network
+ * moves down as well.
+ */
 function meets(theirs: HbaRule, our: HbaRule): boolean {
   return (
     (theirs.type === 'local') === (our.type === 'local') &&

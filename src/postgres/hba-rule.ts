@@ -1,7 +1,7 @@
 /**
- * One rule of pg_hba.conf: what its fields mean, and in words which field is wrong.
- * Include lines and `@file` words are recognised, not followed. Option values are not judged.
- * Source: PostgreSQL documentation, "The pg_hba.conf File"; src/backend/libpq/hba.c (parse_hba_line).
+ * One rule of pg_hba.conf: what its fields mean, and in words which field is wrong. Include lines
+ * and `@file` words are recognised, not followed. Option values are not judged. Source: PostgreSQL
+ * documentation, "The pg_hba.conf File"; src/backend/libpq/hba.c (parse_hba_line).
  */
 import type { HbaField, HbaToken } from './hba-scanner.ts'
 import { type IpNetwork, parseIpAddress, prefixMask } from './ip-network.ts'

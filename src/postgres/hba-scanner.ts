@@ -1,10 +1,13 @@
 /**
- * The logical lines of pg_hba.conf and their fields, as PostgreSQL splits them. Joining the lines' `text` gives the
- * file back. What the fields mean is hba-rule.ts.
- * Source: PostgreSQL src/backend/libpq/hba.c (next_token, next_field_expand, tokenize_auth_file).
+ * The logical lines of pg_hba.conf and their fields, as PostgreSQL splits them. Joining the lines'
+ * `text` gives the file back. What the fields mean is hba-rule.ts. Source: PostgreSQL
+ * src/backend/libpq/hba.c (next_token, next_field_expand, tokenize_auth_file).
  */
 
-/** A word of a field. `isQuoted` takes the special meaning from `all`, `replication`, `+group` and `@file`. */
+/**
+ * A word of a field. `isQuoted` takes the special meaning from `all`, `replication`, `+group` and
+ * `@file`.
+ */
 export interface HbaToken {
   readonly text: string
   readonly isQuoted: boolean

@@ -1,6 +1,6 @@
 /**
- * WAL positions. Inside the program an LSN is a branded bigint; text (`16/B374D848`) only at the edges.
- * Source: PostgreSQL documentation, "pg_lsn Type".
+ * WAL positions. Inside the program an LSN is a branded bigint; text (`16/B374D848`) only at the
+ * edges. Source: PostgreSQL documentation, "pg_lsn Type".
  */
 
 declare const brand: unique symbol

@@ -1,7 +1,8 @@
 /**
- * Our own settings file, `backstay.conf` beside postgresql.conf, and the one line in postgresql.conf that includes it.
- * The line stands last so that our settings win over the operator's file; postgresql.auto.conf (ALTER SYSTEM) is read
- * after it and wins over both, which `findAutoConfOverrides` makes visible.
+ * Our own settings file, `backstay.conf` beside postgresql.conf, and the one line in
+ * postgresql.conf that includes it. The line stands last so that our settings win over the
+ * operator's file; postgresql.auto.conf (ALTER SYSTEM) is read after it and wins over both, which
+ * `findAutoConfOverrides` makes visible.
  */
 import { appendConfLines, type ConfSettings, formatConfLine, includeKindOf } from './conf-file.ts'
 import { type ConfLine, scanConf } from './conf-scanner.ts'
@@ -33,7 +34,9 @@ export function formatManagedConf(settings: Readonly<Record<string, string>>): s
   return [...HEADER, '', ...lines, ''].join('\n')
 }
 
-/** postgresql.conf with our include as its last active line; the same text when it is so already. */
+/**
+ * postgresql.conf with our include as its last active line; the same text when it is so already.
+ */
 export function ensureManagedInclude(text: string): string {
   const active = scanConf(text).filter((line) => line.kind !== 'blank')
   const includes = active.filter(isManagedInclude)
@@ -51,7 +54,8 @@ export function removeManagedInclude(text: string): string {
 }
 
 /**
- * Which of our settings ALTER SYSTEM overrides with another text, by name. `sameSettingValue` tells whether it means the same.
+ * Which of our settings ALTER SYSTEM overrides with another text, by name. `sameSettingValue` tells
+ * whether it means the same.
  * @param autoConf what postgresql.auto.conf sets (`settingsOf` of it).
  */
 export function findAutoConfOverrides(

@@ -1,7 +1,8 @@
 /**
- * Judges many data pages at once, in WebAssembly on SIMD lanes: are their checksums right, which of them changed since.
- * Pages are judged where they lie in the checker's memory, so receive into `memory` directly or copy once.
- * Source: PostgreSQL src/include/storage/checksum_impl.h; the module's own source is scripts/wasm/page-checksum.ts.
+ * Judges many data pages at once, in WebAssembly on SIMD lanes: are their checksums right, which of
+ * them changed since. Pages are judged where they lie in the checker's memory, so receive into
+ * `memory` directly or copy once. Source: PostgreSQL src/include/storage/checksum_impl.h; the
+ * module's own source is scripts/wasm/page-checksum.ts.
  */
 import type { Lsn } from './lsn.ts'
 import { PAGE_CHECKSUM_WASM } from './page-checksum-wasm.ts'
@@ -52,8 +53,9 @@ export function allocatePageMemory(bytes: number): PageMemory {
 }
 
 /**
- * Checks pages in one memory. Stateless between calls; checkers of several threads may work on the same memory, as
- * long as nobody writes to the pages meanwhile. Needs no closing: the memory goes when nothing refers to it.
+ * Checks pages in one memory. Stateless between calls; checkers of several threads may work on the
+ * same memory, as long as nobody writes to the pages meanwhile. Needs no closing: the memory goes
+ * when nothing refers to it.
  */
 export class PageChecker {
   /** The whole memory; a view that stays valid. Place pages here. */
@@ -73,11 +75,12 @@ export class PageChecker {
   }
 
   /**
-   * Block numbers of the pages whose checksum is wrong, ascending. Only for clusters with data checksums.
-   * New pages have none and pass.
-   * @param firstBlock number of the first page in its relation, counted through all its segment files.
-   * @param limitLsn pages changed at or after it are not judged: while a server writes, they may be copied torn, and
-   * WAL replay from there writes them anew.
+   * Block numbers of the pages whose checksum is wrong, ascending. Only for clusters with data
+   * checksums. New pages have none and pass.
+   * @param firstBlock number of the first page in its relation, counted through all its segment
+   * files.
+   * @param limitLsn pages changed at or after it are not judged: while a server writes, they may be
+   * copied torn, and WAL replay from there writes them anew.
    */
   findBadPages(range: PageRange, firstBlock: number, limitLsn?: Lsn): readonly number[] {
     const bad: number[] = []
@@ -91,8 +94,9 @@ export class PageChecker {
   }
 
   /**
-   * Which pages were changed at or after `lsn` or may have been: bit `n % 8` of byte `n / 8` stands for page n.
-   * Pages without LSN (all zeros, or never logged) count as changed: a zero page may stand where there were rows.
+   * Which pages were changed at or after `lsn` or may have been: bit `n % 8` of byte `n / 8` stands
+   * for page n. Pages without LSN (all zeros, or never logged) count as changed: a zero page may
+   * stand where there were rows.
    */
   changedSince(range: PageRange, lsn: Lsn): Uint8Array {
     const bitmap = new BigUint64Array(Math.ceil(range.pageCount / MASK_PAGES))

@@ -1,6 +1,6 @@
 /**
- * The header of a data page.
- * Source: PostgreSQL src/include/storage/bufpage.h (PageHeaderData); page-checker.ts judges many pages at once.
+ * The header of a data page. Source: PostgreSQL src/include/storage/bufpage.h (PageHeaderData);
+ * page-checker.ts judges many pages at once.
  */
 import { type Lsn, toLsn } from './lsn.ts'
 
@@ -24,7 +24,10 @@ interface PageHeader {
   readonly layoutVersion: number
 }
 
-/** Reads the header of the page that starts at `offset`. @throws {RangeError} when fewer than 24 bytes are left. */
+/**
+ * Reads the header of the page that starts at `offset`.
+ * @throws {RangeError} when fewer than 24 bytes are left.
+ */
 export function readPageHeader(bytes: Uint8Array, offset = 0): PageHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, PAGE_HEADER_BYTES)
   const sizeAndVersion = view.getUint16(18, true)
@@ -40,7 +43,10 @@ export function readPageHeader(bytes: Uint8Array, offset = 0): PageHeader {
   }
 }
 
-/** Whether the page was added to its file but never filled: it has no checksum, and is all zeros unless damaged. */
+/**
+ * Whether the page was added to its file but never filled: it has no checksum, and is all zeros
+ * unless damaged.
+ */
 export function isNewPage(header: PageHeader): boolean {
   return header.upper === 0
 }

@@ -1,8 +1,9 @@
 /**
- * Parameter-change records: the settings that whoever replays WAL must not have lower than the server that wrote it. They are found
- * by the bytes they begin with instead of by walking all records, so that terabytes of WAL can be looked through; what looks
- * like one is then read as a record, with its page, link and CRC.
- * Source: PostgreSQL src/include/access/xlog_internal.h (xl_parameter_change), src/backend/access/transam/xlog.c (XLogReportParameters).
+ * Parameter-change records: the settings that whoever replays WAL must not have lower than the
+ * server that wrote it. They are found by the bytes they begin with instead of by walking all
+ * records, so that terabytes of WAL can be looked through; what looks like one is then read as a
+ * record, with its page, link and CRC. Source: PostgreSQL src/include/access/xlog_internal.h
+ * (xl_parameter_change), src/backend/access/transam/xlog.c (XLogReportParameters).
  */
 import type { ControlParameters } from './control-file.ts'
 import { addBytes, type Lsn } from './lsn.ts'
@@ -20,7 +21,9 @@ export type ReplayDemands = Pick<
   | 'maxLocksPerTransaction'
 >
 
-/** A segment, whole or its beginning. `following`: the first page of the next one, when it is held. */
+/**
+ * A segment, whole or its beginning. `following`: the first page of the next one, when it is held.
+ */
 export interface SegmentBytes {
   readonly bytes: Uint8Array
   readonly startLsn: Lsn
@@ -28,7 +31,10 @@ export interface SegmentBytes {
   readonly following?: Uint8Array | undefined
 }
 
-/** Length of the data, with its alignment: four numbers up to 11, five from 12 on, wal_level and two booleans. */
+/**
+ * Length of the data, with its alignment: four numbers up to 11, five from 12 on, wal_level and two
+ * booleans.
+ */
 const DATA_BYTES_11 = 24
 const DATA_BYTES = 28
 const DATA_HEADER_BYTES = 2
@@ -68,7 +74,10 @@ export function higherDemands(one: ReplayDemands, other: ReplayDemands): ReplayD
   }
 }
 
-/** Where records of this length without a transaction begin that may be one. Length and transaction never lie on two pages. */
+/**
+ * Where records of this length without a transaction begin that may be one. Length and transaction
+ * never lie on two pages.
+ */
 function candidates(bytes: Uint8Array, totalBytes: number): number[] {
   const pattern = Buffer.alloc(8)
   pattern.writeUInt32LE(totalBytes, 0)

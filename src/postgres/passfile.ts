@@ -1,7 +1,7 @@
 /**
- * The password file (.pgpass): `host:port:database:user:password`, one line a password.
- * Works on the file's text; reading it and refusing loose permissions is the caller's.
- * Source: PostgreSQL documentation, "The Password File"; src/interfaces/libpq/fe-connect.c (passwordFromFile).
+ * The password file (.pgpass): `host:port:database:user:password`, one line a password. Works on
+ * the file's text; reading it and refusing loose permissions is the caller's. Source: PostgreSQL
+ * documentation, "The Password File"; src/interfaces/libpq/fe-connect.c (passwordFromFile).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 
@@ -36,12 +36,17 @@ const KEY_FIELDS = 4
 
 interface PassfileLine {
   readonly raw: string
-  /** The four fields as written, `*` being the wildcard; undefined for comments and foreign text. */
+  /**
+   * The four fields as written, `*` being the wildcard; undefined for comments and foreign text.
+   */
   readonly key: readonly string[] | undefined
   readonly password: string
 }
 
-/** The password of the first line that matches, or undefined. The empty password is returned as such. */
+/**
+ * The password of the first line that matches, or undefined. The empty password is returned as
+ * such.
+ */
 export function lookupPassword(passfile: string, connection: PassfileLookup): string | undefined {
   const { port, database, user } = connection
   const wanted = [hostNames(connection.host), [String(port)], [database], [user]]
@@ -55,7 +60,8 @@ export function lookupPassword(passfile: string, connection: PassfileLookup): st
 
 /**
  * A line, without line end. A literal `*` is written `\*`.
- * @throws {BackstayError} CONFIG_INVALID when a field holds a line end, which the format cannot express.
+ * @throws {BackstayError} CONFIG_INVALID when a field holds a line end, which the format cannot
+ * express.
  */
 export function formatPassfileLine(entry: PassfileEntry): string {
   const line = [...keyFields(entry), escape(entry.password)].join(':')
@@ -68,8 +74,9 @@ export function formatPassfileLine(entry: PassfileEntry): string {
 }
 
 /**
- * The file with `entry` in it: a line of the same key is replaced, duplicates of it go, every other line stays
- * as it is. A new line is put before the first line that would win over it, else at the end. Same entry again: same text.
+ * The file with `entry` in it: a line of the same key is replaced, duplicates of it go, every other
+ * line stays as it is. A new line is put before the first line that would win over it, else at the
+ * end. Same entry again: same text.
  */
 export function upsertPassfileLine(passfile: string, entry: PassfileEntry): string {
   const key = keyFields(entry)

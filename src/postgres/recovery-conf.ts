@@ -1,7 +1,8 @@
 /**
- * recovery.conf, the file that made a server a standby or a restore up to PostgreSQL 11.
- * From 12 on its settings live in postgresql.conf and the file itself stops the server from starting.
- * Source: PostgreSQL 11 documentation, "Recovery Configuration"; src/backend/access/transam/xlog.c (readRecoveryCommandFile).
+ * recovery.conf, the file that made a server a standby or a restore up to PostgreSQL 11. From 12 on
+ * its settings live in postgresql.conf and the file itself stops the server from starting. Source:
+ * PostgreSQL 11 documentation, "Recovery Configuration"; src/backend/access/transam/xlog.c
+ * (readRecoveryCommandFile).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type ConfSettings, formatConfLine, settingsOf } from './conf-file.ts'
@@ -28,7 +29,10 @@ const RECOVERY_CONF_NAMES = [
 
 const HEADER = '# Managed by Backstay; do not edit.'
 
-/** Reads the file. @throws {BackstayError} POSTGRES_FILE_INVALID at the first line PostgreSQL would refuse. */
+/**
+ * Reads the file.
+ * @throws {BackstayError} POSTGRES_FILE_INVALID at the first line PostgreSQL would refuse.
+ */
 export function parseRecoveryConf(text: string): ConfSettings {
   return settingsOf(text, 'recovery.conf')
 }

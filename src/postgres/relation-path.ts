@@ -1,14 +1,16 @@
 /**
- * What a path in a data directory is: a relation's file and which blocks it holds, or a file no backup takes.
- * Paths are relative to the data directory, with `/`; those inside a tablespace's own archive (`PG_15_202209061/5/16384`)
- * are understood too.
- * Source: PostgreSQL documentation, "Database File Layout", "Backing Up the Data Directory";
- * src/common/relpath.c, src/backend/backup/basebackup.c (excludeDirContents, excludeFiles).
+ * What a path in a data directory is: a relation's file and which blocks it holds, or a file no
+ * backup takes. Paths are relative to the data directory, with `/`; those inside a tablespace's own
+ * archive (`PG_15_202209061/5/16384`) are understood too. Source: PostgreSQL documentation,
+ * "Database File Layout", "Backing Up the Data Directory"; src/common/relpath.c,
+ * src/backend/backup/basebackup.c (excludeDirContents, excludeFiles).
  */
 
 const RELATION_FORKS = ['main', 'fsm', 'vm', 'init'] as const
 
-/** `main` holds the rows, `init` the empty state of an unlogged relation, `fsm` and `vm` its maps. */
+/**
+ * `main` holds the rows, `init` the empty state of an unlogged relation, `fsm` and `vm` its maps.
+ */
 export type RelationFork = (typeof RELATION_FORKS)[number]
 
 /** A file of a relation. */
@@ -62,7 +64,10 @@ const EXCLUDED_FILES = [
   'tablespace_map.old',
 ]
 
-/** Reads a relation's file from its path; undefined for everything else, temporary relations included. */
+/**
+ * Reads a relation's file from its path; undefined for everything else, temporary relations
+ * included.
+ */
 export function parseRelationPath(path: string): RelationFile | undefined {
   const groups = RELATION.exec(path)?.groups
   if (groups === undefined) return undefined
@@ -91,8 +96,9 @@ export function firstBlockOfPath(path: string): number | undefined {
 }
 
 /**
- * Whether a backup leaves the path out: what a server makes anew at start, what would do harm in a copy, and WAL, which
- * comes its own way. The emptied directories themselves stay. Unlogged relations are `isUnloggedContent`.
+ * Whether a backup leaves the path out: what a server makes anew at start, what would do harm in a
+ * copy, and WAL, which comes its own way. The emptied directories themselves stay. Unlogged
+ * relations are `isUnloggedContent`.
  */
 export function isExcludedFromBackup(path: string): boolean {
   const parts = path.split('/')

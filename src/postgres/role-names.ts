@@ -1,7 +1,8 @@
 /**
- * Names of the superusers of a data directory, read from the catalogue's own file: to log in to a copy of which nothing else is known.
- * The file may be behind what the WAL says; names are hints.
- * Source: PostgreSQL src/include/catalog/pg_authid.h, src/backend/utils/cache/relmapper.c, src/include/access/htup_details.h.
+ * Names of the superusers of a data directory, read from the catalogue's own file: to log in to a
+ * copy of which nothing else is known. The file may be behind what the WAL says; names are hints.
+ * Source: PostgreSQL src/include/catalog/pg_authid.h, src/backend/utils/cache/relmapper.c,
+ * src/include/access/htup_details.h.
  */
 
 /** Where the map of the shared catalogues' files lies in the data directory. */
@@ -32,7 +33,9 @@ function mappedFile(map: Uint8Array): number | undefined {
   return undefined
 }
 
-/** Superusers that may log in, in the order of the file; rows that were deleted may be among them. */
+/**
+ * Superusers that may log in, in the order of the file; rows that were deleted may be among them.
+ */
 export function superuserNames(authid: Uint8Array, major: number): readonly string[] {
   const names = new Set<string>()
   for (let at = 0; at + PAGE_BYTES <= authid.byteLength; at += PAGE_BYTES) {

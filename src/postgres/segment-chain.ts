@@ -1,8 +1,10 @@
 /**
- * Judges whole WAL segments record by record, one after the other: every page header, every link and every CRC, also of the record
- * that crosses from one segment into the next. It is what proves that a segment is right and that two of them belong together.
+ * Judges whole WAL segments record by record, one after the other: every page header, every link
+ * and every CRC, also of the record that crosses from one segment into the next. It is what proves
+ * that a segment is right and that two of them belong together.
  *
- * A finished segment ends within a record, at a record's end, or with a switch; what follows a switch is never read and not judged.
+ * A finished segment ends within a record, at a record's end, or with a switch; what follows a
+ * switch is never read and not judged.
  */
 import { toLsn } from './lsn.ts'
 import { parseSegmentName, type Segment, segmentStart } from './segment-name.ts'
@@ -22,7 +24,10 @@ export interface ChainExpectation {
   readonly systemIdentifier?: string
   readonly major?: number
   readonly segmentBytes: number
-  /** Ancestry of the timeline that the chain follows: with it each page must be of the timeline its position belongs to. */
+  /**
+   * Ancestry of the timeline that the chain follows: with it each page must be of the timeline its
+   * position belongs to.
+   */
   readonly history?: TimelineHistory | undefined
   /** Shown every valid record, in order; must not keep it: it is a view into the segment. */
   readonly onRecord?: (record: WalRecord) => void
@@ -34,7 +39,9 @@ export interface NamedSegment {
   readonly content: Uint8Array
 }
 
-/** Segments in order. After a problem, or a segment that is not the next one, the chain begins anew. */
+/**
+ * Segments in order. After a problem, or a segment that is not the next one, the chain begins anew.
+ */
 export class SegmentChain {
   readonly #expected: ChainExpectation
   #scanner: WalScanner | undefined
@@ -45,8 +52,8 @@ export class SegmentChain {
   }
 
   /**
-   * Judges the next segment and how it joins the one pushed before; of the first, a record that began before it is passed over.
-   * Returns what is wrong, in words without full stop.
+   * Judges the next segment and how it joins the one pushed before; of the first, a record that
+   * began before it is passed over. Returns what is wrong, in words without full stop.
    */
   push(segment: NamedSegment): string | undefined {
     const { name, content } = segment
@@ -63,8 +70,9 @@ export class SegmentChain {
   }
 
   /**
-   * Begins the chain with the end of the segment before the first one, so that the record that crosses is checked and the link back
-   * compared. Nothing of it is judged; where its end cannot be read the chain begins without it.
+   * Begins the chain with the end of the segment before the first one, so that the record that
+   * crosses is checked and the link back compared. Nothing of it is judged; where its end cannot be
+   * read the chain begins without it.
    */
   seed(before: NamedSegment): void {
     const parsed = parseSegmentName(before.name, this.#expected.segmentBytes)
@@ -96,8 +104,9 @@ export class SegmentChain {
 }
 
 /**
- * A scanner that has read the end of a segment and takes what follows it; undefined when that end cannot be read. It knows the last
- * record, and the beginning of one that goes on in the next segment.
+ * A scanner that has read the end of a segment and takes what follows it; undefined when that end
+ * cannot be read. It knows the last record, and the beginning of one that goes on in the next
+ * segment.
  */
 export function scannerAfter(
   { name, content }: NamedSegment,
@@ -121,7 +130,10 @@ export interface SegmentCheckContext extends ChainExpectation {
   readonly before?: NamedSegment | undefined
 }
 
-/** Judges one finished segment. Returns what is wrong, in words without full stop; undefined when everything in it is right. */
+/**
+ * Judges one finished segment. Returns what is wrong, in words without full stop; undefined when
+ * everything in it is right.
+ */
 export function checkSegment(
   segment: NamedSegment,
   context: SegmentCheckContext,
@@ -132,7 +144,10 @@ export function checkSegment(
   return chain.push(segment)
 }
 
-/** Offset of the last page on which a record starts: empty pages after a switch, and pages within a long record, are passed. */
+/**
+ * Offset of the last page on which a record starts: empty pages after a switch, and pages within a
+ * long record, are passed.
+ */
 function lastRecordPage(content: Uint8Array, pageBytes = DEFAULT_WAL_BLOCK_BYTES): number {
   for (let at = content.length - pageBytes; at > 0; at -= pageBytes) {
     const { magic, info, remainingBytes } = readWalPageHeader(content, at)

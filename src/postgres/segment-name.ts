@@ -4,7 +4,9 @@
  */
 import { type Lsn, toLsn } from './lsn.ts'
 
-/** Bytes of a WAL segment: a power of two from 1 MB to 1 GB; 16 MB unless initdb was told otherwise. */
+/**
+ * Bytes of a WAL segment: a power of two from 1 MB to 1 GB; 16 MB unless initdb was told otherwise.
+ */
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 
 const LEAST_SEGMENT_BYTES = 1024 * 1024
@@ -58,7 +60,10 @@ export function formatSegmentName(segment: Segment, segmentBytes: number): strin
   )
 }
 
-/** The segment that a 24-digit name stands for, or undefined when the name is none (or impossible for the size). */
+/**
+ * The segment that a 24-digit name stands for, or undefined when the name is none (or impossible
+ * for the size).
+ */
 export function parseSegmentName(name: string, segmentBytes: number): Segment | undefined {
   const file = parseWalFileName(name)
   if (file?.kind !== 'segment') return undefined

@@ -1,6 +1,7 @@
 /**
- * What every session of ours sets at its start, so that no default of the site (postgresql.conf, ALTER DATABASE or
- * ALTER ROLE … SET) decides how it behaves: the client's own settings win over all of them.
+ * What every session of ours sets at its start, so that no default of the site (postgresql.conf,
+ * ALTER DATABASE or ALTER ROLE … SET) decides how it behaves: the client's own settings win over
+ * all of them.
  */
 
 /** Known to every supported version and allowed to every user. */
@@ -25,11 +26,15 @@ const AT_START: Readonly<Record<string, string>> = {
 /** The first version that can leave event triggers out, and has triggers of the login. */
 const EVENT_TRIGGERS_SINCE = 17
 
-/** Younger settings, which an older server would refuse at the start: name → the first version that has it. */
+/**
+ * Younger settings, which an older server would refuse at the start: name → the first version that
+ * has it.
+ */
 const AFTER_START = { idle_session_timeout: 14, transaction_timeout: 17 } as const
 
 /**
- * `options` of a startup message or a connection string. A server that reads them replaces also what PGOPTIONS says.
+ * `options` of a startup message or a connection string. A server that reads them replaces also
+ * what PGOPTIONS says.
  * @param statementTimeoutMs 0 for none.
  * @param more settings of this session besides, which its server knows and its role may set.
  */
@@ -44,15 +49,19 @@ export function startOptions(
 }
 
 /**
- * Keeps what somebody else's server runs in each session out of it, for a superuser's one: libraries, and from 17 on triggers of the login.
- * The server's own options are weaker than ALTER DATABASE and ALTER ROLE … SET; these are not.
+ * Keeps what somebody else's server runs in each session out of it, for a superuser's one:
+ * libraries, and from 17 on triggers of the login. The server's own options are weaker than ALTER
+ * DATABASE and ALTER ROLE … SET; these are not.
  */
 export function quietSession(major: number): Readonly<Record<string, string>> {
   const libraries = { session_preload_libraries: '', local_preload_libraries: '' }
   return major >= EVENT_TRIGGERS_SINCE ? { ...libraries, event_triggers: 'off' } : libraries
 }
 
-/** The statements that set the rest in an SQL session of a server of that version; empty when there is no rest. */
+/**
+ * The statements that set the rest in an SQL session of a server of that version; empty when there
+ * is no rest.
+ */
 export function afterStart(major: number): string {
   return Object.entries(AFTER_START)
     .filter(([, since]) => major >= since)
@@ -60,7 +69,10 @@ export function afterStart(major: number): string {
     .join('; ')
 }
 
-/** A replication session cannot SET: what it has to give at its start beside `startOptions` when the server has one. */
+/**
+ * A replication session cannot SET: what it has to give at its start beside `startOptions` when the
+ * server has one.
+ */
 export const IDLE_TIMEOUT = {
   name: 'idle_session_timeout',
   since: AFTER_START.idle_session_timeout,

@@ -1,6 +1,7 @@
 /**
- * Whether two spellings of a setting's value mean the same to PostgreSQL: `128MB` = `131072kB` = `16384` in 8kB pages.
- * Source: PostgreSQL src/backend/utils/misc/guc.c (parse_int, parse_real, convert_to_base_unit), utils/adt/bool.c.
+ * Whether two spellings of a setting's value mean the same to PostgreSQL: `128MB` = `131072kB` =
+ * `16384` in 8kB pages. Source: PostgreSQL src/backend/utils/misc/guc.c (parse_int, parse_real,
+ * convert_to_base_unit), utils/adt/bool.c.
  */
 
 /** A setting's type, in the words of `pg_settings.vartype` and `pg_settings.unit`. */
@@ -52,7 +53,10 @@ export function sameSettingValue(one: string, other: string, type: SettingType):
   }
 }
 
-/** `on`, `true`, `yes`, `1`, their opposites and unambiguous beginnings, in any case; undefined when it is none. */
+/**
+ * `on`, `true`, `yes`, `1`, their opposites and unambiguous beginnings, in any case; undefined when
+ * it is none.
+ */
 export function parseSettingBoolean(text: string): boolean | undefined {
   const word = text.trim().toLowerCase()
   const begins = (whole: string, part: string): boolean => part !== '' && whole.startsWith(part)

@@ -1,6 +1,6 @@
 /**
- * Files of a data directory that are held in memory as a whole while a backup streams by: how long they may be. Whoever sends them says
- * their size, and only PostgreSQL keeps to its own.
+ * Files of a data directory that are held in memory as a whole while a backup streams by: how long
+ * they may be. Whoever sends them says their size, and only PostgreSQL keeps to its own.
  */
 
 const KIB = 1024

@@ -1,8 +1,12 @@
 /**
- * Reads fields of a C struct one after the other, aligned as a 64-bit little-endian compiler lays them out.
+ * Reads fields of a C struct one after the other, aligned as a 64-bit little-endian compiler lays
+ * them out.
  */
 
-/** A cursor over a struct that starts at byte 0 of `bytes`. Reading past the end throws a RangeError. */
+/**
+ * A cursor over a struct that starts at byte 0 of `bytes`. Reading past the end throws a
+ * RangeError.
+ */
 export class StructReader {
   readonly #view: DataView
   #at = 0

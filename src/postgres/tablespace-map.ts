@@ -1,6 +1,7 @@
 /**
- * `tablespace_map`, the file of a base backup from which a recovering server makes the links in pg_tblspc: `OID PATH` lines.
- * Source: PostgreSQL src/backend/access/transam/xlog.c (do_pg_backup_start), xlogrecovery.c (read_tablespace_map).
+ * `tablespace_map`, the file of a base backup from which a recovering server makes the links in
+ * pg_tblspc: `OID PATH` lines. Source: PostgreSQL src/backend/access/transam/xlog.c
+ * (do_pg_backup_start), xlogrecovery.c (read_tablespace_map).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 

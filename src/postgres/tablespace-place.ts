@@ -1,6 +1,6 @@
 /**
- * Where a tablespace of somebody else's server may lie here. The server (or a backup of it) says a location; only the operator's
- * words make it a place that is written to. Pure.
+ * Where a tablespace of somebody else's server may lie here. The server (or a backup of it) says a
+ * location; only the operator's words make it a place that is written to. Pure.
  */
 import { posix } from 'node:path'
 
@@ -13,9 +13,10 @@ export interface TablespaceWishes {
 }
 
 /**
- * `inside`: in the data directory itself (in-place tablespaces, 16+), at that relative path. `named`: the operator named that directory.
- * `allowed`: the server's own location, below an allowed root; only the OS user of PostgreSQL may make it.
- * `refused`: it must not be written; `why` completes “the location …”.
+ * `inside`: in the data directory itself (in-place tablespaces, 16+), at that relative path.
+ * `named`: the operator named that directory. `allowed`: the server's own location, below an
+ * allowed root; only the OS user of PostgreSQL may make it. `refused`: it must not be written;
+ * `why` completes “the location …”.
  */
 export type TablespacePlace =
   | { readonly kind: 'inside'; readonly path: string }
@@ -42,8 +43,9 @@ export function placeTablespace(
 }
 
 /**
- * Whether `path`, relative to a tablespace, is one that PostgreSQL of that major writes there: `PG_18_202506291` or something below it.
- * Everything else in a tablespace's directory is not the server's.
+ * Whether `path`, relative to a tablespace, is one that PostgreSQL of that major writes there:
+ * `PG_18_202506291` or something below it. Everything else in a tablespace's directory is not the
+ * server's.
  */
 export function isTablespaceContent(path: string, major: number): boolean {
   const parts = path.split('/')

@@ -22,8 +22,9 @@ export interface TimelineHistory {
 const LINE_LENGTH_MAX = 1024
 
 /**
- * Reads a history file; undefined when a line is malformed or the order is impossible. What is given back is what PostgreSQL makes of it:
- * a recovery that was to follow a timeline and ended before that one began writes it down as parent all the same.
+ * Reads a history file; undefined when a line is malformed or the order is impossible. What is
+ * given back is what PostgreSQL makes of it: a recovery that was to follow a timeline and ended
+ * before that one began writes it down as parent all the same.
  */
 export function parseTimelineHistory(
   timeline: number,
@@ -54,7 +55,10 @@ export function timelineOf(history: TimelineHistory, lsn: Lsn): number {
   return history.switches.find((entry) => lsn < entry.switchLsn)?.timeline ?? history.timeline
 }
 
-/** Where `timeline` was left on the way to `history.timeline`; undefined when it is the last or no ancestor. */
+/**
+ * Where `timeline` was left on the way to `history.timeline`; undefined when it is the last or no
+ * ancestor.
+ */
 export function switchPointOf(history: TimelineHistory, timeline: number): Lsn | undefined {
   return history.switches.find((entry) => entry.timeline === timeline)?.switchLsn
 }
@@ -64,7 +68,9 @@ export function isAncestor(history: TimelineHistory, timeline: number): boolean 
   return timeline === history.timeline || switchPointOf(history, timeline) !== undefined
 }
 
-/** Whether two histories are of one and the same timeline: a number alone can be given out twice. */
+/**
+ * Whether two histories are of one and the same timeline: a number alone can be given out twice.
+ */
 export function isSameHistory(one: TimelineHistory, other: TimelineHistory): boolean {
   return (
     one.timeline === other.timeline &&
@@ -73,12 +79,18 @@ export function isSameHistory(one: TimelineHistory, other: TimelineHistory): boo
   )
 }
 
-/** Whether the timeline of `older` is `newer` itself or one that it came from, by every switch on the way. */
+/**
+ * Whether the timeline of `older` is `newer` itself or one that it came from, by every switch on
+ * the way.
+ */
 export function isLineOf(newer: TimelineHistory, older: TimelineHistory): boolean {
   return isAncestor(newer, older.timeline) && beginsWith(newer.switches, older.switches)
 }
 
-/** Where two lines part: the first position that belongs to only one of them; undefined when they are the same. */
+/**
+ * Where two lines part: the first position that belongs to only one of them; undefined when they
+ * are the same.
+ */
 export function forkOf(one: TimelineHistory, other: TimelineHistory): Lsn | undefined {
   const leaving = (
     history: TimelineHistory,
@@ -113,7 +125,10 @@ function isAscending(timeline: number, switches: readonly TimelineSwitch[]): boo
   })
 }
 
-/** Without the timelines that were left before they began; a position belongs to the newest that has begun (tliOfPointInHistory). */
+/**
+ * Without the timelines that were left before they began; a position belongs to the newest that has
+ * begun (tliOfPointInHistory).
+ */
 function reached(switches: readonly TimelineSwitch[]): readonly TimelineSwitch[] {
   const kept: TimelineSwitch[] = []
   let left: Lsn | undefined

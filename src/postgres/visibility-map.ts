@@ -1,7 +1,8 @@
 /**
- * Pages of a visibility map: two bits for each block of a relation's main fork. What they say is a promise (all rows are visible, all are
- * frozen), so clearing bits is always right, and costs the next VACUUM a look at the block.
- * Source: PostgreSQL src/include/access/visibilitymapdefs.h, src/backend/access/heap/visibilitymap.c.
+ * Pages of a visibility map: two bits for each block of a relation's main fork. What they say is a
+ * promise (all rows are visible, all are frozen), so clearing bits is always right, and costs the
+ * next VACUUM a look at the block. Source: PostgreSQL src/include/access/visibilitymapdefs.h,
+ * src/backend/access/heap/visibilitymap.c.
  */
 import { allocatePageMemory, PageChecker } from './page-checker.ts'
 import { DEFAULT_BLOCK_BYTES, isNewPage, readPageHeader } from './page.ts'
@@ -25,7 +26,8 @@ export class VisibilityCleaner {
   }
 
   /**
-   * The page without the bits of the blocks that `isChanged` names; undefined when none of them is set.
+   * The page without the bits of the blocks that `isChanged` names; undefined when none of them is
+   * set.
    * @param page stays as it is; the result is the caller's
    * @param mapBlock number of the page in its fork
    */

@@ -1,6 +1,7 @@
 /**
  * The blocks that a WAL record changes, and whether replaying it needs what stood in them before.
- * Source: PostgreSQL src/include/access/xlogrecord.h, src/backend/access/transam/xlogreader.c (DecodeXLogRecord).
+ * Source: PostgreSQL src/include/access/xlogrecord.h, src/backend/access/transam/xlogreader.c
+ * (DecodeXLogRecord).
  */
 import { RECORD_HEADER_BYTES, type WalRecord } from './wal-record.ts'
 
@@ -41,7 +42,10 @@ const RELATION_BYTES = 12
 
 type RelFileLocator = Pick<WalBlock, 'tablespaceOid' | 'databaseOid' | 'fileNumber'>
 
-/** The blocks of a record of PostgreSQL `major`, in its order. @throws {RangeError} when it is cut off. */
+/**
+ * The blocks of a record of PostgreSQL `major`, in its order.
+ * @throws {RangeError} when it is cut off.
+ */
 export function* blocksOf(record: WalRecord, major: number): Generator<WalBlock> {
   const { buffer, byteOffset, byteLength } = record.bytes
   const view = new DataView(buffer, byteOffset, byteLength)

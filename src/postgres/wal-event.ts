@@ -1,7 +1,8 @@
 /**
- * The WAL records recovery can stop at or must know: ends of transactions, restore points, checkpoints, switches.
- * Source: PostgreSQL src/include/access/{xact.h,xlog_internal.h}, src/include/catalog/pg_control.h,
- * src/backend/access/rmgrdesc/xactdesc.c (ParseCommitRecord, ParseAbortRecord).
+ * The WAL records recovery can stop at or must know: ends of transactions, restore points,
+ * checkpoints, switches. Source: PostgreSQL src/include/access/{xact.h,xlog_internal.h},
+ * src/include/catalog/pg_control.h, src/backend/access/rmgrdesc/xactdesc.c (ParseCommitRecord,
+ * ParseAbortRecord).
  */
 import { WAL_LEVELS, type WalLevel } from './control-file.ts'
 import { type Lsn, toLsn } from './lsn.ts'

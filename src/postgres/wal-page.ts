@@ -1,6 +1,7 @@
 /**
- * The headers of WAL pages, and what the first of them says about a segment: is this file the one its name says?
- * Source: PostgreSQL src/include/access/xlog_internal.h (XLogPageHeaderData, XLogLongPageHeaderData).
+ * The headers of WAL pages, and what the first of them says about a segment: is this file the one
+ * its name says? Source: PostgreSQL src/include/access/xlog_internal.h (XLogPageHeaderData,
+ * XLogLongPageHeaderData).
  */
 import { formatLsn, type Lsn, toLsn } from './lsn.ts'
 import { parseWalFileName } from './segment-name.ts'
@@ -60,7 +61,10 @@ export interface WalPageHeader {
 /** What a segment's first page says. */
 export interface SegmentIdentity {
   readonly major: PostgresMajor
-  /** Of the first page: an ancestor of the timeline in the name when the switch lies inside the segment. */
+  /**
+   * Of the first page: an ancestor of the timeline in the name when the switch lies inside the
+   * segment.
+   */
   readonly timeline: number
   readonly startLsn: Lsn
   readonly systemIdentifier: string
@@ -85,7 +89,8 @@ export type SegmentInspection =
   | { readonly identity?: undefined; readonly problem: string }
 
 /**
- * Reads the header of the page that starts at `offset`. `long` is left out where its flag is not set or the bytes end before it.
+ * Reads the header of the page that starts at `offset`. `long` is left out where its flag is not
+ * set or the bytes end before it.
  * @throws {RangeError} when the bytes end inside the short header.
  */
 export function readWalPageHeader(bytes: Uint8Array, offset = 0): WalPageHeader {

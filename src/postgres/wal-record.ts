@@ -1,7 +1,7 @@
 /**
- * One WAL record: its header, its CRC, and its main data. Where records lie in a stream is wal-scanner.ts; what some of
- * them mean is wal-event.ts.
- * Source: PostgreSQL src/include/access/xlogrecord.h, src/backend/access/transam/xlogreader.c.
+ * One WAL record: its header, its CRC, and its main data. Where records lie in a stream is
+ * wal-scanner.ts; what some of them mean is wal-event.ts. Source: PostgreSQL
+ * src/include/access/xlogrecord.h, src/backend/access/transam/xlogreader.c.
  */
 import { crc32c } from '@node-rs/crc32'
 import { type Lsn, toLsn } from './lsn.ts'
@@ -23,8 +23,8 @@ const BLOCK_ID_ORIGIN = 253
 const BLOCK_ID_TOPLEVEL_XID = 252
 
 /**
- * A complete record. `bytes` may be a view into the bytes that were scanned: valid as long as those are.
- * The getters compute when asked, because most records of a scan are never looked at.
+ * A complete record. `bytes` may be a view into the bytes that were scanned: valid as long as those
+ * are. The getters compute when asked, because most records of a scan are never looked at.
  */
 export class WalRecord {
   readonly bytes: Uint8Array
@@ -79,7 +79,10 @@ export class WalRecord {
     return crc32c(this.bytes.subarray(0, CRC_OFFSET), crc) === readU32(this.bytes, CRC_OFFSET)
   }
 
-  /** The main data of a record without block references (all that wal-event.ts needs); undefined for others. */
+  /**
+   * The main data of a record without block references (all that wal-event.ts needs); undefined for
+   * others.
+   */
   mainData(): DataView | undefined {
     let at = RECORD_HEADER_BYTES
     while (at < this.bytes.length) {
@@ -100,8 +103,9 @@ export class WalRecord {
 }
 
 /**
- * Whether a record lies at the beginning of `bytes` whose length alone is damaged: with another one that fits into `bytes` its CRC is right.
- * One that was only written in part is taken for it once in half a million.
+ * Whether a record lies at the beginning of `bytes` whose length alone is damaged: with another one
+ * that fits into `bytes` its CRC is right. One that was only written in part is taken for it once
+ * in half a million.
  */
 export function hasOtherLength(bytes: Uint8Array): boolean {
   if (bytes.length < RECORD_HEADER_BYTES) return false

@@ -1,7 +1,8 @@
 /**
- * Walks the records of WAL: over pages, over segments, checking every page header, every link and every CRC, up to where
- * valid WAL ends. Bytes come in through `push`; this file reads nothing itself.
- * Source: PostgreSQL src/backend/access/transam/xlogreader.c (XLogReadRecord, ValidXLogRecord, XLogReaderValidatePageHeader).
+ * Walks the records of WAL: over pages, over segments, checking every page header, every link and
+ * every CRC, up to where valid WAL ends. Bytes come in through `push`; this file reads nothing
+ * itself. Source: PostgreSQL src/backend/access/transam/xlogreader.c (XLogReadRecord,
+ * ValidXLogRecord, XLogReaderValidatePageHeader).
  */
 import { formatLsn, type Lsn, toLsn } from './lsn.ts'
 import { type TimelineHistory, timelineOf } from './timeline.ts'
@@ -30,17 +31,26 @@ import {
 export interface WalScanStart {
   /** Position of the first byte pushed: the start of a page. */
   readonly startLsn: Lsn
-  /** Start of the first record wanted. Without it the scan begins with the first record that starts in the bytes. */
+  /**
+   * Start of the first record wanted. Without it the scan begins with the first record that starts
+   * in the bytes.
+   */
   readonly recordLsn?: Lsn
   readonly segmentBytes: number
   readonly walBlockBytes?: number
-  /** With it every page must be of the timeline that its position belongs to; without it timelines may only grow. */
+  /**
+   * With it every page must be of the timeline that its position belongs to; without it timelines
+   * may only grow.
+   */
   readonly history?: TimelineHistory | undefined
 }
 
 /** Why a scan ended for good. */
 export interface WalScanStop {
-  /** `zeros`: nothing was written there yet. `invalid`: something else stands there, old WAL or damage. */
+  /**
+   * `zeros`: nothing was written there yet. `invalid`: something else stands there, old WAL or
+   * damage.
+   */
   readonly kind: 'zeros' | 'invalid'
   /** A sentence without full stop. */
   readonly problem: string
@@ -114,7 +124,10 @@ export class WalScanner {
     return this.#previous === undefined ? undefined : toLsn(BigInt(this.#previous))
   }
 
-  /** Where a record begins that goes on behind the bytes read, and what of it stands on its first page. */
+  /**
+   * Where a record begins that goes on behind the bytes read, and what of it stands on its first
+   * page.
+   */
   get unfinished(): { readonly lsn: Lsn; readonly bytes: Uint8Array } | undefined {
     const bytes = this.#open?.pieces[0]
     return this.#open && bytes && { lsn: toLsn(BigInt(this.#open.start)), bytes }
@@ -126,8 +139,9 @@ export class WalScanner {
   }
 
   /**
-   * Hands out the records that end in `bytes`, which follow those pushed before. Must be iterated to its end before the
-   * next push. Bytes may end anywhere, but after a piece that ends inside a page nothing more can be pushed.
+   * Hands out the records that end in `bytes`, which follow those pushed before. Must be iterated
+   * to its end before the next push. Bytes may end anywhere, but after a piece that ends inside a
+   * page nothing more can be pushed.
    */
   *push(bytes: Uint8Array): Generator<WalRecord, void> {
     if (this.#next % this.#blockBytes !== 0) {
@@ -199,7 +213,10 @@ export class WalScanner {
     return undefined
   }
 
-  /** Takes the bytes that continue a record of an earlier page. Returns where the next record starts. */
+  /**
+   * Takes the bytes that continue a record of an earlier page. Returns where the next record
+   * starts.
+   */
   #continueRecord(
     page: Uint8Array,
     context: {

@@ -1,5 +1,6 @@
 /**
- * Questions to a piece of WAL that is at hand whole: where does it end, and where does one record of it end?
+ * Questions to a piece of WAL that is at hand whole: where does it end, and where does one record
+ * of it end?
  */
 import type { Lsn } from './lsn.ts'
 import type { WalRecord } from './wal-record.ts'
@@ -9,7 +10,9 @@ import { WalScanner, type WalScanStart, type WalScanStop } from './wal-scanner.t
 export interface ValidWalEnd {
   /** End of the last complete and valid record; `start` itself when there is none. */
   readonly endLsn: Lsn
-  /** What stands there instead; undefined when the bytes simply end, within a record or between two. */
+  /**
+   * What stands there instead; undefined when the bytes simply end, within a record or between two.
+   */
   readonly stop: WalScanStop | undefined
 }
 
@@ -24,9 +27,10 @@ export function findWalEnd(bytes: Uint8Array, start: WalScanStart): ValidWalEnd 
 }
 
 /**
- * The record that starts at `start.recordLsn`; undefined when `bytes` do not hold all of it or it is not valid.
- * `findRecord(…)?.endLsn` of a clean shutdown's checkpoint is the position a standby must have received before it may be
- * promoted without loss: pg_control names only the record's start.
+ * The record that starts at `start.recordLsn`; undefined when `bytes` do not hold all of it or it
+ * is not valid. `findRecord(…)?.endLsn` of a clean shutdown's checkpoint is the position a standby
+ * must have received before it may be promoted without loss: pg_control names only the record's
+ * start.
  */
 export function findRecord(
   bytes: Uint8Array,

@@ -1,5 +1,6 @@
 /**
- * The backup server's part of `status` and `check`: read here, or the Backstay on the machine of the repository is asked.
+ * The backup server's part of `status` and `check`: read here, or the Backstay on the machine of
+ * the repository is asked.
  */
 import { z } from 'zod'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -15,7 +16,10 @@ import { judgeService } from './local-service.ts'
 
 const TIMEOUT_MS = 30_000
 
-/** Asks here or there; undefined when the cluster file has no backup part. A failure is one of the problems told. */
+/**
+ * Asks here or there; undefined when the cluster file has no backup part. A failure is one of the
+ * problems told.
+ */
 export async function askBackupStatus(
   cluster: ClusterContext,
 ): Promise<BackupSideStatus | undefined> {

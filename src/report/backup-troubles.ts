@@ -1,6 +1,6 @@
 /**
- * What is wrong with the backup side, judged by everything that was promised: backups on time, a receiver that receives, room for
- * the next backup. Pure.
+ * What is wrong with the backup side, judged by everything that was promised: backups on time, a
+ * receiver that receives, room for the next backup. Pure.
  */
 import { Cron } from 'croner'
 import type { BackupInfo } from '../repository/backup-info.ts'
@@ -20,7 +20,10 @@ export interface BackupFacts {
   /** Cron expression; undefined: only when asked for. */
   readonly schedule: string | undefined
   readonly backups: readonly Pick<BackupInfo, 'startedAt' | 'finishedAt' | 'bytes' | 'postgres'>[]
-  /** What the receiver last said of itself, `stopped` when it fell silent; undefined when none ever ran. */
+  /**
+   * What the receiver last said of itself, `stopped` when it fell silent; undefined when none ever
+   * ran.
+   */
   readonly receiver:
     | { readonly state: ReceiverState; readonly error: string | undefined }
     | undefined
@@ -66,7 +69,10 @@ function roomTroubles({ backups, freeBytes }: BackupFacts): readonly string[] {
   ]
 }
 
-/** When a schedule runs next after a moment; undefined without one, or for an expression that is none. */
+/**
+ * When a schedule runs next after a moment; undefined without one, or for an expression that is
+ * none.
+ */
 export function nextAtMs(schedule: string | undefined, afterMs: number): number | undefined {
   if (schedule === undefined) return undefined
   try {

@@ -1,5 +1,6 @@
 /**
- * Whether anything starts `backstay serve` where the backup server is this machine: without it the slot fills and no backup is taken.
+ * Whether anything starts `backstay serve` where the backup server is this machine: without it the
+ * slot fills and no backup is taken.
  */
 import type { ClusterFound } from '../cluster/found.ts'
 import type { NoService, OwnUnit } from '../cluster/machine/own-service.ts'
@@ -12,8 +13,8 @@ import type { Clock } from '../util/clock.ts'
 import { isStale, readReceiverStatus } from '../wal/receiver-status.ts'
 
 /**
- * What `up` leaves to be run, a line each; none where it made a service or told why it could not, where the backup server is another
- * machine, and where its receiver reports.
+ * What `up` leaves to be run, a line each; none where it made a service or told why it could not,
+ * where the backup server is another machine, and where its receiver reports.
  */
 export async function serviceToRun(
   { name, backup }: ClusterWanted,
@@ -30,7 +31,10 @@ export async function serviceToRun(
   ]
 }
 
-/** What `status` and `check` are told of the service; pure. @param isReceiving whether a receiver reports, whoever started it */
+/**
+ * What `status` and `check` are told of the service; pure.
+ * @param isReceiving whether a receiver reports, whoever started it
+ */
 export function judgeService(
   cluster: string,
   own: OwnUnit | NoService | undefined,

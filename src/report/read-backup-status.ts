@@ -1,5 +1,6 @@
 /**
- * The backup server's part of `status` and `check`: read from the repository and the receiver's published status.
+ * The backup server's part of `status` and `check`: read from the repository and the receiver's
+ * published status.
  */
 import { describeDamage } from '../backup/known-damage.ts'
 import type { BackupSideStatus } from './status.ts'

@@ -119,7 +119,10 @@ function replicationPart(
   }
 }
 
-/** pg_control, which answers over SQL for a standby without walreceiver, lags behind the history files. */
+/**
+ * pg_control, which answers over SQL for a standby without walreceiver, lags behind the history
+ * files.
+ */
 function timelineOf({ directory, sql }: ServerFound): number | undefined {
   const known = directory.state === 'data' ? directory.timeline : undefined
   return sql === undefined ? known : Math.max(sql.timeline, known ?? 0)

@@ -1,5 +1,6 @@
 /**
- * What `status` tells: one plain object about the cluster at one moment. Facts and one verdict; no advice beyond it.
+ * What `status` tells: one plain object about the cluster at one moment. Facts and one verdict; no
+ * advice beyond it.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatSize } from '../util/size.ts'
@@ -33,16 +34,25 @@ export interface BackupSideStatus {
   /** When the service takes the next backup by its schedule, if it runs; ISO 8601 UTC. */
   readonly nextBackupAt?: string | undefined
   /**
-   * What starts `backstay serve` where the backup server is this machine: its unit, unless somebody else started it; the problem is among
-   * `problems`. Left out for another machine.
+   * What starts `backstay serve` where the backup server is this machine: its unit, unless somebody
+   * else started it; the problem is among `problems`. Left out for another machine.
    */
   readonly service?: { readonly unit: string | undefined; readonly problem: string | undefined }
   readonly problems: readonly string[]
-  /** Work of the schedule that failed and was not done since; a sentence each, which is among `problems`. Left out by earlier versions. */
+  /**
+   * Work of the schedule that failed and was not done since; a sentence each, which is among
+   * `problems`. Left out by earlier versions.
+   */
   readonly failedJobs?: readonly string[]
-  /** Damaged pages in the newest backup, and a sentence among `problems` when there are some. Left out by earlier versions. */
+  /**
+   * Damaged pages in the newest backup, and a sentence among `problems` when there are some. Left
+   * out by earlier versions.
+   */
   readonly badPages?: { readonly count: number; readonly problem: string | undefined }
-  /** What is known to be damaged in the repository; a sentence each, which is among `problems`. Left out by earlier versions. */
+  /**
+   * What is known to be damaged in the repository; a sentence each, which is among `problems`. Left
+   * out by earlier versions.
+   */
   readonly damage?: readonly string[]
 }
 
@@ -52,13 +62,21 @@ export interface WindowStatus {
   /** When the backup at `from` ended; ISO 8601 UTC. */
   readonly fromTime: string
   readonly to: string
-  /** When the last record before `to` was written, about; ISO 8601 UTC. Left out when that cannot be told. */
+  /**
+   * When the last record before `to` was written, about; ISO 8601 UTC. Left out when that cannot be
+   * told.
+   */
   readonly toTime?: string | undefined
-  /** How long ago the receiver last heard from the server: what was committed since may be missing. */
+  /**
+   * How long ago the receiver last heard from the server: what was committed since may be missing.
+   */
   readonly ageMs: number | undefined
 }
 
-/** Tells the backup part; its failure must not spoil the rest, so it tells problems instead of throwing. */
+/**
+ * Tells the backup part; its failure must not spoil the rest, so it tells problems instead of
+ * throwing.
+ */
 export type AskBackup = (context: ClusterContext) => Promise<BackupSideStatus | undefined>
 
 /**
@@ -69,26 +87,37 @@ export interface ClusterStatus {
   readonly systemIdentifier: string | undefined
   readonly takenAt: string
   readonly primary: string | undefined
-  /** Who was primary when a command last left the cluster in order; for the day when none answers. */
+  /**
+   * Who was primary when a command last left the cluster in order; for the day when none answers.
+   */
   readonly lastPrimary: string | undefined
   /**
-   * `ok`: everything runs and streams, no change of roles is half-way, the backup part has no problem; `degraded`: a primary runs;
-   * `down`: none does.
+   * `ok`: everything runs and streams, no change of roles is half-way, the backup part has no
+   * problem; `degraded`: a primary runs; `down`: none does.
    */
   readonly verdict: 'ok' | 'degraded' | 'down'
   /** Who could take over now and what would be lost, in one sentence. */
   readonly takeover: string
-  /** How the primary could follow after a failover, in one sentence; undefined when it cannot be said. */
+  /**
+   * How the primary could follow after a failover, in one sentence; undefined when it cannot be
+   * said.
+   */
   readonly wayBack: string | undefined
   /** A change of roles that stopped half-way, and what to do; undefined when there is none. */
   readonly unfinished: string | undefined
-  /** Why it cannot be said who is primary: two of them, none, a host that is away; undefined when it can. */
+  /**
+   * Why it cannot be said who is primary: two of them, none, a host that is away; undefined when it
+   * can.
+   */
   readonly undecided: string | undefined
   readonly candidates: readonly Omit<Candidate, 'receivedLsn'>[]
   readonly servers: readonly ServerStatus[]
   /** Slots of the primary that are not a standby's: the receiver's, foreign ones. */
   readonly otherSlots: readonly SlotStatus[]
-  /** What a switchover or failover to the best candidate would take from readers of logical slots, one sentence each. */
+  /**
+   * What a switchover or failover to the best candidate would take from readers of logical slots,
+   * one sentence each.
+   */
   readonly slotsAtRisk: readonly string[]
   readonly backup: BackupSideStatus | undefined
 }
@@ -115,7 +144,10 @@ export async function clusterStatus(
   })
 }
 
-/** Without the passwords nothing answers: that it is down would be said of a cluster that may well serve. */
+/**
+ * Without the passwords nothing answers: that it is down would be said of a cluster that may well
+ * serve.
+ */
 function refuseUnknown({ wanted, state }: ClusterContext, found: ClusterFound): void {
   if (found.identity !== undefined) return
   const there = found.servers.filter(({ directory }) => directory.state === 'data')

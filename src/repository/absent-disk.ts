@@ -1,11 +1,15 @@
 /**
- * A disk that belongs below a path and is not mounted, as fstab tells: what is written there would disappear when it comes back.
+ * A disk that belongs below a path and is not mounted, as fstab tells: what is written there would
+ * disappear when it comes back.
  */
 import { readFile, realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 
-/** @throws {BackstayError} REPOSITORY_MISSING when the disk that `directory` belongs on is not mounted. */
+/**
+ * @throws {BackstayError} REPOSITORY_MISSING when the disk that `directory` belongs on is not
+ * mounted.
+ */
 export async function requireDisk(directory: string): Promise<void> {
   const [fstab, mounts] = await Promise.all(['/etc/fstab', '/proc/self/mounts'].map(readIfThere))
   // Without the list of what is mounted nothing can be said.
@@ -20,8 +24,9 @@ export async function requireDisk(directory: string): Promise<void> {
 }
 
 /**
- * The innermost mount point of `fstab` at or above `path`, when it is not among `mounts` (as /proc/self/mounts has them). A disk that
- * fstab does not mount by itself (`noauto`) may be away on purpose, but the path below it is its own all the same.
+ * The innermost mount point of `fstab` at or above `path`, when it is not among `mounts` (as
+ * /proc/self/mounts has them). A disk that fstab does not mount by itself (`noauto`) may be away on
+ * purpose, but the path below it is its own all the same.
  */
 export function absentMount(
   path: string,

@@ -25,7 +25,10 @@ export type BackupType = (typeof BACKUP_TYPES)[number]
 
 const BACKUP_METHODS = ['stream', 'page-lsn', 'incremental'] as const
 
-/** How pages were chosen: all; all received and the newer ones stored; only changes sent by the server. */
+/**
+ * How pages were chosen: all; all received and the newer ones stored; only changes sent by the
+ * server.
+ */
 export type BackupMethod = (typeof BACKUP_METHODS)[number]
 
 const BACKUP_STATUSES = ['done', 'bad-pages'] as const
@@ -44,7 +47,9 @@ export interface PackUse {
   readonly liveBytes: number
 }
 
-/** A page whose checksum was wrong when it was received. `path` is relative to the data directory. */
+/**
+ * A page whose checksum was wrong when it was received. `path` is relative to the data directory.
+ */
 export interface BadPage {
   readonly path: string
   readonly block: number
@@ -106,28 +111,38 @@ export interface BackupInfo {
   }
   readonly files: number
   readonly manifest: { readonly storedBytes: number; readonly sha256: string }
-  /** Whether PostgreSQL's own backup_manifest is among the files and right for the restored directory. */
+  /**
+   * Whether PostgreSQL's own backup_manifest is among the files and right for the restored
+   * directory.
+   */
   readonly serverManifest: boolean
   readonly packs: readonly PackUse[]
   /** `list` holds the first 1000. */
   readonly badPages: { readonly count: number; readonly list: readonly BadPage[] }
   /**
-   * Pages that were being written when they were received: wrong as they are stored, and written anew by the backup's own WAL. Undefined in
-   * backups that know of none.
+   * Pages that were being written when they were received: wrong as they are stored, and written
+   * anew by the backup's own WAL. Undefined in backups that know of none.
    */
   readonly tornPages?: readonly BadPage[]
   /**
-   * With method `incremental`: what the server had changed and does not send was not taken over from the reference, which are bits of
-   * visibility maps and pages behind the place to which a relation was cut. Undefined in those of older builds, which may hold deleted rows.
+   * With method `incremental`: what the server had changed and does not send was not taken over
+   * from the reference, which are bits of visibility maps and pages behind the place to which a
+   * relation was cut. Undefined in those of older builds, which may hold deleted rows.
    */
   readonly truePages?: true
-  /** Interrupted fulls into whose packs it points, oldest first. Undefined in those that point into none. */
+  /**
+   * Interrupted fulls into whose packs it points, oldest first. Undefined in those that point into
+   * none.
+   */
   readonly resumed?: readonly BackupId[]
   readonly compression: { readonly codec: 'zstd'; readonly level: number }
   readonly createdBy: string
 }
 
-/** Whether its pages are the server's: in an incremental one somebody has to have seen to those that the server changes and does not send. */
+/**
+ * Whether its pages are the server's: in an incremental one somebody has to have seen to those that
+ * the server changes and does not send.
+ */
 export function hasTruePages({ method, truePages }: BackupInfo): boolean {
   return method !== 'incremental' || truePages === true
 }
@@ -142,7 +157,9 @@ export interface CataloguedBackup {
 /** What may stay with a kept backup, in Barman's words. */
 export const KEEP_TARGETS = ['standalone', 'full'] as const
 
-/** `standalone`: the WAL that makes it consistent stays with it. `full`: all WAL after it as well. */
+/**
+ * `standalone`: the WAL that makes it consistent stays with it. `full`: all WAL after it as well.
+ */
 export type KeepTarget = (typeof KEEP_TARGETS)[number]
 
 /** An operator's wish that a backup stays. */

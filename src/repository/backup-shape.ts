@@ -1,6 +1,7 @@
 /**
- * Whether what a backup.json says has the shape of a backup. Its checksum is no signature: whoever may write the repository can seal another one,
- * and its numbers and names become paths, often in the hands of root.
+ * Whether what a backup.json says has the shape of a backup. Its checksum is no signature: whoever
+ * may write the repository can seal another one, and its numbers and names become paths, often in
+ * the hands of root.
  */
 
 const OID_MAX = 2 ** 32 - 1

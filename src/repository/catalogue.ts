@@ -79,7 +79,10 @@ export async function readBackup(
   return { info, keep: keep && decodeKeep(keep) }
 }
 
-/** A backup.json that lies in another backup's folder, or came from another cluster, would restore something else. */
+/**
+ * A backup.json that lies in another backup's folder, or came from another cluster, would restore
+ * something else.
+ */
 function checkBelongs(cluster: ClusterRepository, id: BackupId, info: BackupInfo): void {
   const { systemIdentifier } = cluster.identity
   const found = info.postgres.systemIdentifier
@@ -95,7 +98,8 @@ function checkBelongs(cluster: ClusterRepository, id: BackupId, info: BackupInfo
 }
 
 /**
- * The backup an operator means: an id, the beginning of exactly one id, a label (the newest of that label), `latest` or `oldest`.
+ * The backup an operator means: an id, the beginning of exactly one id, a label (the newest of that
+ * label), `latest` or `oldest`.
  * @throws {BackstayError} BACKUP_MISSING, USAGE when the beginning fits several.
  */
 export async function findBackup(
@@ -125,7 +129,9 @@ function chooseBackup(
   )
 }
 
-/** Writes backup.json: from now on the backup exists. Everything it needs must be durable already. */
+/**
+ * Writes backup.json: from now on the backup exists. Everything it needs must be durable already.
+ */
 export async function publishBackup(cluster: ClusterRepository, info: BackupInfo): Promise<void> {
   const outcome = await putSealed(cluster.store, cluster.names.backupInfo(info.id), {
     ...info,
@@ -137,7 +143,8 @@ export async function publishBackup(cluster: ClusterRepository, info: BackupInfo
 }
 
 /**
- * Protects a backup from expiring and deletion until `releaseBackup`. Keeping again replaces the earlier wish.
+ * Protects a backup from expiring and deletion until `releaseBackup`. Keeping again replaces the
+ * earlier wish.
  * @throws {BackstayError} BACKUP_MISSING, REPOSITORY_LOCKED while it is being deleted.
  */
 export async function keepBackup(

@@ -95,7 +95,8 @@ export interface ClusterClaim {
 }
 
 /**
- * Opens a cluster for writing on behalf of a server; makes repository and cluster when they are not there.
+ * Opens a cluster for writing on behalf of a server; makes repository and cluster when they are not
+ * there.
  * @throws {BackstayError} POSTGRES_IDENTITY when the cluster belongs to another system identifier,
  *   POSTGRES_VERSION when it is of another major version, POSTGRES_PROTOCOL when no server is what it says of itself.
  */

@@ -1,6 +1,7 @@
 /**
- * How content becomes frames of the repository and back: zstd, with content checksum and content size. No frame is made or read elsewhere
- * (the standalone reader aside), so a key would be applied here. Source: RFC 8878.
+ * How content becomes frames of the repository and back: zstd, with content checksum and content
+ * size. No frame is made or read elsewhere (the standalone reader aside), so a key would be applied
+ * here. Source: RFC 8878.
  */
 import { promisify } from 'node:util'
 import {
@@ -25,12 +26,14 @@ export function compressFrame(content: Uint8Array, level = DEFAULT_LEVEL): Buffe
   return zstdCompressSync(content, compressOptions(content, level))
 }
 
-/** Most units compress to less; fresh memory for the worst case would have to be paged in each time. */
+/**
+ * Most units compress to less; fresh memory for the worst case would have to be paged in each time.
+ */
 const UNIT_CHUNK_BYTES = 96 * 1024
 
 /**
- * log2 of the entries in the compressor's hash table; level 1 would take 14. This one is 32 KiB and stays in the first-level cache: a full
- * backup took a tenth less time and came out no larger.
+ * log2 of the entries in the compressor's hash table; level 1 would take 14. This one is 32 KiB and
+ * stays in the first-level cache: a full backup took a tenth less time and came out no larger.
  */
 const UNIT_HASH_LOG = 13
 
@@ -53,7 +56,8 @@ export function compressFrameAsync(content: Uint8Array, level = DEFAULT_LEVEL): 
 
 /**
  * Decompresses one frame in the calling thread. `what` names it in the message.
- * @throws {BackstayError} REPOSITORY_DAMAGED when it is damaged or does not hold exactly `rawBytes`.
+ * @throws {BackstayError} REPOSITORY_DAMAGED when it is damaged or does not hold exactly
+ * `rawBytes`.
  */
 export function decompressFrame(frame: Uint8Array, rawBytes: number, what: string): Buffer {
   try {
@@ -76,7 +80,10 @@ export async function decompressFrameAsync(
   }
 }
 
-/** `decompressFrameAsync` for an object whose length is only in the frame. Holds at most `limitBytes`. */
+/**
+ * `decompressFrameAsync` for an object whose length is only in the frame. Holds at most
+ * `limitBytes`.
+ */
 export async function decompressUnknownAsync(
   frame: Uint8Array,
   what: string,
@@ -104,7 +111,8 @@ export function frameBound(rawBytes: number): number {
   return rawBytes + (rawBytes >> 8) + margin + 32
 }
 
-// One output chunk that holds everything: Node's default of 16 KiB halves the speed. Node wants at least 64 bytes.
+// One output chunk that holds everything: Node's default of 16 KiB halves the speed. Node wants at
+// least 64 bytes.
 function compressOptions(content: Uint8Array, level: number): ZstdOptions {
   return {
     chunkSize: Math.max(64, frameBound(content.byteLength)),

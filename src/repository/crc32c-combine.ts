@@ -1,6 +1,7 @@
 /**
- * The CRC-32C of two joined pieces from the pieces' CRCs, without their bytes: pieces are hashed in several threads.
- * Appending n zero bytes multiplies the CRC by x^(8n) modulo the polynomial, in GF(2).
+ * The CRC-32C of two joined pieces from the pieces' CRCs, without their bytes: pieces are hashed in
+ * several threads. Appending n zero bytes multiplies the CRC by x^(8n) modulo the polynomial, in
+ * GF(2).
  */
 
 /** The Castagnoli polynomial, bits reversed. */

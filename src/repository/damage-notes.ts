@@ -1,6 +1,7 @@
 /**
- * What verification found damaged, as objects (docs/repository-format.md §9): a note for each backup, until a later verification of it finds
- * nothing wrong. What follows from them for the other backups: ../backup/known-damage.ts.
+ * What verification found damaged, as objects (docs/repository-format.md §9): a note for each
+ * backup, until a later verification of it finds nothing wrong. What follows from them for the
+ * other backups: ../backup/known-damage.ts.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { type BackupId, parseBackupId } from './backup-info.ts'
@@ -16,7 +17,9 @@ export interface FoundDamage {
   readonly wal: readonly string[]
   /** Nothing else is wrong than those. */
   readonly isOnlyWal: boolean
-  /** The first thing that was wrong: an object or a path of the backup, and what is wrong with it. */
+  /**
+   * The first thing that was wrong: an object or a path of the backup, and what is wrong with it.
+   */
   readonly subject: string
   readonly problem: string
 }
@@ -24,13 +27,19 @@ export interface FoundDamage {
 /** A note as it is stored. */
 export interface DamageNote extends FoundDamage {
   readonly backup: BackupId
-  /** When the verification that found it began; ISO 8601 UTC. Empty when the note itself cannot be read. */
+  /**
+   * When the verification that found it began; ISO 8601 UTC. Empty when the note itself cannot be
+   * read.
+   */
   readonly at: string
 }
 
 type NotePlace = Pick<ClusterRepository, 'store' | 'names'>
 
-/** Notes what was found, in place of what was found before; without anything found the note before goes. */
+/**
+ * Notes what was found, in place of what was found before; without anything found the note before
+ * goes.
+ */
 export async function noteDamage(
   { store, names }: NotePlace,
   { backup, at }: Pick<DamageNote, 'backup' | 'at'>,
@@ -40,7 +49,10 @@ export async function noteDamage(
   else await replaceSealed(store, names.damage(backup), { backup, at, ...found })
 }
 
-/** All notes, of backups that are gone too: their packs may be needed by others. Oldest backup first. */
+/**
+ * All notes, of backups that are gone too: their packs may be needed by others. Oldest backup
+ * first.
+ */
 export async function listDamage(place: NotePlace): Promise<readonly DamageNote[]> {
   const notes: DamageNote[] = []
   for (const object of await place.store.listObjects(place.names.damaged)) {
@@ -51,7 +63,10 @@ export async function listDamage(place: NotePlace): Promise<readonly DamageNote[
   return notes
 }
 
-/** Removes the notes that nothing depends on any more: of backups not in `ids` none of whose packs is in `packs`. */
+/**
+ * Removes the notes that nothing depends on any more: of backups not in `ids` none of whose packs
+ * is in `packs`.
+ */
 export async function dropDamage(
   place: NotePlace,
   { ids, packs }: { readonly ids: ReadonlySet<string>; readonly packs: ReadonlySet<string> },

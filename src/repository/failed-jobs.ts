@@ -1,6 +1,7 @@
 /**
- * Work of the schedule that failed, as objects (docs/repository-format.md §9): it is told until work of the same kind succeeds,
- * whoever does that, and whether or not the service was started anew meanwhile.
+ * Work of the schedule that failed, as objects (docs/repository-format.md §9): it is told until
+ * work of the same kind succeeds, whoever does that, and whether or not the service was started
+ * anew meanwhile.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { Store } from '../store/store.ts'

@@ -17,9 +17,10 @@ interface ForgottenCluster {
 }
 
 /**
- * Forgets a cluster. No backup is listed whose data has begun to go, and the identity goes last: if the process dies, what is left is a
- * cluster with fewer backups, which can be forgotten again.
- * @throws {BackstayError} REPOSITORY_LOCKED while WAL is received, a backup is taken or one is read; nothing has gone then.
+ * Forgets a cluster. No backup is listed whose data has begun to go, and the identity goes last: if
+ * the process dies, what is left is a cluster with fewer backups, which can be forgotten again.
+ * @throws {BackstayError} REPOSITORY_LOCKED while WAL is received, a backup is taken or one is
+ * read; nothing has gone then.
  */
 export async function forgetCluster(cluster: ClusterRepository): Promise<ForgottenCluster> {
   const { store, names, identity } = cluster

@@ -1,5 +1,6 @@
 /**
- * The repository's format in constants and object names (docs/repository-format.md). No reading, no writing.
+ * The repository's format in constants and object names (docs/repository-format.md). No reading, no
+ * writing.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -18,7 +19,10 @@ export const UNIT_BYTES = 64 * PAGE_BYTES
 /** A pack is closed once it holds this many bytes. */
 export const PACK_BYTES = 1024 ** 3
 
-/** A pack is closed, too, once its units hold this many bytes before compression: what describes a pack stays small. */
+/**
+ * A pack is closed, too, once its units hold this many bytes before compression: what describes a
+ * pack stays small.
+ */
 export const PACK_RAW_BYTES = 8 * 1024 ** 3
 
 /** Magic number of the zstd skippable frame that heads a pack and ends a manifest. */
@@ -47,7 +51,10 @@ export interface PartialName {
   readonly fingerprint?: string
 }
 
-/** Why an object had to make room: it cannot be used, or it was pushed and is other than what the primary streamed. */
+/**
+ * Why an object had to make room: it cannot be used, or it was pushed and is other than what the
+ * primary streamed.
+ */
 export type AsideReason = 'damaged' | 'pushed'
 
 /** Folders and objects of one cluster by name. */
@@ -94,14 +101,22 @@ export interface ClusterNames {
   /** The folder that a segment's partials are in. */
   walPartials(segment: string): string
   walPartial(partial: PartialName): string
-  /** Says that WAL file `name` (a segment or a history file) was pushed, and that the receiver has not seen it yet. */
+  /**
+   * Says that WAL file `name` (a segment or a history file) was pushed, and that the receiver has
+   * not seen it yet.
+   */
   walPushed(name: string): string
-  /** Where the object of WAL file `name` is kept that had to make room; `fingerprint` of its bytes: 16 hex digits. */
+  /**
+   * Where the object of WAL file `name` is kept that had to make room; `fingerprint` of its bytes:
+   * 16 hex digits.
+   */
   walAside(name: string, why: AsideReason, fingerprint: string): string
   /** `name` as PostgreSQL archives it: `<segment>.<offset>.backup`. */
   walBackupHistory(name: string): string
   walHistory(timeline: number): string
-  /** Where WAL is kept that `server` wrote on `timeline` after the others had left it at `forkLsn`. */
+  /**
+   * Where WAL is kept that `server` wrote on `timeline` after the others had left it at `forkLsn`.
+   */
   forkFolder(server: string, timeline: number, forkLsn: Lsn): string
 }
 
@@ -155,7 +170,9 @@ export function clusterNames(cluster: string): ClusterNames {
   }
 }
 
-/** What a name that `walPartial` made says, with or without its folder; undefined for every other. */
+/**
+ * What a name that `walPartial` made says, with or without its folder; undefined for every other.
+ */
 export function parsePartialName(name: string): PartialName | undefined {
   const match = /(?:^|\/)([0-9A-F]{24})\.([0-9A-F]{8})(?:-([0-9A-F]{16}))?\.partial\.zst$/.exec(
     name,

@@ -1,6 +1,6 @@
 /**
- * Removes what no backup needs: packs nothing points into, and what died backups left behind. The caller holds the
- * catalogue's lock, so no backup is under way.
+ * Removes what no backup needs: packs nothing points into, and what died backups left behind. The
+ * caller holds the catalogue's lock, so no backup is under way.
  */
 import { type BackupId, parseBackupId } from './backup-info.ts'
 import { checkReadable, readCatalogue } from './catalogue.ts'
@@ -24,7 +24,8 @@ export interface CollectedGarbage {
 
 /**
  * Removes garbage of the whole cluster.
- * @throws {BackstayError} REPOSITORY_DAMAGED when a backup.json cannot be read: what it needs is not known then.
+ * @throws {BackstayError} REPOSITORY_DAMAGED when a backup.json cannot be read: what it needs is
+ * not known then.
  */
 export async function collectGarbage(cluster: ClusterRepository): Promise<CollectedGarbage> {
   const { backups, damaged } = await readCatalogue(cluster)
@@ -69,7 +70,10 @@ async function sweepAll(cluster: ClusterRepository): Promise<{ files: number; by
   return { files, bytes }
 }
 
-/** Locks nobody will ask for again, because what they guarded is gone. Looking at them removes the dead ones. */
+/**
+ * Locks nobody will ask for again, because what they guarded is gone. Looking at them removes the
+ * dead ones.
+ */
 async function sweepLocks(cluster: ClusterRepository): Promise<void> {
   const { store, names } = cluster
   for (const name of await store.listFolders(names.locks)) await findLocks(cluster, name)

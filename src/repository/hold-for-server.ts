@@ -1,6 +1,7 @@
 /**
- * Holds that a database server takes with its key. Its machine may have been broken into: it holds few backups at a time, each with
- * one hold, and a hold lasts for a day unless that server goes on showing that it needs it.
+ * Holds that a database server takes with its key. Its machine may have been broken into: it holds
+ * few backups at a time, each with one hold, and a hold lasts for a day unless that server goes on
+ * showing that it needs it.
  */
 import { randomUUID } from 'node:crypto'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -13,7 +14,10 @@ import { greatest } from '../util/greatest.ts'
 
 /** Backups that one server has in use or held. It restores one at a time. */
 const BACKUPS_MAX = 4
-/** What a server that is heard of no more keeps for itself. Long enough for a restored directory to be started the next morning. */
+/**
+ * What a server that is heard of no more keeps for itself. Long enough for a restored directory to
+ * be started the next morning.
+ */
 const GRANT_MS = 86_400_000
 /** Replacing a hold takes moments. */
 const TURN_TIMEOUT_MS = 30_000
@@ -24,7 +28,10 @@ export interface ServerHold {
   readonly isFirst: boolean
 }
 
-/** Marks a backup as being read over a server's key until disposed. @throws {BackstayError} HOST_PRIVILEGE for one too many; REPOSITORY_LOCKED */
+/**
+ * Marks a backup as being read over a server's key until disposed.
+ * @throws {BackstayError} HOST_PRIVILEGE for one too many; REPOSITORY_LOCKED
+ */
 export async function useForServer(
   cluster: ClusterRepository,
   id: BackupId,
@@ -36,9 +43,10 @@ export async function useForServer(
 }
 
 /**
- * As `holdBackup`, for at most a day, which `renewHolds` puts off up to the time asked for. It takes the place of what the server held of
- * that backup before.
- * @throws {BackstayError} USAGE for too long a time, HOST_PRIVILEGE for one backup too many, REPOSITORY_LOCKED while it is being deleted
+ * As `holdBackup`, for at most a day, which `renewHolds` puts off up to the time asked for. It
+ * takes the place of what the server held of that backup before.
+ * @throws {BackstayError} USAGE for too long a time, HOST_PRIVILEGE for one backup too many,
+ * REPOSITORY_LOCKED while it is being deleted
  */
 export async function holdForServer(
   cluster: ClusterRepository,
@@ -76,7 +84,10 @@ export async function endHold(cluster: ClusterRepository, { claim }: HeldLock): 
   }
 }
 
-/** Puts off the end of the server's holds, once half of a day is over. Nothing while another process of that server does it. */
+/**
+ * Puts off the end of the server's holds, once half of a day is over. Nothing while another process
+ * of that server does it.
+ */
 export async function renewHolds(
   cluster: ClusterRepository,
   server: string | undefined,
@@ -94,7 +105,10 @@ export async function renewHolds(
   }
 }
 
-/** Two that renew or replace the same hold at a time would make two of it. Undefined while somebody else has the turn. */
+/**
+ * Two that renew or replace the same hold at a time would make two of it. Undefined while somebody
+ * else has the turn.
+ */
 async function takeTurn(cluster: ClusterRepository, server: string): Promise<HeldLock | undefined> {
   const purpose = `renewing what is held for ${nameOf(server)}`
   try {

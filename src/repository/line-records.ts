@@ -1,6 +1,7 @@
 /**
- * What was seen of the line production is on, as durable objects (docs/repository-format.md §9): a record for each time it was seen
- * elsewhere or beside a branch not known before, and what an operator declared dead.
+ * What was seen of the line production is on, as durable objects (docs/repository-format.md §9): a
+ * record for each time it was seen elsewhere or beside a branch not known before, and what an
+ * operator declared dead.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { Store } from '../store/store.ts'
@@ -38,7 +39,10 @@ export interface LinePlace {
   readonly clock: Clock
 }
 
-/** Reads all of it. A damaged record is left out: those beside it tell, or it is asked. @throws {BackstayError} STORE */
+/**
+ * Reads all of it. A damaged record is left out: those beside it tell, or it is asked.
+ * @throws {BackstayError} STORE
+ */
 export async function readLines({ store, names }: LinePlace): Promise<LineRecords> {
   const records: LineRecord[] = []
   for (const object of (await store.listObjects(names.lines)).toSorted()) {
@@ -74,7 +78,10 @@ export async function recordLine(
   await putSealed(place.store, lineObject(place.names, record), { ...record })
 }
 
-/** The record to write after `last`; undefined when it would say nothing new. Later than `last` whatever the clock says. */
+/**
+ * The record to write after `last`; undefined when it would say nothing new. Later than `last`
+ * whatever the clock says.
+ */
 export function nextRecord(
   last: LineRecord | undefined,
   seen: { readonly timeline: number; readonly known: readonly number[]; readonly by: LineWitness },

@@ -1,5 +1,6 @@
 /**
- * Locks between processes (docs/repository-format.md §10). A holder that died, by SIGKILL or with its host, does not block.
+ * Locks between processes (docs/repository-format.md §10). A holder that died, by SIGKILL or with
+ * its host, does not block.
  */
 import { randomUUID } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -37,7 +38,9 @@ export interface LockClaim {
   readonly until?: string
   /** The database server whose key it was taken with (repository/hold-for-server.ts). */
   readonly server?: string
-  /** ISO 8601 UTC. `until` may be put off to here while that server shows that it still needs it. */
+  /**
+   * ISO 8601 UTC. `until` may be put off to here while that server shows that it still needs it.
+   */
   readonly longest?: string
   /** Tells a server's holds apart; stays when one is renewed. */
   readonly order?: string
@@ -85,8 +88,8 @@ export async function takeLock(place: LockPlace, wish: LockWish): Promise<HeldLo
     )
     if (rival === undefined) return hold(place.store, object, claim)
     await place.store.delete(object)
-    // Claims are made visible before the others are listed, so of two at least one steps back, perhaps both; who has held
-    // it for a while will not.
+    // Claims are made visible before the others are listed, so of two at least one steps back,
+    // perhaps both; who has held it for a while will not.
     const heldMs = place.clock.now() - Date.parse(rival.takenAt)
     if (attempt >= ATTEMPTS || heldMs > SETTLED_MS) throw lockedError(place, rival)
     await place.clock.sleep(5 + Math.random() * 40)

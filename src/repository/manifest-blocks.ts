@@ -1,5 +1,6 @@
 /**
- * The manifest's container: zstd blocks and the table that finds them (docs/repository-format.md §6).
+ * The manifest's container: zstd blocks and the table that finds them (docs/repository-format.md
+ * §6).
  */
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -9,7 +10,10 @@ import { decompressFrame, frameBound, skippableFrame } from './codec.ts'
 const TABLE_MAGIC = 'BSMFIDX1'
 const TAIL_BYTES = 16
 const FRAME_HEAD_BYTES = 8
-/** Blocks are closed at 64 KiB; a single file of very many pieces may be longer. What claims more is not decompressed. */
+/**
+ * Blocks are closed at 64 KiB; a single file of very many pieces may be longer. What claims more is
+ * not decompressed.
+ */
 const RAW_BYTES_MAX = 64 * 1024 * 1024
 
 /** One block: where its frame is, and how long frame and content are. */

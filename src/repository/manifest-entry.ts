@@ -2,7 +2,10 @@
  * What a manifest says about one path, as values (docs/repository-format.md §6).
  */
 
-/** One compressed unit in a pack. Within a file's extents the same unit is the same object: compare with `===`. */
+/**
+ * One compressed unit in a pack. Within a file's extents the same unit is the same object: compare
+ * with `===`.
+ */
 export interface Unit {
   /** Name of the pack: `<backup id>-<nnnnnn>`. */
   readonly pack: string
@@ -14,7 +17,10 @@ export interface Unit {
   readonly rawBytes: number
 }
 
-/** A stretch of a file. A file's extents follow each other from 0 to its size; positions are the running sum of lengths. */
+/**
+ * A stretch of a file. A file's extents follow each other from 0 to its size; positions are the
+ * running sum of lengths.
+ */
 export interface Extent {
   /** Undefined: zero bytes, nothing is stored. */
   readonly unit: Unit | undefined

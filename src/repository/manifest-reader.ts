@@ -9,7 +9,10 @@ import type { ManifestEntry, ManifestTotals } from './manifest-entry.ts'
 import { decodeEnd, decodeEntry, MANIFEST_MAGIC, PackTable, RECORD } from './manifest-records.ts'
 import { ByteReader } from './record-bytes.ts'
 
-/** Blocks kept for `entryAt`; files come in much the same order from backup to backup, so a few are enough. */
+/**
+ * Blocks kept for `entryAt`; files come in much the same order from backup to backup, so a few are
+ * enough.
+ */
 const CACHED_BLOCKS = 32
 
 /** Where an entry is, to come back to it with `entryAt`. */
@@ -65,7 +68,10 @@ export class ManifestReader implements AsyncDisposable {
     }
   }
 
-  /** Id of the backup it was written for, from its beginning. @throws {BackstayError} REPOSITORY_DAMAGED */
+  /**
+   * Id of the backup it was written for, from its beginning.
+   * @throws {BackstayError} REPOSITORY_DAMAGED
+   */
   async readBackupId(): Promise<string> {
     this.#readHead(await this.#cachedBlock(0))
     return this.#backupId ?? ''
@@ -76,7 +82,9 @@ export class ManifestReader implements AsyncDisposable {
     return this.#object.sizeBytes
   }
 
-  /** Id of the backup it was written for. Undefined before a full iteration, as are the next two. */
+  /**
+   * Id of the backup it was written for. Undefined before a full iteration, as are the next two.
+   */
   get backupId(): string | undefined {
     return this.#backupId
   }
@@ -90,7 +98,10 @@ export class ManifestReader implements AsyncDisposable {
     return this.#packs.names
   }
 
-  /** All entries in the order written. The checksum of the whole is checked when the last one was taken. */
+  /**
+   * All entries in the order written. The checksum of the whole is checked when the last one was
+   * taken.
+   */
   async *entries(): AsyncIterable<ManifestEntry> {
     for await (const { entry } of this.placedEntries()) yield entry
   }

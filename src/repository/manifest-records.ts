@@ -1,5 +1,6 @@
 /**
- * The manifest's records as bytes (docs/repository-format.md §6): encoding and decoding, no input or output.
+ * The manifest's records as bytes (docs/repository-format.md §6): encoding and decoding, no input
+ * or output.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type {
@@ -23,13 +24,18 @@ export const RECORD = { end: 0, pack: 1, directory: 2, file: 3, link: 4 } as con
 
 const HAS_CRC = 1
 
-/** Bits of a mode that are taken from a manifest: nothing in a data directory runs as another user. */
+/**
+ * Bits of a mode that are taken from a manifest: nothing in a data directory runs as another user.
+ */
 const PERMISSIONS = 0o777
 
 /** `<backup id>-<nnnnnn>`: a name from a manifest becomes a path. */
 const PACK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
-/** Numbers packs in the order of their first use; a pack's record is written before the record that uses it. */
+/**
+ * Numbers packs in the order of their first use; a pack's record is written before the record that
+ * uses it.
+ */
 export class PackTable {
   readonly #numbers = new Map<string, number>()
   readonly #names: string[] = []
@@ -133,7 +139,10 @@ function encodeExtents(
   }
 }
 
-/** Reads the record that follows its first byte `kind`. Checks that extents lie in their units and fill the file. */
+/**
+ * Reads the record that follows its first byte `kind`. Checks that extents lie in their units and
+ * fill the file.
+ */
 export function decodeEntry(kind: number, bytes: ByteReader, packs: PackTable): ManifestEntry {
   if (kind === RECORD.file) return decodeFile(bytes, packs)
   const path = safePath(bytes.string())
@@ -201,7 +210,10 @@ function decodeExtents(bytes: ByteReader, units: readonly Unit[]): Extent[] {
   return extents
 }
 
-/** Whoever reads a manifest may write where it says: it must say places inside the data directory only. */
+/**
+ * Whoever reads a manifest may write where it says: it must say places inside the data directory
+ * only.
+ */
 function safePath(path: string): string {
   const isSafe = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
   if (isSafe && !path.includes('\0')) return path

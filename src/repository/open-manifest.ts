@@ -11,7 +11,8 @@ import { ManifestReader } from './manifest-reader.ts'
 const HASH_BYTES = 1024 * 1024
 
 /**
- * The manifest, after its checksum was found to be the one in backup.json and its backup the one asked for.
+ * The manifest, after its checksum was found to be the one in backup.json and its backup the one
+ * asked for.
  * @throws {BackstayError} REPOSITORY_DAMAGED
  */
 export async function openManifest(

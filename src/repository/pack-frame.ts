@@ -17,7 +17,10 @@ export async function openPack(
   throw new BackstayError('REPOSITORY_DAMAGED', `Cannot read pack "${name}": it is missing`)
 }
 
-/** Reads the frame of `unit` into a buffer of the caller's. @throws {BackstayError} REPOSITORY_DAMAGED when the pack is too short. */
+/**
+ * Reads the frame of `unit` into a buffer of the caller's.
+ * @throws {BackstayError} REPOSITORY_DAMAGED when the pack is too short.
+ */
 export async function readFrame(pack: ObjectReader, unit: Unit): Promise<Buffer> {
   if (unit.offset + unit.storedBytes > pack.sizeBytes) {
     throw new BackstayError(

@@ -1,6 +1,6 @@
 /**
- * Reads units out of packs, each checked by its frame's checksum. Keeps a few decompressed units, because a file's
- * extents come back to the same unit again and again.
+ * Reads units out of packs, each checked by its frame's checksum. Keeps a few decompressed units,
+ * because a file's extents come back to the same unit again and again.
  */
 import type { ObjectReader, Store } from '../store/store.ts'
 import type { ClusterNames } from './format.ts'
@@ -33,7 +33,8 @@ export class PackReader implements AsyncDisposable {
   }
 
   /**
-   * The decompressed content of `unit`. Shared with other callers: read only, copy what must live on.
+   * The decompressed content of `unit`. Shared with other callers: read only, copy what must live
+   * on.
    * @throws {BackstayError} REPOSITORY_DAMAGED
    */
   unit(unit: Unit): Promise<Buffer> {

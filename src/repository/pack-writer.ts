@@ -1,5 +1,6 @@
 /**
- * Appends compressed units to packs, and closes a pack when it is full (docs/repository-format.md §7).
+ * Appends compressed units to packs, and closes a pack when it is full (docs/repository-format.md
+ * §7).
  */
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -15,7 +16,10 @@ import {
 } from './format.ts'
 import { skippableFrame } from './codec.ts'
 
-/** What is written gets synced in the background in steps of this many bytes, so that little is left for the end. */
+/**
+ * What is written gets synced in the background in steps of this many bytes, so that little is left
+ * for the end.
+ */
 const SYNC_BYTES = 64 * 1024 * 1024
 
 /** A pack that is complete and durable in the store. */
@@ -72,7 +76,10 @@ interface OpenPack {
   syncing: Promise<void> | undefined
 }
 
-/** The packs of one backup. One call at a time. Dispose drops the pack that is not finished; finished ones stay. */
+/**
+ * The packs of one backup. One call at a time. Dispose drops the pack that is not finished;
+ * finished ones stay.
+ */
 export class PackWriter implements AsyncDisposable {
   readonly #options: PackWriterOptions
   readonly #written: WrittenPack[] = []

@@ -1,6 +1,7 @@
 /**
- * The CRC-32C of every page of a backup's relation files, in the order of its manifest (docs/repository-format.md §6a). The next
- * backup learns from it which pages are as they were, without reading one of them. Derived: without it pages are read.
+ * The CRC-32C of every page of a backup's relation files, in the order of its manifest
+ * (docs/repository-format.md §6a). The next backup learns from it which pages are as they were,
+ * without reading one of them. Derived: without it pages are read.
  */
 import { crc32c } from '@node-rs/crc32'
 import { firstBlockOfPath } from '../postgres/relation-path.ts'
@@ -28,7 +29,10 @@ export function pageCrcWords(file: { readonly path: string; readonly sizeBytes: 
   return pageCountOf(file.sizeBytes) + 1
 }
 
-/** Writes it beside a manifest. Call `add` for every file of the manifest in its order, then `finish`. */
+/**
+ * Writes it beside a manifest. Call `add` for every file of the manifest in its order, then
+ * `finish`.
+ */
 export class PageCrcWriter implements AsyncDisposable {
   readonly #object: ObjectWriter
   #parts: Buffer[] = []
@@ -110,7 +114,10 @@ export class PageCrcReader implements AsyncDisposable {
     return undefined
   }
 
-  /** The CRCs of a file whose words begin at `firstWord`; undefined when they are damaged or not all there. */
+  /**
+   * The CRCs of a file whose words begin at `firstWord`; undefined when they are damaged or not all
+   * there.
+   */
   async read(file: ManifestFile, firstWord: number): Promise<Uint32Array | undefined> {
     const words = pageCrcWords(file)
     const at = HEAD_BYTES + firstWord * WORD_BYTES

@@ -1,5 +1,6 @@
 /**
- * Remembers the paths of one manifest, millions of them, to notice one that comes twice: 64 bits of hash each.
+ * Remembers the paths of one manifest, millions of them, to notice one that comes twice: 64 bits of
+ * hash each.
  */
 import { crc32, crc32c } from '@node-rs/crc32'
 

@@ -1,5 +1,6 @@
 /**
- * Reading and writing the manifest's binary records: varints, strings, CRCs, in growing and in given buffers.
+ * Reading and writing the manifest's binary records: varints, strings, CRCs, in growing and in
+ * given buffers.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { bytesOfPath, pathOfBytes } from '../util/byte-path.ts'
@@ -68,7 +69,10 @@ export class ByteWriter {
   }
 }
 
-/** Walks through the bytes of one block. @throws {BackstayError} REPOSITORY_DAMAGED past the end. */
+/**
+ * Walks through the bytes of one block.
+ * @throws {BackstayError} REPOSITORY_DAMAGED past the end.
+ */
 export class ByteReader {
   readonly #buffer: Buffer
   #position: number

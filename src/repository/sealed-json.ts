@@ -7,7 +7,10 @@ import { readJson } from '../util/read-json.ts'
 
 const CHECKSUM_LINE = /\n {2}"checksum": "([0-9a-f]{64})"\n\}\n$/
 
-/** Writes `value` with two spaces of indentation, `checksum` last. It must have at least one key, none of them `checksum`. */
+/**
+ * Writes `value` with two spaces of indentation, `checksum` last. It must have at least one key,
+ * none of them `checksum`.
+ */
 export function sealJson(value: Readonly<Record<string, unknown>>): Buffer {
   const text = JSON.stringify(value, undefined, 2)
   const body = `${text.slice(0, -'\n}'.length)},\n`

@@ -13,7 +13,8 @@ export const PACK_LIST_BYTES_MAX = 64 * 1024 * 1024
 
 /**
  * Reads a sealed object; undefined when it is not there.
- * @throws {BackstayError} REPOSITORY_DAMAGED, REPOSITORY_FORMAT for a format this program does not know.
+ * @throws {BackstayError} REPOSITORY_DAMAGED, REPOSITORY_FORMAT for a format this program does not
+ * know.
  */
 export async function readSealed(
   store: Store,

@@ -4,7 +4,10 @@
 import type { Extent, ManifestFile } from './manifest-entry.ts'
 import type { PackReader } from './pack-reader.ts'
 
-/** A file's content by position. One call at a time, each beginning at or after the end of the one before. */
+/**
+ * A file's content by position. One call at a time, each beginning at or after the end of the one
+ * before.
+ */
 export class SliceReader {
   readonly #extents: readonly Extent[]
   readonly #packs: PackReader
@@ -18,7 +21,8 @@ export class SliceReader {
   }
 
   /**
-   * `length` bytes from `position`, which must be inside the file. Read only: may be a view into a buffer that others read.
+   * `length` bytes from `position`, which must be inside the file. Read only: may be a view into a
+   * buffer that others read.
    * @throws {BackstayError} REPOSITORY_DAMAGED
    */
   async read(position: number, length: number): Promise<Buffer> {

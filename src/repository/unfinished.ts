@@ -1,6 +1,7 @@
 /**
- * What an interrupted full backup leaves for the next one: of each pack that it finished a *part*, which says what lies in it
- * (docs/repository-format.md §6b). The caller holds the catalogue's lock.
+ * What an interrupted full backup leaves for the next one: of each pack that it finished a *part*,
+ * which says what lies in it (docs/repository-format.md §6b). The caller holds the catalogue's
+ * lock.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
@@ -58,8 +59,8 @@ export async function putPart(cluster: ClusterRepository, part: BackupPart): Pro
 }
 
 /**
- * What can be gone on with, oldest first: interrupted after the newest backup that is listed, not too long ago, with its packs whole. `newest`: that
- * backup's id.
+ * What can be gone on with, oldest first: interrupted after the newest backup that is listed, not
+ * too long ago, with its packs whole. `newest`: that backup's id.
  */
 export async function readUnfinished(
   cluster: ClusterRepository,
@@ -111,7 +112,10 @@ async function readParts(cluster: ClusterRepository, id: BackupId): Promise<Back
   return parts
 }
 
-/** Undefined for one that is damaged or another backup's: what it stands for is received and stored again. */
+/**
+ * Undefined for one that is damaged or another backup's: what it stands for is received and stored
+ * again.
+ */
 async function readPart(
   { store, names }: ClusterRepository,
   id: BackupId,

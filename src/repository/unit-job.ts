@@ -1,5 +1,6 @@
 /**
- * What the main thread asks of a worker about one slot, and what it answers. Plain data that crosses threads.
+ * What the main thread asks of a worker about one slot, and what it answers. Plain data that
+ * crosses threads.
  */
 
 /** Pages in a slot that follow each other in their relation. */
@@ -19,7 +20,10 @@ export interface SlotStretch {
   readonly paged: boolean
 }
 
-/** Work on one slot. Everything asked for is done in one go while the bytes are in the processor's cache. */
+/**
+ * Work on one slot. Everything asked for is done in one go while the bytes are in the processor's
+ * cache.
+ */
 export interface UnitJob {
   readonly slot: number
   readonly rawBytes: number
@@ -27,11 +31,16 @@ export interface UnitJob {
   readonly compress: boolean
   /** Pages whose checksum is judged. */
   readonly pages: readonly PageRun[]
-  /** Pages changed at or after it are not judged: they may be torn, and WAL replay writes them anew. */
+  /**
+   * Pages changed at or after it are not judged: they may be torn, and WAL replay writes them anew.
+   */
   readonly limitLsn: bigint
   /** Stretches whose CRC-32C is wanted. */
   readonly crcs: readonly SlotStretch[]
-  /** Say which pages of the slot, taken as one run of pages, were changed at or after this; undefined: do not ask. */
+  /**
+   * Say which pages of the slot, taken as one run of pages, were changed at or after this;
+   * undefined: do not ask.
+   */
   readonly changedSince: bigint | undefined
 }
 

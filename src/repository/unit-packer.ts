@@ -1,5 +1,6 @@
 /**
- * Lays the bytes of file after file into units, has workers compress them, and puts them into packs.
+ * Lays the bytes of file after file into units, has workers compress them, and puts them into
+ * packs.
  *
  *   openPiece → write … → unit full → worker: page checksums, CRC, zstd → placed in a pack → owner is told
  *
@@ -26,7 +27,9 @@ export interface PieceWish {
   readonly fileOffset: number
   /** At most so many bytes; it may get less room. */
   readonly wantedBytes: number
-  /** The content is pages; the number of the first one in its relation, whose checksums are judged. */
+  /**
+   * The content is pages; the number of the first one in its relation, whose checksums are judged.
+   */
   readonly firstBlock: number | undefined
   /** The content is pages: keep them whole, whether judged or not. */
   readonly paged: boolean
@@ -100,8 +103,9 @@ export class UnitPacker {
   }
 
   /**
-   * Opens a piece, closing the one before. Returns how many bytes `write` may put into it: at least 1, and whole pages for
-   * paged content as long as whole pages are wanted. A promise when a slot must be waited for.
+   * Opens a piece, closing the one before. Returns how many bytes `write` may put into it: at least
+   * 1, and whole pages for paged content as long as whole pages are wanted. A promise when a slot
+   * must be waited for.
    */
   openPiece(wish: PieceWish): number | Promise<number> {
     this.#throwIfFailed()

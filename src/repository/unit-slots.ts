@@ -1,6 +1,7 @@
 /**
- * Buffers shared by the main thread and the workers: as many as there are slots, and no more memory than that.
- * A slot is an input area of one unit and an output area that holds the unit however badly it compresses.
+ * Buffers shared by the main thread and the workers: as many as there are slots, and no more memory
+ * than that. A slot is an input area of one unit and an output area that holds the unit however
+ * badly it compresses.
  */
 import { allocatePageMemory, type PageMemory } from '../postgres/page-checker.ts'
 import { UNIT_BYTES } from './format.ts'

@@ -1,5 +1,6 @@
 /**
- * One unit's work: page checksums, CRCs, changed pages, compression. Runs in a worker; holds no state but its checker.
+ * One unit's work: page checksums, CRCs, changed pages, compression. Runs in a worker; holds no
+ * state but its checker.
  */
 import { crc32c } from '@node-rs/crc32'
 import type { Lsn } from '../postgres/lsn.ts'

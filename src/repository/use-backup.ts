@@ -12,7 +12,8 @@ export function backupLockName(id: BackupId): string {
 }
 
 /**
- * Marks a backup as being read until disposed; take it before its manifest is opened. `purpose` for people: `restore into "/srv/x"`.
+ * Marks a backup as being read until disposed; take it before its manifest is opened. `purpose` for
+ * people: `restore into "/srv/x"`.
  * @throws {BackstayError} REPOSITORY_LOCKED while it is being deleted.
  */
 export function useBackup(
@@ -33,8 +34,8 @@ export interface HoldWish {
 }
 
 /**
- * Holds a backup, and with it the WAL after it, for a recovery that goes on without Backstay. It outlives this process and ends at its time;
- * disposing ends it before.
+ * Holds a backup, and with it the WAL after it, for a recovery that goes on without Backstay. It
+ * outlives this process and ends at its time; disposing ends it before.
  * @throws {BackstayError} USAGE for too long a time, REPOSITORY_LOCKED while it is being deleted.
  */
 export async function holdBackup(

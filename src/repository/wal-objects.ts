@@ -1,6 +1,6 @@
 /**
- * WAL as objects of the repository (docs/repository-format.md §8): finished segments, partial segments, history files.
- * It does not judge what is in a segment; who puts it here has done that.
+ * WAL as objects of the repository (docs/repository-format.md §8): finished segments, partial
+ * segments, history files. It does not judge what is in a segment; who puts it here has done that.
  */
 import { createHash } from 'node:crypto'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -28,7 +28,10 @@ const WAL_TEXT_FRAME_MAX = frameBound(WAL_TEXT_BYTES_MAX)
 /** `present`: the same content was there already; nothing was written. */
 export type WalPutOutcome = 'stored' | 'present'
 
-/** What is held of an unfinished segment: `bytes` from the segment's start; what follows is to be read as zeros. */
+/**
+ * What is held of an unfinished segment: `bytes` from the segment's start; what follows is to be
+ * read as zeros.
+ */
 export type WalPartial = PartialName
 
 /** The WAL of one cluster. All methods may be called concurrently, from several processes too. */
@@ -44,9 +47,10 @@ export class WalObjects {
   }
 
   /**
-   * Stores a finished segment; durable when it resolves. `segment`: 24 hex digits; `content`: exactly one segment, must
-   * not change until then. Compressed in Node's thread pool.
-   * @throws {BackstayError} WAL_CONFLICT when the segment is there with other content, WAL_INVALID for a wrong length.
+   * Stores a finished segment; durable when it resolves. `segment`: 24 hex digits; `content`:
+   * exactly one segment, must not change until then. Compressed in Node's thread pool.
+   * @throws {BackstayError} WAL_CONFLICT when the segment is there with other content, WAL_INVALID
+   * for a wrong length.
    */
   async putSegment(segment: string, content: Uint8Array): Promise<WalPutOutcome> {
     if (content.byteLength !== this.#segmentBytes) {
@@ -58,7 +62,10 @@ export class WalObjects {
     return await this.#put(this.#names.walSegment(segment), segment, content)
   }
 
-  /** The content of a finished segment; undefined when it is not held. @throws {BackstayError} REPOSITORY_DAMAGED */
+  /**
+   * The content of a finished segment; undefined when it is not held.
+   * @throws {BackstayError} REPOSITORY_DAMAGED
+   */
   async getSegment(segment: string): Promise<Buffer | undefined> {
     const frame = await this.#store.get(
       this.#names.walSegment(segment),
@@ -73,8 +80,8 @@ export class WalObjects {
   }
 
   /**
-   * Stores what there is of an unfinished segment, without the zeros at its end. Does not read or touch a finished one, and never conflicts:
-   * other content has another name.
+   * Stores what there is of an unfinished segment, without the zeros at its end. Does not read or
+   * touch a finished one, and never conflicts: other content has another name.
    */
   async putPartial(segment: string, content: Uint8Array): Promise<WalPutOutcome> {
     const held = bytesOf(content)
@@ -84,7 +91,8 @@ export class WalObjects {
   }
 
   /**
-   * The longest partial of a segment that can be read, filled with zeros to a whole segment; undefined when there is none.
+   * The longest partial of a segment that can be read, filled with zeros to a whole segment;
+   * undefined when there is none.
    * @throws {BackstayError} REPOSITORY_DAMAGED when there are some and none can be read.
    */
   async getPartial(segment: string): Promise<Buffer | undefined> {
@@ -132,7 +140,8 @@ export class WalObjects {
   }
 
   /**
-   * Stores a timeline's history file. One that is there and cannot be used is kept under another name, and this one takes its place.
+   * Stores a timeline's history file. One that is there and cannot be used is kept under another
+   * name, and this one takes its place.
    * @throws {BackstayError} WAL_CONFLICT when it is there with other content.
    */
   async putHistory(timeline: number, content: Uint8Array): Promise<WalPutOutcome | 'replaced'> {
@@ -184,7 +193,9 @@ export class WalObjects {
     return await decompressUnknownAsync(frame, `"${name}"`, WAL_TEXT_BYTES_MAX)
   }
 
-  /** Names of all backup-history files of a timeline (8 hex digits), as PostgreSQL archives them. */
+  /**
+   * Names of all backup-history files of a timeline (8 hex digits), as PostgreSQL archives them.
+   */
   async listBackupHistories(timeline: string): Promise<string[]> {
     const found: string[] = []
     for await (const name of this.#store.list(`${this.#names.wal}/${timeline}`)) {
@@ -214,7 +225,10 @@ export class WalObjects {
     return this.#store.listFolders(this.#names.wal)
   }
 
-  /** Names (24 hex digits) of the finished segments of a timeline (8 hex digits), in LSN order. Only names are read. */
+  /**
+   * Names (24 hex digits) of the finished segments of a timeline (8 hex digits), in LSN order. Only
+   * names are read.
+   */
   async *listSegments(timeline: string): AsyncIterable<string> {
     for await (const name of this.#store.list(`${this.#names.wal}/${timeline}`)) {
       const match = /\/([0-9A-F]{24})\.zst$/.exec(name)
@@ -230,8 +244,9 @@ export class WalObjects {
   }
 
   /**
-   * Makes room for the true content of a segment or history file: what is there is kept under another name. Dying in between
-   * costs nothing: the object is then there under both names. `note` is told the other name before the object goes.
+   * Makes room for the true content of a segment or history file: what is there is kept under
+   * another name. Dying in between costs nothing: the object is then there under both names. `note`
+   * is told the other name before the object goes.
    */
   async setAside(
     file: string,
@@ -247,7 +262,10 @@ export class WalObjects {
     await this.#store.delete(name)
   }
 
-  /** Copies what is at `object` to the name that it is kept under, which is returned; undefined when nothing is there. */
+  /**
+   * Copies what is at `object` to the name that it is kept under, which is returned; undefined when
+   * nothing is there.
+   */
   async #keepAside(file: string, object: string, why: AsideReason): Promise<string | undefined> {
     const limitBytes = frameBound(walBytesMax(file, this.#segmentBytes))
     const held = await this.#store.get(object, limitBytes)

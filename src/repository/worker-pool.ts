@@ -1,5 +1,6 @@
 /**
- * Worker threads that work on slots. The first failure of any of them fails everything that is under way and asked later.
+ * Worker threads that work on slots. The first failure of any of them fails everything that is
+ * under way and asked later.
  */
 import { Worker } from 'node:worker_threads'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -12,7 +13,10 @@ const WORKER_FILE = new URL(
   import.meta.url,
 )
 
-/** A worker keeps nothing from job to job; without a limit its heap takes 50 MB before the first collection. */
+/**
+ * A worker keeps nothing from job to job; without a limit its heap takes 50 MB before the first
+ * collection.
+ */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 } as const
 
 interface UnitWorker {
@@ -41,7 +45,8 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * Has a job done. The slot belongs to the worker until the promise settles; one job a slot at a time.
+   * Has a job done. The slot belongs to the worker until the promise settles; one job a slot at a
+   * time.
    * @throws {BackstayError} BUG when the worker failed; the reason given to `fail`.
    */
   run(job: UnitJob): Promise<UnitResult> {

@@ -1,6 +1,7 @@
 /**
- * Choosing the backup and the timeline for a wish: every candidate is judged (reach.ts), the newest that reaches the target
- * wins, and when none does the refusals are joined to one that names the nearest moments on both sides.
+ * Choosing the backup and the timeline for a wish: every candidate is judged (reach.ts), the newest
+ * that reaches the target wins, and when none does the refusals are joined to one that names the
+ * nearest moments on both sides.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -34,7 +35,8 @@ export interface Choice extends BackupCandidate, Reached {
 }
 
 /**
- * @throws {BackstayError} BACKUP_MISSING, TARGET_UNREACHABLE: with the nearest moments in `details.nearest`, or with the timelines
+ * @throws {BackstayError} BACKUP_MISSING, TARGET_UNREACHABLE: with the nearest moments in
+ * `details.nearest`, or with the timelines
  *   to choose from in `details.timelines` when it cannot be told which one is meant.
  */
 export async function chooseBackup(wish: RestoreWish, sources: RestoreSources): Promise<Choice> {
@@ -64,8 +66,9 @@ export async function chooseBackup(wish: RestoreWish, sources: RestoreSources): 
 }
 
 /**
- * Recovery that ends before its path does is told to follow the timeline it ends on: told a later one, PostgreSQL would write that
- * one into the new history as the parent. Where the older timeline's own file of the last segment is not held the path stays.
+ * Recovery that ends before its path does is told to follow the timeline it ends on: told a later
+ * one, PostgreSQL would write that one into the new history as the parent. Where the older
+ * timeline's own file of the last segment is not held the path stays.
  */
 function onTimelineOfEnd(choice: Choice, map: ContinuityMap): Choice {
   const { path, endLsn, backup, target } = choice
@@ -87,7 +90,10 @@ function passedOver(
   return notesOnPassedOver(chosen, newestFirst(backups), damage)
 }
 
-/** Newest first; for a named backup only that one, for `latest` the newest that leads to the goal. Damaged ones come last. */
+/**
+ * Newest first; for a named backup only that one, for `latest` the newest that leads to the goal.
+ * Damaged ones come last.
+ */
 function candidatesOf(
   wish: RestoreWish,
   sources: RestoreSources,
@@ -197,7 +203,10 @@ function notesOn(
   ]
 }
 
-/** Candidates of one timeline search the same WAL: what a newer backup has searched already is not read again. */
+/**
+ * Candidates of one timeline search the same WAL: what a newer backup has searched already is not
+ * read again.
+ */
 type Searched = Map<number, { from: Lsn; found: FoundPlace | undefined }>
 
 function contextOf(

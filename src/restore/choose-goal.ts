@@ -1,6 +1,6 @@
 /**
- * Where `latest` leads: the end of the line production is on, or of the one that was alive at the time wanted. What cannot be told is
- * refused with the choices.
+ * Where `latest` leads: the end of the line production is on, or of the one that was alive at the
+ * time wanted. What cannot be told is refused with the choices.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn } from '../postgres/lsn.ts'
@@ -21,7 +21,9 @@ export interface Goal {
   readonly note: string | undefined
 }
 
-/** Where `latest` leads; undefined when a timeline is named, or no backup of that line is wanted. */
+/**
+ * Where `latest` leads; undefined when a timeline is named, or no backup of that line is wanted.
+ */
 export async function chooseGoal(
   wish: RestoreWish,
   sources: RestoreSources,
@@ -48,7 +50,9 @@ export async function chooseGoal(
   }
 }
 
-/** Of several lines with rows of that time the one production is recorded to have been on, if it is. */
+/**
+ * Of several lines with rows of that time the one production is recorded to have been on, if it is.
+ */
 async function livingRivals(
   rivals: readonly number[],
   timeUs: bigint,
@@ -61,7 +65,9 @@ async function livingRivals(
   return alive.length === 1 ? alive : all
 }
 
-/** A timeline is not followed to a time before its birth when the rows of that time are elsewhere. */
+/**
+ * A timeline is not followed to a time before its birth when the rows of that time are elsewhere.
+ */
 export async function bornTooLate(
   { backup, path }: BackupCandidate,
   wish: RestoreWish,

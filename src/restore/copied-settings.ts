@@ -1,5 +1,6 @@
 /**
- * Settings of the origin that lead a copy of it outside its own directory, where the origin may still be at work.
+ * Settings of the origin that lead a copy of it outside its own directory, where the origin may
+ * still be at work.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { settingsOf } from '../postgres/conf-file.ts'
@@ -13,7 +14,10 @@ const SHARED_PATHS = [
   'log_directory',
 ]
 
-/** What is wrong with starting a copy with the origin's configuration, as sentences without full stop. */
+/**
+ * What is wrong with starting a copy with the origin's configuration, as sentences without full
+ * stop.
+ */
 export function warnAboutSettings(files: ReadonlyMap<string, string>, directory: string): string[] {
   const conf = files.get('postgresql.conf')
   if (conf === undefined) {

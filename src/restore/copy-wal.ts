@@ -1,6 +1,7 @@
 /**
- * Puts the WAL that recovery will read into the restored directory's own pg_wal, so that the server needs nothing of Backstay
- * and may not even be able to read the repository. It costs the room of that WAL; without it the server fetches WAL while it recovers.
+ * Puts the WAL that recovery will read into the restored directory's own pg_wal, so that the server
+ * needs nothing of Backstay and may not even be able to read the repository. It costs the room of
+ * that WAL; without it the server fetches WAL while it recovers.
  */
 import { join } from 'node:path'
 import { replaceFile } from '../host/local-files.ts'
@@ -11,8 +12,8 @@ import type { RestorePlan } from './plan.ts'
 import { walFilesOf } from './path-files.ts'
 
 /**
- * The restore_command of a directory that holds its own WAL: nothing is ever there, so PostgreSQL looks into pg_wal.
- * Recovery without any restore_command is refused by PostgreSQL.
+ * The restore_command of a directory that holds its own WAL: nothing is ever there, so PostgreSQL
+ * looks into pg_wal. Recovery without any restore_command is refused by PostgreSQL.
  */
 export const NO_RESTORE_COMMAND = 'false'
 
@@ -26,7 +27,10 @@ export interface WalDestination {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Copies it, one file at a time. Not durable before the directory is synced. @throws what reading the repository throws. */
+/**
+ * Copies it, one file at a time. Not durable before the directory is synced.
+ * @throws what reading the repository throws.
+ */
 export async function copyWal(
   repository: ClusterRepository,
   plan: RestorePlan,

@@ -1,5 +1,6 @@
 /**
- * Cuts a backup's files into jobs for the workers: large files into stretches, small ones into batches. Pure.
+ * Cuts a backup's files into jobs for the workers: large files into stretches, small ones into
+ * batches. Pure.
  */
 import type { Extent, ManifestFile } from '../repository/manifest-entry.ts'
 import type { CheckJob, FileJob } from './worker-job.ts'
@@ -7,7 +8,10 @@ import type { CheckJob, FileJob } from './worker-job.ts'
 /** A stretch holds at most this much, so that workers share a large file evenly. */
 const STRETCH_BYTES = 64 * 1024 * 1024
 
-/** The jobs that write `file` to `path`, one for each stretch of at most `stretchBytes`. At least one. */
+/**
+ * The jobs that write `file` to `path`, one for each stretch of at most `stretchBytes`. At least
+ * one.
+ */
 export function cutFile(
   file: ManifestFile,
   path: string,

@@ -1,6 +1,6 @@
 /**
- * A restore that may choose takes no backup that is known to be damaged while there is another: recovery comes to the same end, from an
- * older beginning. Pure.
+ * A restore that may choose takes no backup that is known to be damaged while there is another:
+ * recovery comes to the same end, from an older beginning. Pure.
  */
 import { describeDamage, type KnownDamage } from '../backup/known-damage.ts'
 import type { BackupInfo } from '../repository/backup-info.ts'
@@ -14,7 +14,10 @@ export function damagedLast(
   return [...backups.filter((backup) => !isDamaged(backup)), ...backups.filter(isDamaged)]
 }
 
-/** What is said of each that would have been taken before `chosen`. @param newestFirst all there are */
+/**
+ * What is said of each that would have been taken before `chosen`.
+ * @param newestFirst all there are
+ */
 export function notesOnPassedOver(
   chosen: BackupInfo,
   newestFirst: readonly BackupInfo[],

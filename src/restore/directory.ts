@@ -18,22 +18,28 @@ export interface FoundDirectory {
   readonly names: readonly string[]
   /** Left by a restore that did not end. */
   readonly marker: RestoreMarker | undefined
-  /** System identifier of the cluster in it, by pg_control or, when that is gone, by its WAL; undefined when neither says it. */
+  /**
+   * System identifier of the cluster in it, by pg_control or, when that is gone, by its WAL;
+   * undefined when neither says it.
+   */
   readonly systemIdentifier: string | undefined
   readonly hasControl: boolean
   readonly postmaster: Postmaster | undefined
 }
 
 /**
- * How the directory is filled. `fresh`: it is empty · `redo`: it holds a restore that did not end, and is emptied · `delta`:
- * what is right in it is kept.
+ * How the directory is filled. `fresh`: it is empty · `redo`: it holds a restore that did not end,
+ * and is emptied · `delta`: what is right in it is kept.
  */
 export type FillMode = 'fresh' | 'redo' | 'delta'
 
 /** Stands for a system identifier where pg_control is there but cannot be read. */
 const UNREADABLE = 'unreadable'
 
-/** Looks at the data directory. @throws {BackstayError} DIRECTORY_FOREIGN when it is no directory. */
+/**
+ * Looks at the data directory.
+ * @throws {BackstayError} DIRECTORY_FOREIGN when it is no directory.
+ */
 export async function lookAtDirectory(host: Host, directory: string): Promise<FoundDirectory> {
   const names = await namesIn(host, directory)
   const control = await host.readFile(join(directory, CONTROL_FILE_PATH), SMALL_FILE_BYTES)
@@ -73,9 +79,10 @@ export function decideFill(
 }
 
 /**
- * Checks the directories of tablespaces and WAL: empty, or begun by this very restore, or with `delta` used by the data directory
- * already. Returns those that are not empty.
- * @throws {BackstayError} DIRECTORY_FOREIGN, SERVER_RUNNING when a server uses one, wherever its data directory is.
+ * Checks the directories of tablespaces and WAL: empty, or begun by this very restore, or with
+ * `delta` used by the data directory already. Returns those that are not empty.
+ * @throws {BackstayError} DIRECTORY_FOREIGN, SERVER_RUNNING when a server uses one, wherever its
+ * data directory is.
  */
 export async function checkLinked(
   host: Host,
@@ -106,7 +113,10 @@ export async function checkLinked(
   return filled
 }
 
-/** WAL that is on another disk already stays there: a second directory of it would be left behind, forgotten. */
+/**
+ * WAL that is on another disk already stays there: a second directory of it would be left behind,
+ * forgotten.
+ */
 function checkWalLink(data: string, link: PathInfo | undefined, wanted: string): void {
   if (link?.kind !== 'link' || link.target === wanted) return
   throw new BackstayError(

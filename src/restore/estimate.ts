@@ -8,7 +8,10 @@ const WRITE_RATE = 500e6
 /** Files a second when they are small. */
 const FILE_RATE = 20_000
 
-/** Bytes a second of WAL: replay by one PostgreSQL process of ordinary traffic, `wal get` being faster. */
+/**
+ * Bytes a second of WAL: replay by one PostgreSQL process of ordinary traffic, `wal get` being
+ * faster.
+ */
 const REPLAY_RATE = 80e6
 
 /** Milliseconds of each phase. */

@@ -38,7 +38,10 @@ interface WaitingFile {
   readonly job: FileJob
 }
 
-/** Takes files one after the other. Call `finish` after the last; the first failure is thrown by whatever is called next. */
+/**
+ * Takes files one after the other. Call `finish` after the last; the first failure is thrown by
+ * whatever is called next.
+ */
 export class FileFeed {
   readonly #options: FileFeedOptions
   readonly #underWay = new Set<Promise<void>>()
@@ -54,7 +57,10 @@ export class FileFeed {
     return this.#progress
   }
 
-  /** Has `file` written to the absolute `path`. Resolves when the workers can take more, not when it is written. */
+  /**
+   * Has `file` written to the absolute `path`. Resolves when the workers can take more, not when it
+   * is written.
+   */
   async add(file: ManifestFile, path: string): Promise<void> {
     const jobs = cutFile(file, path, this.#options)
     const [first] = jobs
@@ -64,7 +70,10 @@ export class FileFeed {
     if (this.#batchBytes >= BATCH_BYTES || this.#batch.length >= BATCH_FILES) await this.#send()
   }
 
-  /** Resolves when all files are written and their CRCs are right. @throws {BackstayError} REPOSITORY_DAMAGED */
+  /**
+   * Resolves when all files are written and their CRCs are right.
+   * @throws {BackstayError} REPOSITORY_DAMAGED
+   */
   async finish(): Promise<WriteProgress> {
     await this.#send()
     await Promise.all(this.#underWay)

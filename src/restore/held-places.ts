@@ -1,7 +1,8 @@
 /**
- * The directories of a restore, held open. They belong to the OS user who is to run the server, and who can exchange what is in them, and
- * often the directories themselves, for links while root fills them: so nothing is reached by name, but by descriptors on from those that
- * were found to be his at the beginning.
+ * The directories of a restore, held open. They belong to the OS user who is to run the server, and
+ * who can exchange what is in them, and often the directories themselves, for links while root
+ * fills them: so nothing is reached by name, but by descriptors on from those that were found to be
+ * his at the beginning.
  */
 import { closeSync, constants, fstatSync, openSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -19,12 +20,18 @@ const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOL
 
 /** The directories themselves, open. Plain data for the workers. */
 export interface HeldRoots {
-  /** Paths as they are reached from the data directory (`DATA/pg_tblspc/16384`), the data directory's own last. */
+  /**
+   * Paths as they are reached from the data directory (`DATA/pg_tblspc/16384`), the data
+   * directory's own last.
+   */
   readonly roots: readonly HeldDirectory[]
   readonly owner: TreeOwner | undefined
 }
 
-/** Opens the directories of `layout`, which are there. `isDelta`: a pg_wal that is a link stays one. Close them with `closeRoots`. */
+/**
+ * Opens the directories of `layout`, which are there. `isDelta`: a pg_wal that is a link stays one.
+ * Close them with `closeRoots`.
+ */
 export function openRoots(
   layout: RestoreLayout,
   { owner, isDelta }: { readonly owner: TreeOwner | undefined; readonly isDelta: boolean },
@@ -54,7 +61,10 @@ export function closeRoots({ roots }: HeldRoots): void {
   for (const { fd } of roots) closeSync(fd)
 }
 
-/** Ways to what is in the held directories. Synchronous; a way is valid until the next call. Each thread has its own. Must be closed. */
+/**
+ * Ways to what is in the held directories. Synchronous; a way is valid until the next call. Each
+ * thread has its own. Must be closed.
+ */
 export class HeldPlaces {
   readonly #trees: readonly TreeDirectories[]
 
@@ -63,7 +73,10 @@ export class HeldPlaces {
     this.#trees = roots.map((root) => new TreeDirectories(root, owner))
   }
 
-  /** The way to the directory `path`, made with 0700 unless it is there. @throws {BackstayError} FAILED when a link is in the way. */
+  /**
+   * The way to the directory `path`, made with 0700 unless it is there.
+   * @throws {BackstayError} FAILED when a link is in the way.
+   */
   directory(path: string): string {
     const { tree, parts } = this.#find(path)
     return tree.ensure(parts).place

@@ -13,7 +13,10 @@ export interface TablespaceTarget {
   readonly location: string
   /** Where it is restored to; absolute. */
   readonly directory: string
-  /** The operator named that directory; otherwise the backup did, and only PostgreSQL's OS user may make it. */
+  /**
+   * The operator named that directory; otherwise the backup did, and only PostgreSQL's OS user may
+   * make it.
+   */
   readonly isNamed: boolean
 }
 
@@ -23,7 +26,10 @@ export interface RestoreLayout {
   readonly tablespaces: readonly TablespaceTarget[]
   /** Tablespaces inside the data directory (16+): `pg_tblspc/<oid>`. */
   readonly inside: readonly string[]
-  /** Where WAL goes, with a link in its place; undefined: into the data directory. The operator named it. */
+  /**
+   * Where WAL goes, with a link in its place; undefined: into the data directory. The operator
+   * named it.
+   */
   readonly walDirectory?: string
 }
 
@@ -53,9 +59,15 @@ export function linkedPlaces({ tablespaces, walDirectory }: RestoreLayout): Link
   return [...spaces, { ...wal, option: '--wal-directory DIR' }]
 }
 
-/** What the operator has said of tablespaces. A backup's own word makes no directory anything is written to. */
+/**
+ * What the operator has said of tablespaces. A backup's own word makes no directory anything is
+ * written to.
+ */
 export interface TablespaceWish {
-  /** Oid or old location → directory. `*`: a directory in which each other one gets one with its oid as name. */
+  /**
+   * Oid or old location → directory. `*`: a directory in which each other one gets one with its oid
+   * as name.
+   */
   readonly mapping: ReadonlyMap<string, string>
   /** Directories at or below which a tablespace goes where it was; `any`: wherever that is. */
   readonly roots: readonly string[] | 'any'
@@ -68,8 +80,8 @@ const ALL = '*'
 
 /**
  * Decides the places.
- * @throws {BackstayError} USAGE for a relative path, an unknown tablespace, or places inside each other; DIRECTORY_FOREIGN for a tablespace
- * of which only the backup says where it lies.
+ * @throws {BackstayError} USAGE for a relative path, an unknown tablespace, or places inside each
+ * other; DIRECTORY_FOREIGN for a tablespace of which only the backup says where it lies.
  */
 export function layOut(
   directory: string,
@@ -121,8 +133,9 @@ function targetOf(
 }
 
 /**
- * Reads `--tablespace` options into a mapping: NAME:DIR, or OLD=NEW as pg_basebackup has it. A backslash before one of them, or before a
- * backslash, takes it literally; of several colons the last one counts.
+ * Reads `--tablespace` options into a mapping: NAME:DIR, or OLD=NEW as pg_basebackup has it. A
+ * backslash before one of them, or before a backslash, takes it literally; of several colons the
+ * last one counts.
  * @throws {BackstayError} USAGE
  */
 export function tablespaceMappingOf(options: readonly string[]): ReadonlyMap<string, string> {

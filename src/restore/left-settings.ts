@@ -1,13 +1,17 @@
 /**
- * Settings of a restore and how they end. Those of recovery itself go when recovery ends, taken away by the server's own
- * recovery_end_command, whoever promotes it and wherever Backstay is by then. Those that keep a copy quiet stay until somebody wants it to be
- * a server of the cluster again; a mark in postgresql.auto.conf says that a restore put them there, which survives ALTER SYSTEM as no comment
- * does.
+ * Settings of a restore and how they end. Those of recovery itself go when recovery ends, taken
+ * away by the server's own recovery_end_command, whoever promotes it and wherever Backstay is by
+ * then. Those that keep a copy quiet stay until somebody wants it to be a server of the cluster
+ * again; a mark in postgresql.auto.conf says that a restore put them there, which survives ALTER
+ * SYSTEM as no comment does.
  */
 import { removeConfSetting, settingsOf } from '../postgres/conf-file.ts'
 import { scanConf } from '../postgres/conf-scanner.ts'
 
-/** A setting without meaning for the server: its value lists what else the restore set, besides what is known below. */
+/**
+ * A setting without meaning for the server: its value lists what else the restore set, besides what
+ * is known below.
+ */
 export const RESTORE_MARK = 'backstay.restored'
 
 /** Settings of the origin that must not act in a copy of it. */
@@ -44,8 +48,9 @@ export function isOfRecovery(name: string): boolean {
 }
 
 /**
- * Takes the settings of recovery out of postgresql.auto.conf; run by the server in its data directory (12+). Needs nothing of
- * Backstay. Replaced by renaming what is durable: a file cut off would keep the server from starting.
+ * Takes the settings of recovery out of postgresql.auto.conf; run by the server in its data
+ * directory (12+). Needs nothing of Backstay. Replaced by renaming what is durable: a file cut off
+ * would keep the server from starting.
  */
 export function recoveryEndCommand(): string {
   const names = [...OF_RECOVERY, 'recovery_target(_[a-z]+)?'].join('|')
@@ -54,8 +59,8 @@ export function recoveryEndCommand(): string {
 }
 
 /**
- * postgresql.auto.conf of a server that has ended its recovery, without what a restore left in it; the same text when no restore did.
- * What was set anew since then stays.
+ * postgresql.auto.conf of a server that has ended its recovery, without what a restore left in it;
+ * the same text when no restore did. What was set anew since then stays.
  */
 export function withoutRestoreSettings(text: string): string {
   const settings = settingsIn(text)
@@ -68,7 +73,10 @@ export function withoutRestoreSettings(text: string): string {
   return removeConfSetting(kept, RESTORE_MARK)
 }
 
-/** The text without any setting of recovery, whoever wrote it: for a copy that follows its own primary. */
+/**
+ * The text without any setting of recovery, whoever wrote it: for a copy that follows its own
+ * primary.
+ */
 export function withoutRecoverySettings(text: string): string {
   return [...settingsIn(text).keys()].filter(isOfRecovery).reduce(removeConfSetting, text)
 }

@@ -1,5 +1,6 @@
 /**
- * Gathers what the planner decides from: backups, the continuity map, WAL that can be read, and up to when all is known.
+ * Gathers what the planner decides from: backups, the continuity map, WAL that can be read, and up
+ * to when all is known.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { loadDamage } from '../backup/known-damage.ts'
@@ -47,7 +48,9 @@ export async function loadSources(
   })
 }
 
-/** Sources that look for barriers in what is asked for, each time with all that were found before. */
+/**
+ * Sources that look for barriers in what is asked for, each time with all that were found before.
+ */
 function examining(
   sources: RestoreSources,
   look: (
@@ -66,8 +69,9 @@ function examining(
 }
 
 /**
- * The moment a running receiver heard from its server last, if it held all of the server's WAL then: everything committed before
- * is held. By this machine's clock, against which the server's may be off by what NTP leaves.
+ * The moment a running receiver heard from its server last, if it held all of the server's WAL
+ * then: everything committed before is held. By this machine's clock, against which the server's
+ * may be off by what NTP leaves.
  */
 async function knownUntil(
   repository: ClusterRepository,

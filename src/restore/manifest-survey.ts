@@ -1,5 +1,6 @@
 /**
- * A first walk through a manifest before anything is written: its checksum, its paths, what goes where, how much.
+ * A first walk through a manifest before anything is written: its checksum, its paths, what goes
+ * where, how much.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { CONTROL_FILE_PATH } from '../postgres/control-file.ts'
@@ -83,13 +84,17 @@ function tablespaceOf(path: string): string {
   return /^pg_tblspc\/\d+(?=\/)/.exec(path)?.[0] ?? ''
 }
 
-/** Whether a path is not written with the others. A directory of such a name, with all below it, would only be in the way. */
+/**
+ * Whether a path is not written with the others. A directory of such a name, with all below it,
+ * would only be in the way.
+ */
 export function isHeldBack(path: string): boolean {
   return HELD_BACK.some((name) => path === name || path.startsWith(`${name}/`))
 }
 
 /**
- * Refuses what does not belong into a tablespace. Whoever walks through a manifest to write checks it: it may be another one by then.
+ * Refuses what does not belong into a tablespace. Whoever walks through a manifest to write checks
+ * it: it may be another one by then.
  * @throws {BackstayError} REPOSITORY_DAMAGED
  */
 export function checkPath(

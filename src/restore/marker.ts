@@ -1,7 +1,8 @@
 /**
- * The file that marks a directory as half restored. It is there before the first byte and goes after the last; while it is
- * there without a pg_control, the directory is ours to empty and no server can start on it. The directory of a tablespace gets
- * one too, so that repeating a restore never empties a directory that has become somebody else's meanwhile.
+ * The file that marks a directory as half restored. It is there before the first byte and goes
+ * after the last; while it is there without a pg_control, the directory is ours to empty and no
+ * server can start on it. The directory of a tablespace gets one too, so that repeating a restore
+ * never empties a directory that has become somebody else's meanwhile.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -79,7 +80,10 @@ export async function removeMarker(directory: string): Promise<void> {
   await syncDirectory(directory)
 }
 
-/** @throws {BackstayError} REPOSITORY_LOCKED when the process that wrote the marker is still at work, or may be. */
+/**
+ * @throws {BackstayError} REPOSITORY_LOCKED when the process that wrote the marker is still at
+ * work, or may be.
+ */
 export function checkHolder(directory: string, marker: RestoreMarker): void {
   const self = thisProcess()
   const { holder } = marker

@@ -1,6 +1,6 @@
 /**
- * Taking away what stands in the directories of a restore: everything of an unfinished one, or with delta whatever the
- * backup does not have.
+ * Taking away what stands in the directories of a restore: everything of an unfinished one, or with
+ * delta whatever the backup does not have.
  */
 import { constants } from 'node:fs'
 import { open, readlink, rm, rmdir, unlink } from 'node:fs/promises'
@@ -33,7 +33,10 @@ export async function removeControlFile(places: HeldPlaces, directory: string): 
   await syncDirectory(places.directory(dirname(path)))
 }
 
-/** Removes what is at `path`, a tree too, if anything; never what is behind a link, even if one appears meanwhile. */
+/**
+ * Removes what is at `path`, a tree too, if anything; never what is behind a link, even if one
+ * appears meanwhile.
+ */
 export async function removeAt(path: string): Promise<void> {
   const found = await lstatIfAny(path)
   if (found?.isDirectory() !== true) return await rm(filePath(path), { force: true })

@@ -1,6 +1,7 @@
 /**
- * Copies that `restore --start` opened to be looked at: a note in the directory says so, and lets them be stopped and removed.
- * Nothing else is: not a directory without a note, not one that has become a server of a cluster.
+ * Copies that `restore --start` opened to be looked at: a note in the directory says so, and lets
+ * them be stopped and removed. Nothing else is: not a directory without a note, not one that has
+ * become a server of a cluster.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -17,7 +18,10 @@ import { COPY_NOTE_NAME } from './marker.ts'
 import type { RestorePlan } from './plan.ts'
 
 const STOP_TIMEOUT_MS = 300_000
-/** Takes out of a directory of WAL what is PostgreSQL's: segments and histories, what PostgreSQL keeps beside them, then the directory when nothing else is in it. */
+/**
+ * Takes out of a directory of WAL what is PostgreSQL's: segments and histories, what PostgreSQL
+ * keeps beside them, then the directory when nothing else is in it.
+ */
 const EMPTY_WAL =
   'if [ -d "$1" ]; then cd -- "$1" && rm -rf -- ' +
   `./${'[0-9A-F]'.repeat(24)}` +
@@ -31,9 +35,15 @@ export interface OpenedCopy {
   readonly tablespaces: readonly string[]
   /** Of its WAL, when that is elsewhere. */
   readonly walDirectory?: string
-  /** OS user whose it is, and as whom all is done that its note says. Never root: no server runs as root. */
+  /**
+   * OS user whose it is, and as whom all is done that its note says. Never root: no server runs as
+   * root.
+   */
   readonly owner: string
-  /** What keeps its backup and the WAL after it from expiring: absolute path of the lock's object. Left out when nothing does. */
+  /**
+   * What keeps its backup and the WAL after it from expiring: absolute path of the lock's object.
+   * Left out when nothing does.
+   */
   readonly hold?: string | undefined
 }
 
@@ -58,8 +68,8 @@ export async function noteCopy(
 
 /**
  * The copy in `directory`.
- * @throws {BackstayError} DIRECTORY_FOREIGN when no restore opened one there, or it is one no longer; DIRECTORY_OWNER when it is root's, or the
- * way there is in the hands of two users
+ * @throws {BackstayError} DIRECTORY_FOREIGN when no restore opened one there, or it is one no
+ * longer; DIRECTORY_OWNER when it is root's, or the way there is in the hands of two users
  */
 export async function findCopy(host: Host, directory: string): Promise<OpenedCopy> {
   // Before the note is read, which is that user's word; root reads it by his hands.
@@ -101,7 +111,10 @@ export async function stopCopy(
   )
 }
 
-/** Removes a stopped copy and what is PostgreSQL's in its tablespaces; the note goes last, so that it can be done again. */
+/**
+ * Removes a stopped copy and what is PostgreSQL's in its tablespaces; the note goes last, so that
+ * it can be done again.
+ */
 export async function removeCopy(host: Host, copy: OpenedCopy): Promise<void> {
   const { directory, owner, tablespaces, walDirectory } = copy
   const major = (await host.readFile(join(directory, 'PG_VERSION')))?.toString().trim() ?? ''
@@ -127,7 +140,10 @@ const HOLD_OBJECT =
 /** The lock's folder goes with its last lock. */
 const END_HOLD = 'rm -- "$1" && { rmdir -- "${1%/*}" 2>/dev/null || :; }'
 
-/** Ends the hold of the restore that made the copy; false when there was none, or the copy's owner may not end it. */
+/**
+ * Ends the hold of the restore that made the copy; false when there was none, or the copy's owner
+ * may not end it.
+ */
 export async function releaseHold(host: Host, { hold, owner }: OpenedCopy): Promise<boolean> {
   if (hold === undefined || !HOLD_OBJECT.test(hold) || hold.includes('/../')) return false
   // As its owner, who took it: what the note names must not be root's to remove.

@@ -1,6 +1,7 @@
 /**
- * The plan of a restore: which backup, along which timelines, which WAL, how many bytes, how long. Made before a byte is
- * written; `--plan`, the command and the tests share it. Whether the directory can take it is directory.ts's question.
+ * The plan of a restore: which backup, along which timelines, which WAL, how many bytes, how long.
+ * Made before a byte is written; `--plan`, the command and the tests share it. Whether the
+ * directory can take it is directory.ts's question.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { bytesBetween, formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -31,14 +32,20 @@ export interface RestorePlan {
   readonly standbyMode: boolean
   /** A standby goes on to timelines that come later. */
   readonly followsLatest: boolean
-  /** The WAL recovery reads. `endLsn` is where it ends, or may end when later WAL arrives until then. */
+  /**
+   * The WAL recovery reads. `endLsn` is where it ends, or may end when later WAL arrives until
+   * then.
+   */
   readonly wal: {
     readonly startLsn: Lsn
     readonly endLsn: Lsn
     readonly bytes: number
     readonly segments: number
   }
-  /** Where replay ends: what it reached is compared with this. Undefined when the WAL that says so cannot be read. */
+  /**
+   * Where replay ends: what it reached is compared with this. Undefined when the WAL that says so
+   * cannot be read.
+   */
   readonly end: RecoveryEnd | undefined
   /** When what is restored was, as far as it is known. */
   readonly timeUs: bigint | undefined
@@ -52,7 +59,8 @@ export interface RestorePlan {
 
 /**
  * Plans a restore; reads the catalogue's values and, where a target needs it, WAL.
- * @throws {BackstayError} BACKUP_MISSING, TARGET_UNREACHABLE with the nearest moments that can be reached.
+ * @throws {BackstayError} BACKUP_MISSING, TARGET_UNREACHABLE with the nearest moments that can be
+ * reached.
  */
 export async function planRestore(
   wish: RestoreWish,
@@ -93,7 +101,10 @@ interface PlannedEnd {
   readonly notes: readonly string[]
 }
 
-/** Damaged WAL does not keep a backup from being restored; it keeps anybody from saying where its recovery has to end. */
+/**
+ * Damaged WAL does not keep a backup from being restored; it keeps anybody from saying where its
+ * recovery has to end.
+ */
 async function endOf(choice: Choice, sources: RestoreSources): Promise<PlannedEnd> {
   try {
     return { known: await recoveryEnd(choice, sources.wal), notes: [] }
@@ -123,7 +134,10 @@ function warningsOf(choice: Choice): string[] {
   ]
 }
 
-/** Earlier builds, and PostgreSQL's own program, take over pages of the reference that the server had changed. */
+/**
+ * Earlier builds, and PostgreSQL's own program, take over pages of the reference that the server
+ * had changed.
+ */
 function earlierBuild(backup: BackupInfo): string[] {
   if (hasTruePages(backup)) return []
   return [
@@ -131,7 +145,10 @@ function earlierBuild(backup: BackupInfo): string[] {
   ]
 }
 
-/** What is known to keep this restore from ending well. It is made all the same: there may be no other, and files can be mended. */
+/**
+ * What is known to keep this restore from ending well. It is made all the same: there may be no
+ * other, and files can be mended.
+ */
 function damageOf({ backup, timeline }: Choice, { map, damage }: RestoreSources): string[] {
   const known = damage?.get(backup.id)
   const histories = stoppingHistories(map, { from: backup.timeline, to: timeline })

@@ -1,6 +1,7 @@
 /**
- * Finds out whether a planned restore can be done into a directory, and changes nothing: what stands there, whether it fits,
- * and that the backup's manifest and the files the main thread needs can be read.
+ * Finds out whether a planned restore can be done into a directory, and changes nothing: what
+ * stands there, whether it fits, and that the backup's manifest and the files the main thread needs
+ * can be read.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { errnoOf, fileError } from '../host/file-error.ts'
@@ -45,7 +46,9 @@ export interface PreparedRestore {
   readonly plan: RestorePlan
   readonly layout: RestoreLayout
   readonly mode: FillMode
-  /** Directories of tablespaces, or of the WAL, with something in them that goes, or is corrected. */
+  /**
+   * Directories of tablespaces, or of the WAL, with something in them that goes, or is corrected.
+   */
   readonly filledPlaces: readonly string[]
   readonly survey: ManifestSurvey
   readonly control: { readonly bytes: Buffer; readonly values: ControlFile }
@@ -67,8 +70,8 @@ export interface PrepareAround {
 
 /**
  * Prepares a restore. The caller holds the shared lock of the backup.
- * @throws {BackstayError} USAGE, SERVER_RUNNING, REPOSITORY_LOCKED, DIRECTORY_FOREIGN, POSTGRES_IDENTITY, DATA_LOSS, DISK_SPACE,
- * REPOSITORY_DAMAGED.
+ * @throws {BackstayError} USAGE, SERVER_RUNNING, REPOSITORY_LOCKED, DIRECTORY_FOREIGN,
+ * POSTGRES_IDENTITY, DATA_LOSS, DISK_SPACE, REPOSITORY_DAMAGED.
  */
 export async function prepareRestore(
   order: RestoreOrder,

@@ -1,7 +1,8 @@
 /**
- * Whether one backup can be rolled forward to a target, where recovery then ends, and if not, why and what is nearest.
- * The rules are those of recovery itself (PostgreSQL src/backend/access/transam/xlogrecovery.c, recoveryStopsBefore and
- * recoveryStopsAfter): a target before consistency is fatal, and so is running out of WAL before the target (13+).
+ * Whether one backup can be rolled forward to a target, where recovery then ends, and if not, why
+ * and what is nearest. The rules are those of recovery itself (PostgreSQL
+ * src/backend/access/transam/xlogrecovery.c, recoveryStopsBefore and recoveryStopsAfter): a target
+ * before consistency is fatal, and so is running out of WAL before the target (13+).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -49,9 +50,10 @@ const REFUSAL_KINDS = [
 /** Why a backup cannot serve a target. */
 export interface Refusal {
   /**
-   * `timeline`: the wanted one does not descend from the backup · `born-later`: the rows of that time are on another timeline ·
-   * `wal-missing`: WAL of the backup itself is lost · `too-early`: before the
-   * backup was consistent · `gap`: behind lost WAL · `after-end`: later than all WAL · `not-found`: no such transaction or restore point.
+   * `timeline`: the wanted one does not descend from the backup · `born-later`: the rows of that
+   * time are on another timeline · `wal-missing`: WAL of the backup itself is lost · `too-early`:
+   * before the backup was consistent · `gap`: behind lost WAL · `after-end`: later than all WAL ·
+   * `not-found`: no such transaction or restore point.
    */
   readonly kind: (typeof REFUSAL_KINDS)[number]
   /** Half a sentence: why. */
@@ -85,9 +87,15 @@ export interface BackupCandidate {
 export interface ReachContext {
   readonly map: ContinuityMap
   readonly wal: WalReading
-  /** Everything that was committed before this moment is known to be held; undefined when nobody knows. */
+  /**
+   * Everything that was committed before this moment is known to be held; undefined when nobody
+   * knows.
+   */
   readonly currentAtUs: bigint | undefined
-  /** Searches forwards for a transaction or a restore point; shared by the candidates, which search the same WAL. */
+  /**
+   * Searches forwards for a transaction or a restore point; shared by the candidates, which search
+   * the same WAL.
+   */
   find(
     path: TimelinePath,
     question: WalQuestion,
@@ -189,8 +197,9 @@ async function judgeTime(
 }
 
 /**
- * No transaction ended after the time. If one ended at it, or it is known that no other ended until then, the end of WAL is
- * that moment; PostgreSQL must be told so by position, because it would look for a later transaction in vain.
+ * No transaction ended after the time. If one ended at it, or it is known that no other ended until
+ * then, the end of WAL is that moment; PostgreSQL must be told so by position, because it would
+ * look for a later transaction in vain.
  */
 async function judgeTimeAtEnd(
   held: HeldCandidate,
@@ -266,7 +275,10 @@ async function judgeRecord(
   return reach({ target, endLsn: found.endLsn, timeUs: found.timeUs, notes: [] })
 }
 
-/** Recovery stops after the first record that begins at or after an LSN target; here that is the last one there is. */
+/**
+ * Recovery stops after the first record that begins at or after an LSN target; here that is the
+ * last one there is.
+ */
 function endAtRecord(
   last: { startLsn: Lsn; endLsn: Lsn },
   timeUs: bigint | undefined,

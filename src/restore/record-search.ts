@@ -1,6 +1,7 @@
 /**
- * Finding records on a path through the WAL: backwards from an end, forwards from a start, or by time. Reads as few segments as
- * it can; what is in one segment is asked of a `WalReading` (wal-reading.ts reads it from the repository).
+ * Finding records on a path through the WAL: backwards from an end, forwards from a start, or by
+ * time. Reads as few segments as it can; what is in one segment is asked of a `WalReading`
+ * (wal-reading.ts reads it from the repository).
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { segmentFloor } from '../wal/wal-position.ts'
@@ -107,8 +108,9 @@ export async function findFirst(
 }
 
 /**
- * The first transaction that ended after a time, by halving: times are taken to grow from segment to segment, as they do
- * unless the server's clock was set back. The last segment is asked first, because it alone can say no.
+ * The first transaction that ended after a time, by halving: times are taken to grow from segment
+ * to segment, as they do unless the server's clock was set back. The last segment is asked first,
+ * because it alone can say no.
  */
 export async function findFirstAfter(
   wal: WalReading,

@@ -1,6 +1,6 @@
 /**
- * Where a plan's recovery ends: between which two positions the end of the last replayed record has to lie. What was reached is
- * compared with it (start.ts).
+ * Where a plan's recovery ends: between which two positions the end of the last replayed record has
+ * to lie. What was reached is compared with it (start.ts).
  */
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { LONG_HEADER_BYTES } from '../postgres/wal-page.ts'
@@ -9,13 +9,19 @@ import type { TimelinePath } from './timeline-path.ts'
 import { findFirst, findLastRecord, type WalReading } from './record-search.ts'
 import type { RestoreTarget } from './wish.ts'
 
-/** Both are ends of replayed WAL. `atMost` is undefined where WAL that arrives meanwhile is replayed too. */
+/**
+ * Both are ends of replayed WAL. `atMost` is undefined where WAL that arrives meanwhile is replayed
+ * too.
+ */
 export interface RecoveryEnd {
   readonly atLeast: Lsn
   readonly atMost: Lsn | undefined
 }
 
-/** What is known of a recovery. `endLsn`: the end of the record recovery stops at, or of the WAL held. */
+/**
+ * What is known of a recovery. `endLsn`: the end of the record recovery stops at, or of the WAL
+ * held.
+ */
 export interface PlannedRecovery {
   readonly backup: Pick<BackupInfo, 'startLsn' | 'stopLsn'>
   readonly path: TimelinePath
@@ -53,8 +59,8 @@ export function describeEnd({ atLeast, atMost }: RecoveryEnd): string {
 }
 
 /**
- * Whether the record that answers the target is not replayed any more: recovery stops at a time before the first transaction that is
- * too late, at everything else where it is told to.
+ * Whether the record that answers the target is not replayed any more: recovery stops at a time
+ * before the first transaction that is too late, at everything else where it is told to.
  */
 function stopsBefore(target: RestoreTarget): boolean {
   if (target.type === 'time') return true

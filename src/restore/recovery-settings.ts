@@ -1,10 +1,11 @@
 /**
  * The settings that make a restored directory recover to its target. Pure: returns lines and files.
  *
- * They stand at the end of postgresql.auto.conf, not in an include file: that file is read last, so nothing of the origin can
- * win over them, it lies in the data directory wherever postgresql.conf is, and pg_verifybackup leaves it out of its judgement.
- * Up to PostgreSQL 11 recovery's own settings are in recovery.conf.
- * Source: PostgreSQL documentation, "Archive Recovery", "Recovery Target".
+ * They stand at the end of postgresql.auto.conf, not in an include file: that file is read last, so
+ * nothing of the origin can win over them, it lies in the data directory wherever postgresql.conf
+ * is, and pg_verifybackup leaves it out of its judgement. Up to PostgreSQL 11 recovery's own
+ * settings are in recovery.conf. Source: PostgreSQL documentation, "Archive Recovery", "Recovery
+ * Target".
  */
 import { formatConfLine } from '../postgres/conf-file.ts'
 import { formatLsn } from '../postgres/lsn.ts'
@@ -20,9 +21,13 @@ import { describeTarget } from './wish.ts'
 export interface RecoveryOptions {
   /** The value of restore_command, quoted for the shell already (wal/restore-command.ts). */
   readonly restoreCommand: string
-  /** The value of recovery_end_command, quoted like it; nothing is done at the end when undefined. */
+  /**
+   * The value of recovery_end_command, quoted like it; nothing is done at the end when undefined.
+   */
   readonly endCommand?: string
-  /** Leave archiving as the origin had it: the restored server then writes into the same archive. */
+  /**
+   * Leave archiving as the origin had it: the restored server then writes into the same archive.
+   */
   readonly keepArchiving: boolean
   /** What the copy needs so that replay goes through (replay-demands.ts). */
   readonly demanded?: Readonly<Record<string, string>>
@@ -40,7 +45,9 @@ export interface RecoveryFiles {
 
 type RecoverySettings = Readonly<Record<string, string>>
 
-/** From 12 on these are settings too, and the origin may have been restored, or a standby, itself. */
+/**
+ * From 12 on these are settings too, and the origin may have been restored, or a standby, itself.
+ */
 const SILENCED_FROM_12: RecoverySettings = {
   primary_conninfo: '',
   primary_slot_name: '',
@@ -85,8 +92,8 @@ export function recoveryFiles(plan: RestorePlan, options: RecoveryOptions): Reco
 }
 
 /**
- * Targets that the origin may have set, taken back. They must stand before the one that is wanted: once a target is set, PostgreSQL
- * refuses every other one, an empty one too.
+ * Targets that the origin may have set, taken back. They must stand before the one that is wanted:
+ * once a target is set, PostgreSQL refuses every other one, an empty one too.
  */
 function otherTargets(recovery: RecoverySettings): RecoverySettings {
   const others = TARGET_NAMES.filter((name) => !(name in recovery))
@@ -107,7 +114,10 @@ function recoverySettings(plan: RestorePlan, options: RecoveryOptions): Recovery
   }
 }
 
-/** The backup's own timeline needs no history file when it is called `current`; up to 11 that is the word for leaving it out. */
+/**
+ * The backup's own timeline needs no history file when it is called `current`; up to 11 that is the
+ * word for leaving it out.
+ */
 function timelineOf(plan: RestorePlan): string | undefined {
   if (plan.followsLatest) return 'latest'
   if (plan.timeline !== plan.backup.timeline) return String(plan.timeline)
@@ -133,7 +143,10 @@ function targetOf(plan: RestorePlan): RecoverySettings {
   return { recovery_target_name: stopAt.name }
 }
 
-/** A copy that archives into its origin's archive mixes two clusters: it is off until somebody wants it. */
+/**
+ * A copy that archives into its origin's archive mixes two clusters: it is off until somebody wants
+ * it.
+ */
 function archivingOff(major: number, options: RecoveryOptions): RecoverySettings {
   if (options.keepArchiving) return {}
   const { archive_library: _, ...off } = ARCHIVING_OFF

@@ -1,6 +1,7 @@
 /**
- * How far the recovery of a restored server is, from what recovery itself says: the position it replayed to while it runs, and the history
- * file of the timeline it began once it has ended. Its log proves nothing.
+ * How far the recovery of a restored server is, from what recovery itself says: the position it
+ * replayed to while it runs, and the history file of the timeline it began once it has ended. Its
+ * log proves nothing.
  */
 import { historyTimelines } from '../host/history-names.ts'
 import { SMALL_FILE_BYTES } from '../host/read-limit.ts'
@@ -79,7 +80,9 @@ async function connect(instance: PostgresInstance, door: SideDoor): Promise<SqlC
   return await door.connect(postmaster.socketDirectory ?? SOCKET_DIRECTORY, postmaster.port)
 }
 
-/** From 14 on a pause is first asked for and then made: what was replayed counts once it is made. */
+/**
+ * From 14 on a pause is first asked for and then made: what was replayed counts once it is made.
+ */
 async function pausedAt(client: SqlClient): Promise<RecoveryFound | undefined> {
   const isPaused =
     client.major >= 14 ? `pg_get_wal_replay_pause_state() = 'paused'` : 'pg_is_wal_replay_paused()'

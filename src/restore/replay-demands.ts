@@ -1,6 +1,6 @@
 /**
- * The settings that the WAL a restore will replay demands: the origin may have raised them after the backup, and recovery pauses at
- * such a change, or ends there, when the copy has less.
+ * The settings that the WAL a restore will replay demands: the origin may have raised them after
+ * the backup, and recovery pauses at such a change, or ends there, when the copy has less.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { type ConfSettings, includeKindOf, settingsOf } from '../postgres/conf-file.ts'
@@ -66,7 +66,8 @@ async function contentOf(repository: ClusterRepository, name: string): Promise<B
 }
 
 /**
- * The lines a copy needs whose configuration is `files` (by name): each setting that is demanded, unless the files are sure to say as much.
+ * The lines a copy needs whose configuration is `files` (by name): each setting that is demanded,
+ * unless the files are sure to say as much.
  */
 export function demandedSettings(
   demands: ReplayDemands,

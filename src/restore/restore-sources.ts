@@ -14,11 +14,17 @@ export interface RestoreSources {
   readonly backups: readonly BackupInfo[]
   readonly map: ContinuityMap
   readonly wal: WalReading
-  /** Everything that was committed before this moment is known to be held; undefined when nobody knows. */
+  /**
+   * Everything that was committed before this moment is known to be held; undefined when nobody
+   * knows.
+   */
   readonly currentAtUs: bigint | undefined
   /** The timeline that is known of; left out: whichever is followed. */
   readonly currentTimeline?: number | undefined
-  /** Looks for what the map does not know of in WAL that a plan needs; undefined when there is nothing. Left out: all is known. */
+  /**
+   * Looks for what the map does not know of in WAL that a plan needs; undefined when there is
+   * nothing. Left out: all is known.
+   */
   readonly examine?: (names: readonly string[]) => Promise<RestoreSources | undefined>
   /** What is known to be damaged; left out: nothing. */
   readonly damage?: KnownDamage

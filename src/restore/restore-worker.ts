@@ -1,5 +1,6 @@
 /**
- * The restore worker's own file: takes batches of jobs one after the other, posts answers. Started by restore-workers.ts only.
+ * The restore worker's own file: takes batches of jobs one after the other, posts answers. Started
+ * by restore-workers.ts only.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { isBackstayError } from '../errors/backstay-error.ts'
@@ -19,7 +20,8 @@ import { HeldPlaces } from './held-places.ts'
 import { UnitSource } from './unit-source.ts'
 
 const { store, cluster, held } = workerData as FileWorkSettings
-// Never closed: the thread ends with its last job, and the directories it opened are the main thread's to forget.
+// Never closed: the thread ends with its last job, and the directories it opened are the main
+// thread's to forget.
 const places = new HeldPlaces(held)
 const units = new UnitSource(await openStore(store), clusterNames(cluster))
 let earlier: Promise<void> = Promise.resolve()

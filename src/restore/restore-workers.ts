@@ -1,5 +1,6 @@
 /**
- * The restore workers: batches go to the idlest, a full pool holds its caller back, the first failure ends everything.
+ * The restore workers: batches go to the idlest, a full pool holds its caller back, the first
+ * failure ends everything.
  */
 import { Worker } from 'node:worker_threads'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -42,7 +43,10 @@ export class FilePool implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure.reason
   }
 
-  /** Has a batch done; wait for `room` first. One result a job. @throws the first failure of any batch. */
+  /**
+   * Has a batch done; wait for `room` first. One result a job.
+   * @throws the first failure of any batch.
+   */
   run(jobs: readonly WorkerJob[]): Promise<readonly JobResult[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure.reason)
     const pending = Promise.withResolvers<readonly JobResult[]>()

@@ -1,9 +1,9 @@
 /**
  * Carries out a prepared restore.
  *
- * Whatever the process dies at: before the marker the directory is as it was; from then on until the last step it has no
- * pg_control, so no server starts on it, and the marker lets the restore be repeated; the last step names pg_control, when
- * everything else is durable.
+ * Whatever the process dies at: before the marker the directory is as it was; from then on until
+ * the last step it has no pg_control, so no server starts on it, and the marker lets the restore be
+ * repeated; the last step names pg_control, when everything else is durable.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -42,9 +42,15 @@ export interface RestoreAround {
   readonly storeAddress?: StoreAddress
   readonly clock: Clock
   readonly recovery: RecoveryOptions
-  /** Makes the files of configuration and recovery instead: the copy is to be a standby of the cluster. */
+  /**
+   * Makes the files of configuration and recovery instead: the copy is to be a standby of the
+   * cluster.
+   */
   readonly configure?: (directory: string, control: ControlFile) => Promise<void>
-  /** What the WAL demands that will be replayed (replay-demands.ts), besides what the backup's pg_control says. */
+  /**
+   * What the WAL demands that will be replayed (replay-demands.ts), besides what the backup's
+   * pg_control says.
+   */
   readonly demands?: ReplayDemands | undefined
   /** Put the WAL into the directory; `recovery` then names NO_RESTORE_COMMAND. */
   readonly copiesWal?: boolean
@@ -82,7 +88,8 @@ export interface RestoreResult extends WriteProgress {
 
 /**
  * Restores. The caller holds the shared lock of the backup.
- * @throws {BackstayError} REPOSITORY_DAMAGED, REPOSITORY_LOCKED, DISK_SPACE, HOST_PRIVILEGE, FAILED; the signal's reason.
+ * @throws {BackstayError} REPOSITORY_DAMAGED, REPOSITORY_LOCKED, DISK_SPACE, HOST_PRIVILEGE,
+ * FAILED; the signal's reason.
  */
 export async function runRestore(
   prepared: PreparedRestore,
@@ -204,7 +211,9 @@ async function mark(
   for (const path of reachedDirectories(prepared)) await writeMarker(places.directory(path), marker)
 }
 
-/** Where only the backup names the directory nothing is given away: it must be its owner's already. */
+/**
+ * Where only the backup names the directory nothing is given away: it must be its owner's already.
+ */
 async function makeLinked(
   { directory, isNamed }: LinkedPlace,
   mode: number,

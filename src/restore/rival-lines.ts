@@ -1,6 +1,7 @@
 /**
- * Which line was alive at a moment. A timeline holds nothing of the time before it was born but what its parent had up to the fork;
- * if the parent, or another branch, went on after the fork, the rows of that time are there.
+ * Which line was alive at a moment. A timeline holds nothing of the time before it was born but
+ * what its parent had up to the fork; if the parent, or another branch, went on after the fork, the
+ * rows of that time are there.
  */
 import type { Lsn } from '../postgres/lsn.ts'
 import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
@@ -19,13 +20,19 @@ export interface LineSources {
 
 /** Where a line stood at a moment. */
 export interface LineStanding {
-  /** When the part of the line that follows the moment was born; undefined when the line itself was alive. */
+  /**
+   * When the part of the line that follows the moment was born; undefined when the line itself was
+   * alive.
+   */
   readonly bornUs: bigint | undefined
   /** Other timelines that hold transactions of between the fork and the moment. Ascending. */
   readonly rivals: readonly number[]
 }
 
-/** Judges the line to `history` at `timeUs`. Reads the first segments of its timelines, and where it was not alive, of others. */
+/**
+ * Judges the line to `history` at `timeUs`. Reads the first segments of its timelines, and where it
+ * was not alive, of others.
+ */
 export async function standingAt(
   history: TimelineHistory,
   timeUs: bigint,
@@ -49,7 +56,10 @@ export async function standingAt(
   return { bornUs, rivals: withoutAncestors(rivals, sources.map) }
 }
 
-/** When a timeline was born: the time of the record its promotion wrote. Undefined when that is not held. */
+/**
+ * When a timeline was born: the time of the record its promotion wrote. Undefined when that is not
+ * held.
+ */
 export async function birthOf(
   timeline: number,
   switchLsn: Lsn,
@@ -61,7 +71,10 @@ export async function birthOf(
   return born?.timeUs
 }
 
-/** Whether another line was alive at the moment and has a transaction that ended after it left `history` and until then. */
+/**
+ * Whether another line was alive at the moment and has a transaction that ended after it left
+ * `history` and until then.
+ */
 async function isRival(
   history: TimelineHistory,
   other: TimelineHistory,

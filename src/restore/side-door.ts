@@ -1,6 +1,7 @@
 /**
- * A login to a restored server for whoever restores it, of which no password is known: for as long as its recovery is watched the OS user
- * of this process is let in through the Unix socket as a superuser, and only he. The lines stand first and are taken away again.
+ * A login to a restored server for whoever restores it, of which no password is known: for as long
+ * as its recovery is watched the OS user of this process is let in through the Unix socket as a
+ * superuser, and only he. The lines stand first and are taken away again.
  */
 import { join } from 'node:path'
 import { isBackstayError } from '../errors/backstay-error.ts'
@@ -27,7 +28,10 @@ export interface DoorPlace {
   readonly user: string
 }
 
-/** Opened before the server is started. Dispose takes the lines away and has a running server read its files again. */
+/**
+ * Opened before the server is started. Dispose takes the lines away and has a running server read
+ * its files again.
+ */
 export class SideDoor implements AsyncDisposable {
   readonly #instance: PostgresInstance
   readonly #names: readonly string[]
@@ -57,7 +61,8 @@ export class SideDoor implements AsyncDisposable {
   }
 
   /**
-   * A connection through the socket in `socketDirectory`; undefined while the server lets nobody in.
+   * A connection through the socket in `socketDirectory`; undefined while the server lets nobody
+   * in.
    * @throws {BackstayError} POSTGRES_AUTH, POSTGRES_HBA when it lets none of the superusers in.
    */
   async connect(socketDirectory: string, port: number): Promise<SqlClient | undefined> {

@@ -17,7 +17,10 @@ export interface SpaceNeed {
   readonly reusedBytes: number
 }
 
-/** Checks each file system once, for everything that goes onto it. @throws {BackstayError} DISK_SPACE */
+/**
+ * Checks each file system once, for everything that goes onto it.
+ * @throws {BackstayError} DISK_SPACE
+ */
 export async function checkSpace(host: Host, needs: readonly SpaceNeed[]): Promise<void> {
   const systems = new Map<number, { directory: string; bytes: number }>()
   for (const need of needs) {

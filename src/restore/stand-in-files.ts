@@ -1,5 +1,6 @@
 /**
- * Configuration files for a directory whose origin keeps them elsewhere (Debian: /etc/postgresql), so that it can be opened.
+ * Configuration files for a directory whose origin keeps them elsewhere (Debian: /etc/postgresql),
+ * so that it can be opened.
  */
 import { formatConfLine } from '../postgres/conf-file.ts'
 import type { ReplayDemands } from '../postgres/parameter-change.ts'

@@ -1,6 +1,7 @@
 /**
- * Opens a restored directory and waits until recovery has ended as planned. That it ended is not enough: where it ended is asked of
- * recovery itself and compared with the plan, because recovery pauses, ends and promotes for other reasons than its target too.
+ * Opens a restored directory and waits until recovery has ended as planned. That it ended is not
+ * enough: where it ended is asked of recovery itself and compared with the plan, because recovery
+ * pauses, ends and promotes for other reasons than its target too.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -46,9 +47,11 @@ export interface OpenOptions extends WaitOptions {
 }
 
 /**
- * Given on the command line, so for this run only: the copy is reachable from this machine alone, and its log can be read here.
- * What the origin listens on may not exist on this machine, or be the origin's. Its TLS files may be missing, and a command gives their
- * passphrase. shared_preload_libraries stay: recovery may need one (resource managers of extensions, from 15 on), and so may the data.
+ * Given on the command line, so for this run only: the copy is reachable from this machine alone,
+ * and its log can be read here. What the origin listens on may not exist on this machine, or be the
+ * origin's. Its TLS files may be missing, and a command gives their passphrase.
+ * shared_preload_libraries stay: recovery may need one (resource managers of extensions, from 15
+ * on), and so may the data.
  */
 const SERVER_OPTIONS = {
   listen_addresses: 'localhost',
@@ -64,9 +67,10 @@ const STOP_TIMEOUT_MS = 600_000
 const INTERVAL_MS = 100
 
 /**
- * Starts the server in a restored directory and waits for the end of recovery (for a standby: until it is consistent).
- * @throws {BackstayError} RECOVERY_END when it ended elsewhere than planned, HOST_COMMAND with the end of its log when it gives up,
- * TIMEOUT, PORT_IN_USE.
+ * Starts the server in a restored directory and waits for the end of recovery (for a standby: until
+ * it is consistent).
+ * @throws {BackstayError} RECOVERY_END when it ended elsewhere than planned, HOST_COMMAND with the
+ * end of its log when it gives up, TIMEOUT, PORT_IN_USE.
  */
 export async function openRestored(
   instance: PostgresInstance,
@@ -77,7 +81,8 @@ export async function openRestored(
   const end = endToProve(plan, wanted)
   const position = await logPosition(instance.host, options.logFile)
   const deadlineMs = options.clock.monotonic() + options.timeoutMs
-  // A server that shuts down by itself can no longer be asked where it stopped: it pauses there, and is shut down then.
+  // A server that shuts down by itself can no longer be asked where it stopped: it pauses there,
+  // and is shut down then.
   await using action = wanted === 'shut-down' ? await holdAction(instance, plan) : undefined
   await noteCopy(instance.host, instance, { ...plan, hold: options.hold })
   await using door = await SideDoor.open(instance)

@@ -1,11 +1,14 @@
 /**
- * Which running servers of this machine use a directory as a tablespace, or for their WAL. A copied data directory has the links of its origin: a
- * delta restore into the copy would otherwise write into the tablespaces of a server that runs elsewhere.
+ * Which running servers of this machine use a directory as a tablespace, or for their WAL. A copied
+ * data directory has the links of its origin: a delta restore into the copy would otherwise write
+ * into the tablespaces of a server that runs elsewhere.
  */
 import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Data directories of running servers whose WAL, or one of whose tablespaces, lies in `directory`. */
+/**
+ * Data directories of running servers whose WAL, or one of whose tablespaces, lies in `directory`.
+ */
 export async function serversUsing(directory: string): Promise<readonly string[]> {
   const wanted = await realpath(directory).catch(() => directory)
   const found: string[] = []
@@ -15,7 +18,10 @@ export async function serversUsing(directory: string): Promise<readonly string[]
   return found
 }
 
-/** Every process of a server works in its data directory. Those of other users that cannot be looked at are not found. */
+/**
+ * Every process of a server works in its data directory. Those of other users that cannot be looked
+ * at are not found.
+ */
 async function runningDataDirectories(): Promise<ReadonlySet<string>> {
   const directories = new Set<string>()
   for (const pid of await readdir('/proc')) {

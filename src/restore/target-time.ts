@@ -6,8 +6,8 @@ const PATTERN =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$/i
 
 /**
- * Reads `2026-11-22 10:00:00.123456+02`, with `T`, `Z`, `UTC`, without seconds or without a time of day.
- * Without a zone it is the local time of this machine. Undefined when it is no such moment.
+ * Reads `2026-11-22 10:00:00.123456+02`, with `T`, `Z`, `UTC`, without seconds or without a time of
+ * day. Without a zone it is the local time of this machine. Undefined when it is no such moment.
  */
 export function parseTimeUs(text: string): bigint | undefined {
   const match = PATTERN.exec(text.trim())
@@ -23,7 +23,10 @@ export function hasZone(text: string): boolean {
   return (PATTERN.exec(text.trim())?.[5] ?? '') !== ''
 }
 
-/** Writes a moment as PostgreSQL reads it: `2026-11-22 10:00:00.123456+00`, the fraction only when there is one. */
+/**
+ * Writes a moment as PostgreSQL reads it: `2026-11-22 10:00:00.123456+00`, the fraction only when
+ * there is one.
+ */
 export function formatTimeUs(timeUs: bigint): string {
   const fraction = ((timeUs % 1_000_000n) + 1_000_000n) % 1_000_000n
   const seconds = new Date(Number((timeUs - fraction) / 1000n)).toISOString().slice(0, 19)

@@ -25,15 +25,19 @@ export interface PathStart {
   readonly stopLsn: Lsn
 }
 
-/** A stretch of the path whose WAL is held. The numbers are positions on the path, whatever the timeline. */
+/**
+ * A stretch of the path whose WAL is held. The numbers are positions on the path, whatever the
+ * timeline.
+ */
 export interface HeldStretch {
   readonly from: Lsn
   readonly to: Lsn
 }
 
 /**
- * The path from a backup to the timeline of `history`. Undefined when that timeline does not descend from the backup:
- * another branch, or it left the backup's timeline before the backup was consistent.
+ * The path from a backup to the timeline of `history`. Undefined when that timeline does not
+ * descend from the backup: another branch, or it left the backup's timeline before the backup was
+ * consistent.
  */
 export function pathFrom(start: PathStart, history: TimelineHistory): TimelinePath | undefined {
   const first = { timeline: start.timeline, from: start.startLsn, to: undefined }
@@ -54,14 +58,18 @@ export function pathFrom(start: PathStart, history: TimelineHistory): TimelinePa
   return [{ ...first, to: left }, ...later, last]
 }
 
-/** The history of a timeline. Without its file a timeline still leads to its own end, which is all its backups need. */
+/**
+ * The history of a timeline. Without its file a timeline still leads to its own end, which is all
+ * its backups need.
+ */
 export function historyOrOwn(map: ContinuityMap, timeline: number): TimelineHistory {
   return historyOf(map, timeline) ?? { timeline, switches: [] }
 }
 
 /**
- * What is held along the path, ascending and joined. The segment that holds a switch is read from the newer timeline, whose
- * first segment begins with a copy of the older one's bytes; so WAL of a part counts from its first segment's beginning.
+ * What is held along the path, ascending and joined. The segment that holds a switch is read from
+ * the newer timeline, whose first segment begins with a copy of the older one's bytes; so WAL of a
+ * part counts from its first segment's beginning.
  */
 export function heldAlong(path: TimelinePath, map: ContinuityMap): readonly HeldStretch[] {
   const pieces = path.flatMap((part) => {
@@ -75,14 +83,18 @@ export function heldAlong(path: TimelinePath, map: ContinuityMap): readonly Held
   return joined(pieces.sort((a, b) => Number(a.from - b.from)))
 }
 
-/** Where recovery from `from` runs out of WAL: the first byte not held. Equal to `from` when nothing is held there. */
+/**
+ * Where recovery from `from` runs out of WAL: the first byte not held. Equal to `from` when nothing
+ * is held there.
+ */
 export function endOfHeld(held: readonly HeldStretch[], from: Lsn): Lsn {
   return held.find((stretch) => stretch.from <= from && from < stretch.to)?.to ?? from
 }
 
 /**
- * The first byte held or known to have existed behind `end`, where WAL is missing: the next stretch held, or the beginning
- * of a timeline not reached. Undefined when `end` is simply the end of what was ever received.
+ * The first byte held or known to have existed behind `end`, where WAL is missing: the next stretch
+ * held, or the beginning of a timeline not reached. Undefined when `end` is simply the end of what
+ * was ever received.
  */
 export function resumesAfter(
   path: TimelinePath,
@@ -101,8 +113,8 @@ export function timelineAt(path: TimelinePath, lsn: Lsn): number {
 }
 
 /**
- * The timeline whose file recovery reads for the segment that begins at `segmentStartLsn`: the newest of the path that has
- * begun in it and is held there; undefined when none is.
+ * The timeline whose file recovery reads for the segment that begins at `segmentStartLsn`: the
+ * newest of the path that has begun in it and is held there; undefined when none is.
  */
 export function fileTimelineAt(
   path: TimelinePath,

@@ -1,6 +1,7 @@
 /**
- * Decompressed units for a restore worker: a few are kept, because a file's extents come back to the same unit, and one that goes
- * gives its memory back at once. Left to garbage collection, units of half a megabyte would pile up to a hundred.
+ * Decompressed units for a restore worker: a few are kept, because a file's extents come back to
+ * the same unit, and one that goes gives its memory back at once. Left to garbage collection, units
+ * of half a megabyte would pile up to a hundred.
  */
 import type { ClusterNames } from '../repository/format.ts'
 import type { Unit } from '../repository/manifest-entry.ts'
@@ -8,7 +9,10 @@ import { describeUnit, openPack, readFrame, unitKey } from '../repository/pack-f
 import { decompressFrame } from '../repository/codec.ts'
 import type { ObjectReader, Store } from '../store/store.ts'
 
-/** Units kept, 512 KiB each: those a stretch of a file with many small changes goes to and fro between. */
+/**
+ * Units kept, 512 KiB each: those a stretch of a file with many small changes goes to and fro
+ * between.
+ */
 const KEPT_UNITS = 16
 
 /** Packs kept open. */
@@ -28,8 +32,8 @@ export class UnitSource implements AsyncDisposable {
   }
 
   /**
-   * The decompressed content of `unit`, valid until `beforeRelease` is called for a later one: whoever still needs bytes of
-   * earlier units must be done with them when it returns.
+   * The decompressed content of `unit`, valid until `beforeRelease` is called for a later one:
+   * whoever still needs bytes of earlier units must be done with them when it returns.
    * @throws {BackstayError} REPOSITORY_DAMAGED
    */
   async unit(unit: Unit, beforeRelease: () => void): Promise<Buffer> {
@@ -53,7 +57,9 @@ export class UnitSource implements AsyncDisposable {
     return content
   }
 
-  /** Begins to read the frame of the unit that will be asked for next. A failure is met when it is. */
+  /**
+   * Begins to read the frame of the unit that will be asked for next. A failure is met when it is.
+   */
   readAhead(unit: Unit): void {
     const key = unitKey(unit)
     if (this.#units.has(key) || this.#ahead !== undefined) return
@@ -95,7 +101,9 @@ export class UnitSource implements AsyncDisposable {
   }
 }
 
-/** Gives the memory of a buffer back at once. Small ones share a pool of Node's, which must stay. */
+/**
+ * Gives the memory of a buffer back at once. Small ones share a pool of Node's, which must stay.
+ */
 function release(buffer: Buffer): void {
   const { buffer: memory } = buffer
   if (memory instanceof ArrayBuffer && memory.byteLength > Buffer.poolSize) memory.transfer(0)

@@ -1,5 +1,6 @@
 /**
- * WAL that only the directory holds which a delta restore is about to overwrite: the last copy of somebody's commits.
+ * WAL that only the directory holds which a delta restore is about to overwrite: the last copy of
+ * somebody's commits.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -30,7 +31,8 @@ async function isUnsaved(folder: string, name: string, map: ContinuityMap): Prom
   const ranges = map.ranges.get(segment.timeline) ?? []
   const held = ranges.find((range) => range.startLsn <= startLsn && startLsn < range.endLsn)
   if (held !== undefined && held.endLsn >= startLsn + BigInt(segmentBytes)) return false
-  // A recycled file has the name of a segment to come and the content of an old one: no valid WAL for its place.
+  // A recycled file has the name of a segment to come and the content of an old one: no valid WAL
+  // for its place.
   const content = await readFileBytes(join(folder, name), segmentBytes)
   const { endLsn } = findWalEnd(content, { startLsn, segmentBytes })
   return endLsn > (held?.endLsn ?? startLsn)

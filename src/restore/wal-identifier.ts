@@ -1,6 +1,7 @@
 /**
- * Whose WAL lies in a data directory: each segment begins with the system identifier. It tells whose the directory is when its
- * pg_control is gone, which a half finished restore, or a careful operator, takes away first.
+ * Whose WAL lies in a data directory: each segment begins with the system identifier. It tells
+ * whose the directory is when its pg_control is gone, which a half finished restore, or a careful
+ * operator, takes away first.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +18,10 @@ const SEGMENT = /^[0-9A-F]{24}$/
 /** One that does not agree with the others says that nobody knows. */
 const SEGMENTS_READ = 16
 
-/** The one system identifier that the newest segments name; undefined when there is none, or more than one. */
+/**
+ * The one system identifier that the newest segments name; undefined when there is none, or more
+ * than one.
+ */
 export async function identifierOfWal(directory: string): Promise<string | undefined> {
   const folder = join(directory, 'pg_wal')
   const names = (await namesIn(folder)).filter((name) => SEGMENT.test(name)).sort()

@@ -1,5 +1,6 @@
 /**
- * Surveys WAL for the planner: reads the segments of a path, walks their records, keeps what recovery can stop at.
+ * Surveys WAL for the planner: reads the segments of a path, walks their records, keeps what
+ * recovery can stop at.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { bytesBetween, formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -29,7 +30,10 @@ export interface HeldWal {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Makes a reading of the WAL in `source`. Keeps the last segment read in memory; calls must not overlap. */
+/**
+ * Makes a reading of the WAL in `source`. Keeps the last segment read in memory; calls must not
+ * overlap.
+ */
 export function readingOf(source: HeldWal): WalReading {
   let last: { readonly name: string; readonly bytes: Uint8Array } | undefined
   const read = async (path: TimelinePath, lsn: Lsn): Promise<Uint8Array> => {
@@ -87,7 +91,10 @@ async function* recordsFrom(
   }
 }
 
-/** Pieces that keep the memory of records in flight small, and let a search end early. Whole pages but the last. */
+/**
+ * Pieces that keep the memory of records in flight small, and let a search end early. Whole pages
+ * but the last.
+ */
 function* pages(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES)
 }

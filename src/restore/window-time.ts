@@ -13,9 +13,10 @@ import { findLastTransaction } from './record-search.ts'
 const SEGMENTS_MAX = 4
 
 /**
- * Up to when everything is held that was committed: until a receiver that holds all heard from its server last, else the time of the last
- * transaction before the window's end; microseconds since 1970. Undefined when the last segments hold none or cannot be read;
- * a damaged segment is for `verify-backup` to report.
+ * Up to when everything is held that was committed: until a receiver that holds all heard from its
+ * server last, else the time of the last transaction before the window's end; microseconds since
+ * 1970. Undefined when the last segments hold none or cannot be read; a damaged segment is for
+ * `verify-backup` to report.
  */
 export async function timeOfEnd(
   backup: BackupSpan,

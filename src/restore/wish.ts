@@ -1,6 +1,6 @@
 /**
- * What an operator wants restored: which backup, to which moment, where to. Reads the words of the command line;
- * whether the moment can be reached is the planner's question (plan.ts).
+ * What an operator wants restored: which backup, to which moment, where to. Reads the words of the
+ * command line; whether the moment can be reached is the planner's question (plan.ts).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type Lsn, formatLsn, parseLsn } from '../postgres/lsn.ts'
@@ -53,7 +53,10 @@ export interface TargetOptions {
 const LONGEST_NAME = 63
 const FIRST_NORMAL_XID = 3n
 
-/** Reads the target options. @throws {BackstayError} USAGE when several are given or one cannot be read. */
+/**
+ * Reads the target options.
+ * @throws {BackstayError} USAGE when several are given or one cannot be read.
+ */
 export function targetOf(options: TargetOptions): RestoreTarget {
   const given = givenTargets(options)
   if (given.length > 1) {

@@ -1,5 +1,6 @@
 /**
- * What the main thread asks of a restore worker, and what it answers. Plain data that crosses threads.
+ * What the main thread asks of a restore worker, and what it answers. Plain data that crosses
+ * threads.
  */
 import type { ErrorCode } from '../errors/codes.ts'
 import type { Extent } from '../repository/manifest-entry.ts'
@@ -33,11 +34,14 @@ export interface FileJob {
   /** Of the stretch, in order, without holes. */
   readonly extents: readonly Extent[]
   /**
-   * `create`: the file must not be there · `fill`: it may be there already, begun by another stretch of it · `correct`: it may be there with old
-   * content, of which is kept what is right.
+   * `create`: the file must not be there · `fill`: it may be there already, begun by another
+   * stretch of it · `correct`: it may be there with old content, of which is kept what is right.
    */
   readonly how: 'create' | 'fill' | 'correct'
-  /** With `correct`, when the stretch is the whole file: nothing is read from the repository if the file has this CRC already. */
+  /**
+   * With `correct`, when the stretch is the whole file: nothing is read from the repository if the
+   * file has this CRC already.
+   */
   readonly expectedCrc32c: number | undefined
 }
 

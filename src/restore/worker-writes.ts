@@ -1,6 +1,7 @@
 /**
- * Writes files of a backup straight from its packs: read a unit, decompress, write its pieces to their places. Runs in a worker,
- * where blocking file calls are the fastest. Nothing is synced here: one barrier at the end does that (restore.ts).
+ * Writes files of a backup straight from its packs: read a unit, decompress, write its pieces to
+ * their places. Runs in a worker, where blocking file calls are the fastest. Nothing is synced
+ * here: one barrier at the end does that (restore.ts).
  */
 import {
   closeSync,
@@ -37,7 +38,10 @@ export interface FilePlace {
   readonly owner: Owner | undefined
 }
 
-/** Writes one stretch of a file. @throws {BackstayError} REPOSITORY_DAMAGED; Node's error when the file cannot be written. */
+/**
+ * Writes one stretch of a file.
+ * @throws {BackstayError} REPOSITORY_DAMAGED; Node's error when the file cannot be written.
+ */
 export async function writeStretch(
   units: UnitSource,
   job: FileJob,
@@ -119,7 +123,10 @@ function flagsOf(job: FileJob): number {
   return O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
 }
 
-/** The content of the extents in order; a piece is valid until `output` has to be flushed for a later one. */
+/**
+ * The content of the extents in order; a piece is valid until `output` has to be flushed for a
+ * later one.
+ */
 async function* piecesOf(
   units: UnitSource,
   extents: readonly Extent[],
@@ -153,7 +160,10 @@ interface PieceOutput {
   flush(): void
 }
 
-/** Writes all pieces, many with one call. Whole pages of zeros are left to the file system: the file is new. */
+/**
+ * Writes all pieces, many with one call. Whole pages of zeros are left to the file system: the file
+ * is new.
+ */
 class Gatherer implements PieceOutput {
   writtenBytes = 0
   readonly #file: number
@@ -241,7 +251,9 @@ class Corrector implements PieceOutput {
   }
 }
 
-/** A short write is legal (quota about to be hit): the rest is written, or fails with its reason. */
+/**
+ * A short write is legal (quota about to be hit): the rest is written, or fails with its reason.
+ */
 function writeRest(
   file: number,
   bytes: Buffer,
@@ -255,7 +267,8 @@ function writeRest(
 /** Every stretch does it: the one that ends last has the last word on the time. */
 function giveAttributes(file: number, job: FileJob, owner: Owner | undefined): void {
   const found = fstatSync(file)
-  // Zeros at its end were not written. Of a file of several stretches none cuts off what another wrote.
+  // Zeros at its end were not written. Of a file of several stretches none cuts off what another
+  // wrote.
   const isShort = found.size < job.sizeBytes && job.extents.length > 0
   const isLong = job.how === 'correct' && found.size > job.sizeBytes
   if (isShort || isLong) ftruncateSync(file, job.sizeBytes)

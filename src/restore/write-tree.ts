@@ -1,6 +1,7 @@
 /**
- * Writes a backup's tree into empty (or, with delta, old) directories: links, directories, files. Durable only after the barrier
- * of restore.ts; pg_control and the other held-back files are not written here.
+ * Writes a backup's tree into empty (or, with delta, old) directories: links, directories, files.
+ * Durable only after the barrier of restore.ts; pg_control and the other held-back files are not
+ * written here.
  */
 import { readlinkSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +16,10 @@ import { checkPath, isHeldBack } from './manifest-survey.ts'
 import { removeAt } from './old-content.ts'
 import { FileFeed, type WriteProgress } from './feed-workers.ts'
 
-/** Directories every server needs; a backup holds them all, empty ones too, unless something dropped them on the way. */
+/**
+ * Directories every server needs; a backup holds them all, empty ones too, unless something dropped
+ * them on the way.
+ */
 const NEEDED = [
   'global',
   'base',
@@ -58,7 +62,11 @@ export interface TreeOrder extends FileWorkSettings {
   onProgress(progress: WriteProgress): void
 }
 
-/** Writes everything but what is held back. @throws {BackstayError} REPOSITORY_DAMAGED, DISK_SPACE, HOST_PRIVILEGE, FAILED; the signal's reason. */
+/**
+ * Writes everything but what is held back.
+ * @throws {BackstayError} REPOSITORY_DAMAGED, DISK_SPACE, HOST_PRIVILEGE, FAILED; the signal's
+ * reason.
+ */
 export async function writeTree(
   manifest: ManifestReader,
   order: TreeOrder,
@@ -114,13 +122,19 @@ async function makeTablespaces(order: TreeOrder): Promise<void> {
   }
 }
 
-/** A plain pg_wal that is in its place goes: what it held was looked at when the restore was prepared. */
+/**
+ * A plain pg_wal that is in its place goes: what it held was looked at when the restore was
+ * prepared.
+ */
 async function makeWalLink({ layout, places }: TreeOrder): Promise<void> {
   if (layout.walDirectory === undefined) return
   await makeLink(places.item(join(layout.directory, 'pg_wal')), layout.walDirectory)
 }
 
-/** Root's it stays: a link has no descriptor to give it away by, and by its name another file would be in its place. */
+/**
+ * Root's it stays: a link has no descriptor to give it away by, and by its name another file would
+ * be in its place.
+ */
 async function makeLink(link: string, target: string): Promise<void> {
   if (linkTarget(link) === target) return
   await removeAt(link)

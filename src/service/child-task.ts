@@ -1,12 +1,13 @@
 /**
- * A task in a process of its own, so that no work of the service can delay it: the WAL receiver has to answer within
- * microseconds while a backup moves gigabytes.
+ * A task in a process of its own, so that no work of the service can delay it: the WAL receiver has
+ * to answer within microseconds while a backup moves gigabytes.
  */
 import { spawn } from 'node:child_process'
 import { BackstayError } from '../errors/backstay-error.ts'
 
 /**
- * A program to run. It inherits standard error, where it logs. Its standard input ends when this process does, whatever ends it.
+ * A program to run. It inherits standard error, where it logs. Its standard input ends when this
+ * process does, whatever ends it.
  */
 export interface ChildProgram {
   readonly command: string
@@ -17,8 +18,10 @@ export interface ChildProgram {
 }
 
 /**
- * Runs the program until it ends, or until `signal` aborts: then it gets SIGTERM, and SIGKILL when it does not end in time.
- * @throws {BackstayError} FAILED when it ends by itself with another exit code than 0 (`details.exitCode`), or cannot be started.
+ * Runs the program until it ends, or until `signal` aborts: then it gets SIGTERM, and SIGKILL when
+ * it does not end in time.
+ * @throws {BackstayError} FAILED when it ends by itself with another exit code than 0
+ * (`details.exitCode`), or cannot be started.
  */
 export async function runChild(program: ChildProgram, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return

@@ -1,6 +1,6 @@
 /**
- * What is said over the service's Unix socket: one JSON object a line, one answer for each call, in order. The socket's mode
- * (0600) is the permission: who may open it may do everything.
+ * What is said over the service's Unix socket: one JSON object a line, one answer for each call, in
+ * order. The socket's mode (0600) is the permission: who may open it may do everything.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -17,7 +17,10 @@ export const SOCKET_PATH_BYTES_MAX = 107
 export type ControlCall =
   | { readonly call: 'status' }
   | { readonly call: 'trigger'; readonly job: string }
-  /** Puts a WAL file at `target`, an absolute path the service can write to, and prefetches what follows. */
+  /**
+   * Puts a WAL file at `target`, an absolute path the service can write to, and prefetches what
+   * follows.
+   */
   | {
       readonly call: 'get-wal'
       readonly cluster: string

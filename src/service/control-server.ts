@@ -23,7 +23,8 @@ export type ControlHandler = (call: ControlCall) => Promise<unknown>
 
 /**
  * Listens until disposed. A socket left by a dead service is replaced.
- * @throws {BackstayError} REPOSITORY_LOCKED when a service listens there already, FAILED when the path cannot be used.
+ * @throws {BackstayError} REPOSITORY_LOCKED when a service listens there already, FAILED when the
+ * path cannot be used.
  */
 export async function listenForControl(
   socketPath: string,

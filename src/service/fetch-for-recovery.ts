@@ -1,6 +1,7 @@
 /**
- * What `wal get` does for a running recovery: asks the service when one runs (its cache is warm and it prefetches), else fetches
- * by itself. Few modules are loaded, and those of the slow way only when it is gone.
+ * What `wal get` does for a running recovery: asks the service when one runs (its cache is warm and
+ * it prefetches), else fetches by itself. Few modules are loaded, and those of the slow way only
+ * when it is gone.
  */
 import { existsSync } from 'node:fs'
 import { isBackstayError } from '../errors/backstay-error.ts'
@@ -27,7 +28,10 @@ export interface RecoveryWish {
   ) => number | undefined
 }
 
-/** Puts the file at its target. @throws {BackstayError} WAL_MISSING when it is not held; REPOSITORY_DAMAGED, STORE, … */
+/**
+ * Puts the file at its target.
+ * @throws {BackstayError} WAL_MISSING when it is not held; REPOSITORY_DAMAGED, STORE, …
+ */
 export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
   if (await askService(wish)) return
   const [{ storeAt }, { openCluster }, { getWalFile }, folder] = await Promise.all([
@@ -50,7 +54,10 @@ export async function fetchForRecovery(wish: RecoveryWish): Promise<void> {
   })
 }
 
-/** True when the service did it. One that cannot be reached or does not know the cluster is passed over. */
+/**
+ * True when the service did it. One that cannot be reached or does not know the cluster is passed
+ * over.
+ */
 async function askService(wish: RecoveryWish): Promise<boolean> {
   const socket = controlSocketOf(wish.repositoryDirectory)
   if (!existsSync(socket)) return false

@@ -1,6 +1,6 @@
 /**
- * What `wal get` does for a recovery whose repository is on another machine: asks the gate for the file, and has what follows
- * fetched ahead.
+ * What `wal get` does for a recovery whose repository is on another machine: asks the gate for the
+ * file, and has what follows fetched ahead.
  */
 import { spawn } from 'node:child_process'
 import { WAY_HOST } from '../cluster/machine/way-files.ts'
@@ -49,7 +49,10 @@ export interface WayWish {
   ) => number | undefined
 }
 
-/** Puts the file at its target. @throws {BackstayError} WAL_MISSING when it is not held; HOST_UNREACHABLE, FAILED */
+/**
+ * Puts the file at its target.
+ * @throws {BackstayError} WAL_MISSING when it is not held; HOST_UNREACHABLE, FAILED
+ */
 export async function fetchOverWay(wish: WayWish): Promise<void> {
   const { name, target } = wish
   const content = await getOverWay(wish.way, name)

@@ -1,6 +1,6 @@
 /**
- * What a database server may ask of the gate to the repository, in a grammar of its own: whatever ssh brings is words here, never
- * shell (docs/adr/0044).
+ * What a database server may ask of the gate to the repository, in a grammar of its own: whatever
+ * ssh brings is words here, never shell (docs/adr/0044).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseWalFileName } from '../postgres/segment-name.ts'
@@ -19,7 +19,10 @@ export type GateRequest =
 const SIZE_MAX = 1024 ** 3
 const SHOWN = 80
 
-/** Reads SSH_ORIGINAL_COMMAND. @throws {BackstayError} HOST_PRIVILEGE for everything that is not in the grammar */
+/**
+ * Reads SSH_ORIGINAL_COMMAND.
+ * @throws {BackstayError} HOST_PRIVILEGE for everything that is not in the grammar
+ */
 export function parseGateRequest(text: string | undefined): GateRequest {
   if (text === 'hello' || text === 'read') return { request: text }
   const push = /^wal push ([0-9A-Za-z.]{1,64})\s+([0-9]{1,10})$/.exec(text ?? '')

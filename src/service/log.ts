@@ -1,5 +1,6 @@
 /**
- * The service's log: one JSON object a line on standard error, for journald and log collectors. Secrets are taken out here.
+ * The service's log: one JSON object a line on standard error, for journald and log collectors.
+ * Secrets are taken out here.
  */
 import { pino } from 'pino'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -23,7 +24,10 @@ export interface ServiceLog {
   error(facts: LogFacts, message: string): void
 }
 
-/** The log on standard error. Lines are written at once, so the last words of a dying process are not lost. */
+/**
+ * The log on standard error. Lines are written at once, so the last words of a dying process are
+ * not lost.
+ */
 export function openServiceLog(level: LogLevel = 'info'): ServiceLog {
   const logger = pino(
     {

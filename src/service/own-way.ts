@@ -1,6 +1,6 @@
 /**
- * Whose a way into the repository is. ssh does what its configuration says, a command of the caller's included: that of another user is obeyed
- * by nobody, and by root least of all.
+ * Whose a way into the repository is. ssh does what its configuration says, a command of the
+ * caller's included: that of another user is obeyed by nobody, and by root least of all.
  */
 import { statSync } from 'node:fs'
 import { wayPaths } from '../cluster/machine/way-files.ts'
@@ -9,7 +9,10 @@ import { findDistrust } from '../util/trusted-path.ts'
 
 const ROOT = 0
 
-/** The configuration of a way that is the caller's own; for root, with every directory above it. @throws {BackstayError} DIRECTORY_OWNER */
+/**
+ * The configuration of a way that is the caller's own; for root, with every directory above it.
+ * @throws {BackstayError} DIRECTORY_OWNER
+ */
 export function ownWayConfig(way: string): string {
   const { config } = wayPaths(way)
   const uid = process.geteuid?.() ?? ROOT

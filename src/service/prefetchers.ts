@@ -1,5 +1,6 @@
 /**
- * Prefetching for recoveries on this machine, inside the service: at most one for each folder, a newer wish replaces it.
+ * Prefetching for recoveries on this machine, inside the service: at most one for each folder, a
+ * newer wish replaces it.
  */
 import type { Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -15,7 +16,10 @@ export class Prefetchers implements AsyncDisposable {
   readonly #running = new Map<string, Promise<void>>()
   #started = 0
 
-  /** Keeps `directory` filled from `from` on. Resolves when the folder says so, before anything was fetched. */
+  /**
+   * Keeps `directory` filled from `from` on. Resolves when the folder says so, before anything was
+   * fetched.
+   */
   async start(repository: ClusterRepository, directory: string, from: Segment): Promise<void> {
     if (this.#running.size >= FOLDERS_MAX && !this.#running.has(directory)) return
     this.#started += 1

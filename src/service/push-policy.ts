@@ -1,6 +1,7 @@
 /**
- * What a database server may push through the gate. Its key lies on the machine most likely to be broken into, a standby's as well as
- * the primary's: what it brings must continue the history that is known, where the primary really is. Pure; docs/adr/0073.
+ * What a database server may push through the gate. Its key lies on the machine most likely to be
+ * broken into, a standby's as well as the primary's: what it brings must continue the history that
+ * is known, where the primary really is. Pure; docs/adr/0073.
  */
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
 import {
@@ -28,7 +29,10 @@ export interface PrimarySeen {
   readonly flushLsn: Lsn
 }
 
-/** A timeline has one unfinished last segment, and a backup of the primary begins with a segment of its own. */
+/**
+ * A timeline has one unfinished last segment, and a backup of the primary begins with a segment of
+ * its own.
+ */
 const BESIDE_MAX = { partial: 4, backup: 64 } as const
 
 /** What a push is judged by. */
@@ -90,8 +94,9 @@ function numberRefusal(timeline: number, ground: PushGround): string | undefined
 }
 
 /**
- * Why one more file of this kind may not come beside a segment; undefined when it may. Other content of a partial segment and another number of
- * a backup-history file are other objects: nothing else bounds them. `beside`: the objects in the segment's folder.
+ * Why one more file of this kind may not come beside a segment; undefined when it may. Other
+ * content of a partial segment and another number of a backup-history file are other objects:
+ * nothing else bounds them. `beside`: the objects in the segment's folder.
  */
 export function crowdRefusal(
   name: string,
@@ -107,7 +112,10 @@ export function crowdRefusal(
   return `there are ${alike.length} ${kind} files of that segment already`
 }
 
-/** Where the primary's WAL has to reach for this file to be plausible; undefined when its name does not say. */
+/**
+ * Where the primary's WAL has to reach for this file to be plausible; undefined when its name does
+ * not say.
+ */
 export function reachOf(name: string, file: WalFileName, segmentBytes: number): Lsn | undefined {
   const segment =
     file.kind === 'history' ? undefined : parseSegmentName(name.slice(0, 24), segmentBytes)
@@ -152,7 +160,10 @@ function isSame(one: TimelineHistory['switches'], other: TimelineHistory['switch
   )
 }
 
-/** The primary's own word is the bound; without it what is held, and room for a server that was away for long. */
+/**
+ * The primary's own word is the bound; without it what is held, and room for a server that was away
+ * for long.
+ */
 function aheadRefusal(
   lsn: Lsn,
   timeline: number,
@@ -171,7 +182,10 @@ function aheadRefusal(
     : `${formatLsn(lsn)} on timeline ${timeline} lies far beyond all WAL that is held, which ends at ${formatLsn(end)}`
 }
 
-/** Of the timelines a provisional history tells of; those where the primary's history, which `history` is, tells something else. */
+/**
+ * Of the timelines a provisional history tells of; those where the primary's history, which
+ * `history` is, tells something else.
+ */
 export function contradicted(
   history: TimelineHistory,
   { map, provisional = new Set() }: PushGround,

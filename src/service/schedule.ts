@@ -1,6 +1,6 @@
 /**
- * Jobs that run at times of a cron expression or when somebody asks: one run of a job at a time, never two. What a job does is
- * given to it; this file only knows when, and what became of it.
+ * Jobs that run at times of a cron expression or when somebody asks: one run of a job at a time,
+ * never two. What a job does is given to it; this file only knows when, and what became of it.
  */
 import { Cron } from 'croner'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -14,7 +14,9 @@ export interface Job {
   readonly name: string
   /** Five or six fields, in the machine's time zone; undefined: only when asked for. */
   readonly cron: string | undefined
-  /** Does the work. What it returns is kept as the last result. Ends itself when `signal` aborts. */
+  /**
+   * Does the work. What it returns is kept as the last result. Ends itself when `signal` aborts.
+   */
   run(signal: AbortSignal): Promise<object | void>
 }
 

@@ -1,5 +1,6 @@
 /**
- * The service's answer to `get-wal`: repositories stay open, and what recovery will want next is fetched ahead.
+ * The service's answer to `get-wal`: repositories stay open, and what recovery will want next is
+ * fetched ahead.
  */
 import { basename } from 'node:path'
 import { type ClusterRepository, openCluster } from '../repository/cluster-repository.ts'
@@ -22,7 +23,10 @@ export class WalServer implements AsyncDisposable {
     this.#clock = clock
   }
 
-  /** @throws {BackstayError} WAL_MISSING, REPOSITORY_MISSING for an unknown cluster, REPOSITORY_DAMAGED, … */
+  /**
+   * @throws {BackstayError} WAL_MISSING, REPOSITORY_MISSING for an unknown cluster,
+   * REPOSITORY_DAMAGED, …
+   */
   async get(call: Extract<ControlCall, { call: 'get-wal' }>): Promise<{ readonly from: string }> {
     const repository = await this.#open(call.cluster)
     if (basename(call.target) !== 'RECOVERYXLOG')

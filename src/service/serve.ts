@@ -1,6 +1,6 @@
 /**
- * The daemon: keeps long tasks running, runs jobs on time, answers on its socket, and tells systemd. What the tasks and jobs do
- * is given to it.
+ * The daemon: keeps long tasks running, runs jobs on time, answers on its socket, and tells
+ * systemd. What the tasks and jobs do is given to it.
  */
 import type { Clock } from '../util/clock.ts'
 import type { ControlCall } from './control-protocol.ts'
@@ -35,7 +35,8 @@ interface ServiceStatus {
 
 /**
  * Runs until `signal` aborts, then ends tasks and jobs in order.
- * @throws {BackstayError} REPOSITORY_LOCKED when a service runs already, CONFIG_INVALID for a schedule that is none.
+ * @throws {BackstayError} REPOSITORY_LOCKED when a service runs already, CONFIG_INVALID for a
+ * schedule that is none.
  */
 export async function serve(options: ServiceOptions, signal: AbortSignal): Promise<void> {
   const { clock, log, tasks } = options

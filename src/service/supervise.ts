@@ -1,6 +1,6 @@
 /**
- * Keeps a task running: starts it again when it ends, after a pause that grows while it fails at once and shrinks back
- * when it had run well. Endless by design; the signal ends it.
+ * Keeps a task running: starts it again when it ends, after a pause that grows while it fails at
+ * once and shrinks back when it had run well. Endless by design; the signal ends it.
  */
 import type { Clock } from '../util/clock.ts'
 import { errorFacts, type ServiceLog } from './log.ts'

@@ -1,7 +1,7 @@
 /**
- * Tells systemd how the service is (READY=1, STOPPING=1, WATCHDOG=1). Node cannot send a datagram to a Unix socket, so
- * systemd's own `systemd-notify` does it; the unit needs NotifyAccess=all for that. Outside systemd nothing happens.
- * Source: sd_notify(3), systemd-notify(1).
+ * Tells systemd how the service is (READY=1, STOPPING=1, WATCHDOG=1). Node cannot send a datagram
+ * to a Unix socket, so systemd's own `systemd-notify` does it; the unit needs NotifyAccess=all for
+ * that. Outside systemd nothing happens. Source: sd_notify(3), systemd-notify(1).
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -26,7 +26,10 @@ export class SystemdNotifier implements Disposable {
     this.#environment = environment
   }
 
-  /** Says that the service is up, and from now on that its event loop turns, in half the time systemd allows. */
+  /**
+   * Says that the service is up, and from now on that its event loop turns, in half the time
+   * systemd allows.
+   */
   async ready(status: string): Promise<void> {
     await this.#send('READY=1', `STATUS=${status}`)
     const { watchdogMicroseconds } = this.#environment

@@ -6,14 +6,19 @@ import { UNIT_HARDENING } from '../host/unit-hardening.ts'
 
 /** What differs between machines. */
 export interface UnitOptions {
-  /** Absolute path of the program with its leading words: `["/usr/bin/node", "/opt/…/backstay.js"]`. */
+  /**
+   * Absolute path of the program with its leading words: `["/usr/bin/node", "/opt/…/backstay.js"]`.
+   */
   readonly command: readonly string[]
   readonly configFile: string
   /** OS user that owns the repository. */
   readonly user: string
   /** Paths the service writes to: repository and state directory. */
   readonly writablePaths: readonly string[]
-  /** Names what the service runs, so that another unit is written when it changes. Default: nothing is said. */
+  /**
+   * Names what the service runs, so that another unit is written when it changes. Default: nothing
+   * is said.
+   */
   readonly version?: string
 }
 

@@ -1,5 +1,6 @@
 /**
- * From an address to a store: the only place that opens one. What a pipe needs is loaded for a pipe only.
+ * From an address to a store: the only place that opens one. What a pipe needs is loaded for a pipe
+ * only.
  */
 import { isAbsolute } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -7,7 +8,8 @@ import { DiskStore } from './disk-store.ts'
 import type { Store, StoreAddress } from './store.ts'
 
 /**
- * The store that an operator's address names: the absolute path of a directory. Nothing is read or written yet.
+ * The store that an operator's address names: the absolute path of a directory. Nothing is read or
+ * written yet.
  * @throws {BackstayError} CONFIG_INVALID for anything else
  */
 export function storeAt(address: string): Store {

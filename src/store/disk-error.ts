@@ -1,5 +1,6 @@
 /**
- * What the operating system says about files, as our errors. The one place that reads errno in the store.
+ * What the operating system says about files, as our errors. The one place that reads errno in the
+ * store.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 
@@ -28,7 +29,10 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the file system did not answer in time',
 }
 
-/** `action` as in «write "x/y"»: the message becomes «Cannot write "x/y": …». Our own errors pass unchanged. */
+/**
+ * `action` as in «write "x/y"»: the message becomes «Cannot write "x/y": …». Our own errors pass
+ * unchanged.
+ */
 export function translateDiskError(action: string, error: unknown): BackstayError {
   if (isBackstayError(error)) return error
   const errno = errnoOf(error)

@@ -1,6 +1,6 @@
 /**
- * A store in a directory. Everything it reports as written is synced, folder included; nothing is replaced unless asked for.
- * Needs a file system with hard links.
+ * A store in a directory. Everything it reports as written is synced, folder included; nothing is
+ * replaced unless asked for. Needs a file system with hard links.
  */
 import { basename, dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -25,7 +25,10 @@ export class DiskStore implements Store {
   readonly location: string
   readonly #files: FileSystem
   readonly #self: ProcessIdentity
-  /** An object at the top that was seen: while it is gone, so is the store (unmounted), and nothing is made where it was. */
+  /**
+   * An object at the top that was seen: while it is gone, so is the store (unmounted), and nothing
+   * is made where it was.
+   */
   #landmark: string | undefined
   /** Folders whose own names this process has synced. */
   readonly #durableFolders = new Set<string>()
@@ -51,7 +54,10 @@ export class DiskStore implements Store {
     await this.#requireLandmark(name)
   }
 
-  /** @throws {BackstayError} REPOSITORY_MISSING when the directory is not what it was when this was opened; STORE, DISK_SPACE */
+  /**
+   * @throws {BackstayError} REPOSITORY_MISSING when the directory is not what it was when this was
+   * opened; STORE, DISK_SPACE
+   */
   async create(name: string): Promise<ObjectWriter> {
     return watched(await this.#writer(name), async () => {
       this.#noteLandmark(name)
@@ -165,8 +171,9 @@ export class DiskStore implements Store {
   }
 
   /**
-   * Makes `path` and what is missing above it; each name is synced before anything is put below it. A folder that
-   * was there already is synced once too: the process that made it may not have come to that yet.
+   * Makes `path` and what is missing above it; each name is synced before anything is put below it.
+   * A folder that was there already is synced once too: the process that made it may not have come
+   * to that yet.
    */
   async #makeFolder(path: string): Promise<void> {
     if (this.#durableFolders.has(path)) return

@@ -69,14 +69,18 @@ export class DiskWriter implements ObjectWriter {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'gone') return
-    // What is dropped need not be closed in order. What made it be dropped is the error to tell, not that the rest failed as well;
-    // a file that cannot be removed is swept once this process is gone.
+    // What is dropped need not be closed in order. What made it be dropped is the error to tell,
+    // not that the rest failed as well; a file that cannot be removed is swept once this process is
+    // gone.
     await this.#close().catch(() => undefined)
     this.#state = 'gone'
     await this.#files.unlink(this.#place.temporary).catch(() => undefined)
   }
 
-  /** link() fails when the name is taken, where rename() would replace: the only atomic "if it is free" there is. */
+  /**
+   * link() fails when the name is taken, where rename() would replace: the only atomic "if it is
+   * free" there is.
+   */
   async #name(): Promise<PutOutcome> {
     const { path, temporary } = this.#place
     const outcome = await this.#files.link(temporary, path).then(
@@ -88,7 +92,8 @@ export class DiskWriter implements ObjectWriter {
     )
     await this.#files.unlink(temporary)
     this.#state = 'gone'
-    // Also when the name existed: its writer may have died before its own sync, and we are about to rely on it.
+    // Also when the name existed: its writer may have died before its own sync, and we are about to
+    // rely on it.
     await this.#files.syncFolder(dirname(path))
     return outcome
   }

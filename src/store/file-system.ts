@@ -1,6 +1,6 @@
 /**
- * The few file operations the disk store stands on, so that tests can put a file system that loses power
- * underneath. Nothing here retries, translates errors or decides about durability.
+ * The few file operations the disk store stands on, so that tests can put a file system that loses
+ * power underneath. Nothing here retries, translates errors or decides about durability.
  */
 import { close, constants, fchown, fdatasync, fstat, open, read, write, writev } from 'node:fs'
 import {
@@ -22,7 +22,9 @@ import { checkRegular, O_PATH } from '../util/read-regular.ts'
 export interface OpenFile {
   /** Appends all parts. */
   append(parts: readonly Uint8Array[]): Promise<void>
-  /** Reads up to `target.length` bytes from `position`; resolves with the number read, 0 at the end. */
+  /**
+   * Reads up to `target.length` bytes from `position`; resolves with the number read, 0 at the end.
+   */
   read(position: number, target: Uint8Array): Promise<number>
   /** fdatasync. */
   sync(): Promise<void>
@@ -46,7 +48,10 @@ export interface FileFacts {
 export interface FileSystem {
   /** Makes a new file (0600) for appending; EEXIST when the name is taken. */
   createFile(path: string): Promise<OpenFile>
-  /** For reading; EINVAL for what is no file (a pipe, a device), which is not opened. A folder is told by the first read. */
+  /**
+   * For reading; EINVAL for what is no file (a pipe, a device), which is not opened. A folder is
+   * told by the first read.
+   */
   openFile(path: string): Promise<OpenFile>
   facts(path: string): Promise<FileFacts>
   /** A second name in the same folder for a file; EEXIST when that name is taken. */
@@ -129,8 +134,8 @@ const ownAsync = promisify(fchown)
 const ROOT = 0
 
 /**
- * What root makes in somebody else's folder is that one's: a lock of a root that was killed would block the owner of a repository for
- * good, and a file of root's be unreadable to him.
+ * What root makes in somebody else's folder is that one's: a lock of a root that was killed would
+ * block the owner of a repository for good, and a file of root's be unreadable to him.
  */
 async function giveToOwnerOf({ facts }: HeldFolder, fd: number): Promise<void> {
   if (process.geteuid?.() !== ROOT) return
@@ -175,7 +180,8 @@ async function appendAll(fd: number, parts: readonly Uint8Array[]): Promise<void
     const group = parts.slice(from, from + PARTS_PER_CALL)
     const total = group.reduce((sum, part) => sum + part.byteLength, 0)
     const written = await appendOnce(fd, group)
-    // A short write is legal (signal, quota about to be hit): the rest goes piece by piece, or fails with its reason.
+    // A short write is legal (signal, quota about to be hit): the rest goes piece by piece, or
+    // fails with its reason.
     if (written < total) await appendRest(fd, group, written)
   }
 }

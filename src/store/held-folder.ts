@@ -1,6 +1,7 @@
 /**
- * Root in a repository of somebody else: that one may put a link in the place of a folder at any moment, so what root changes it changes
- * in a folder held open and judged, as docs/security.md says of all directories of others.
+ * Root in a repository of somebody else: that one may put a link in the place of a folder at any
+ * moment, so what root changes it changes in a folder held open and judged, as docs/security.md
+ * says of all directories of others.
  */
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -19,8 +20,10 @@ export interface HeldFolder {
 }
 
 /**
- * Does `work` in the folder of `path`. Anybody but root works by name: he can do no more than he may.
- * @throws Node's errors; {BackstayError} DIRECTORY_OWNER where a link of somebody's leads to what is not his.
+ * Does `work` in the folder of `path`. Anybody but root works by name: he can do no more than he
+ * may.
+ * @throws Node's errors; {BackstayError} DIRECTORY_OWNER where a link of somebody's leads to what
+ * is not his.
  */
 export async function inFolderOf<T>(
   path: string,

@@ -5,7 +5,9 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { checkWhole } from './read-whole.ts'
 import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
 
-/** Holds every object whole. Unfinished objects vanish with their writers, so `sweep` finds nothing. */
+/**
+ * Holds every object whole. Unfinished objects vanish with their writers, so `sweep` finds nothing.
+ */
 export class MemoryStore implements Store {
   readonly location = 'memory'
   readonly #objects = new Map<string, Buffer>()

@@ -1,6 +1,7 @@
 /**
- * Asks a process that is reached through its standard input and output, over ssh for example. Started with the first request;
- * ends with its user: whoever reads the other end of the pipe sees that it is closed.
+ * Asks a process that is reached through its standard input and output, over ssh for example.
+ * Started with the first request; ends with its user: whoever reads the other end of the pipe sees
+ * that it is closed.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -11,7 +12,10 @@ const SAID_BYTES = 2000
 /** Longest wait for an answer: a plan may read much WAL. */
 const ANSWER_TIMEOUT_MS = 30 * 60_000
 
-/** Whoever serves takes a client that says nothing for minutes for gone; a restore's first connection has nothing to ask for hours. */
+/**
+ * Whoever serves takes a client that says nothing for minutes for gone; a restore's first
+ * connection has nothing to ask for hours.
+ */
 const PING_MS = 60_000
 /** Requests are numbered from 1: nobody waits for this one's answer. */
 const PING_ID = 0
@@ -33,7 +37,10 @@ export class PipeClient implements AsyncDisposable {
     this.#command = command
   }
 
-  /** The value that answers. @throws what the other side throws; HOST_UNREACHABLE when it is gone. */
+  /**
+   * The value that answers.
+   * @throws what the other side throws; HOST_UNREACHABLE when it is gone.
+   */
   async call(call: string, given: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     const answer = await this.#ask(call, given)
     return 'value' in answer ? answer.value : undefined

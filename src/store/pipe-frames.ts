@@ -1,6 +1,7 @@
 /**
- * What goes through the pipe between a store's user and the process that has its files: frames, each with its length ahead.
- * Requests are JSON, because who asks may be somebody else; answers are bytes, or values as text (pipe-values.ts), because who answers may be.
+ * What goes through the pipe between a store's user and the process that has its files: frames,
+ * each with its length ahead. Requests are JSON, because who asks may be somebody else; answers are
+ * bytes, or values as text (pipe-values.ts), because who answers may be.
  */
 import type { Readable } from 'node:stream'
 import { BackstayError } from '../errors/backstay-error.ts'

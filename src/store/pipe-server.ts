@@ -1,6 +1,6 @@
 /**
- * Serves a store, and whatever else it is given, to the process at the other end of a pipe (pipe-client.ts). Only names inside one
- * scope are seen; everything is read, nothing written.
+ * Serves a store, and whatever else it is given, to the process at the other end of a pipe
+ * (pipe-client.ts). Only names inside one scope are seen; everything is read, nothing written.
  */
 import type { Readable, Writable } from 'node:stream'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -15,7 +15,10 @@ import type { ObjectReader, Store } from './store.ts'
 
 /** Requests answered at a time; a client that sends more waits. */
 const RUNNING_MAX = 32
-/** Bytes of answers that are not written yet, besides one: a client that takes none must not fill the memory. */
+/**
+ * Bytes of answers that are not written yet, besides one: a client that takes none must not fill
+ * the memory.
+ */
 const UNWRITTEN_BYTES_MAX = 2 * READ_BYTES_MAX
 /** Objects kept open. */
 const OPEN_MAX = 64
@@ -30,11 +33,17 @@ export interface PipeService {
   readonly sees: (name: string) => boolean
   /** Calls besides those of the store. */
   readonly calls?: Readonly<Record<string, PipeHandler>>
-  /** Ends when so long no request comes and no answer is taken; left out: never. What was not taken is told to `giveUp`. */
+  /**
+   * Ends when so long no request comes and no answer is taken; left out: never. What was not taken
+   * is told to `giveUp`.
+   */
   readonly idle?: { readonly limitMs: number; readonly giveUp: () => void }
 }
 
-/** Answers until the input ends. Objects stay open while they are read. @throws {BackstayError} INTERRUPTED when it was idle */
+/**
+ * Answers until the input ends. Objects stay open while they are read.
+ * @throws {BackstayError} INTERRUPTED when it was idle
+ */
 export async function servePipe(
   service: PipeService,
   input: Readable,
@@ -64,7 +73,10 @@ export async function servePipe(
   await Promise.all(running.keys())
 }
 
-/** Others are answered one at a time: how much a list is shows when it is made, and a client need not take it. */
+/**
+ * Others are answered one at a time: how much a list is shows when it is made, and a client need
+ * not take it.
+ */
 function hasKnownSize({ call }: PipeRequest): boolean {
   return call === 'read' || call === 'size'
 }

@@ -1,5 +1,6 @@
 /**
- * A store that is read through a pipe: the files are on another machine, and a process there serves them (pipe-server.ts).
+ * A store that is read through a pipe: the files are on another machine, and a process there serves
+ * them (pipe-server.ts).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { PipeClient } from './pipe-client.ts'

@@ -1,6 +1,7 @@
 /**
- * The values that answer through a pipe, as text: JSON that also knows bigint, Map and undefined. Whoever is at the other end has written it, so
- * reading it takes memory in proportion to its length. (Node's own serialization does not: a few bytes name an array of millions.)
+ * The values that answer through a pipe, as text: JSON that also knows bigint, Map and undefined.
+ * Whoever is at the other end has written it, so reading it takes memory in proportion to its
+ * length. (Node's own serialization does not: a few bytes name an array of millions.)
  */
 
 /** Brackets and commas of one value, of which a name in a list takes one. */
@@ -13,7 +14,9 @@ const MAP = '$map'
 /** 64 bits, and a sign. */
 const INTEGER = /^-?\d{1,20}$/
 
-/** Plain data: what JSON knows, bigint of 64 bits, Map. A key whose value is undefined is left out. */
+/**
+ * Plain data: what JSON knows, bigint of 64 bits, Map. A key whose value is undefined is left out.
+ */
 export function encodeValue(value: unknown): Buffer {
   return value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value, spelled))
 }
@@ -23,7 +26,10 @@ function spelled(_key: string, value: unknown): unknown {
   return value instanceof Map ? { [MAP]: [...value] } : value
 }
 
-/** The value that `encodeValue` wrote. @throws {Error} when it is none, or has more parts than an answer comes to */
+/**
+ * The value that `encodeValue` wrote.
+ * @throws {Error} when it is none, or has more parts than an answer comes to
+ */
 export function decodeValue(text: Buffer): unknown {
   if (text.length === 0) return undefined
   if (MARKS.reduce((sum, mark) => sum + countOf(text, mark), 0) > MARKS_MAX) {

@@ -5,7 +5,10 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { formatSize } from '../util/size.ts'
 import type { ObjectReader } from './store.ts'
 
-/** The content. `name`: for the message. @throws {BackstayError} REPOSITORY_DAMAGED when it is longer than `limitBytes` */
+/**
+ * The content. `name`: for the message.
+ * @throws {BackstayError} REPOSITORY_DAMAGED when it is longer than `limitBytes`
+ */
 export async function readWhole(
   reader: ObjectReader,
   name: string,
@@ -17,7 +20,10 @@ export async function readWhole(
   return content
 }
 
-/** Also of a size that is none: it may come through a pipe. @throws {BackstayError} REPOSITORY_DAMAGED */
+/**
+ * Also of a size that is none: it may come through a pipe.
+ * @throws {BackstayError} REPOSITORY_DAMAGED
+ */
 export function checkWhole(name: string, sizeBytes: number, limitBytes: number): void {
   if (sizeBytes >= 0 && sizeBytes <= limitBytes) return
   throw new BackstayError(

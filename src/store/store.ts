@@ -1,12 +1,16 @@
 /**
- * Where bytes rest: named objects, immutable but for the few that `replace` is for. Drivers (disk, memory) pass test/conformance/store.ts.
- * A store knows nothing of backups; names are relative, with `/`, and never begin a part with a dot.
+ * Where bytes rest: named objects, immutable but for the few that `replace` is for. Drivers (disk,
+ * memory) pass test/conformance/store.ts. A store knows nothing of backups; names are relative,
+ * with `/`, and never begin a part with a dot.
  */
 
 /** What became of a write: `exists` means the name was taken already and nothing was changed. */
 export type PutOutcome = 'stored' | 'exists'
 
-/** An object being written piece by piece; invisible under its name until `commit`. One call at a time. */
+/**
+ * An object being written piece by piece; invisible under its name until `commit`. One call at a
+ * time.
+ */
 export interface ObjectWriter extends AsyncDisposable {
   /** Bytes written so far: the position of the next byte. */
   readonly position: number
@@ -14,7 +18,10 @@ export interface ObjectWriter extends AsyncDisposable {
   write(parts: readonly Uint8Array[]): Promise<void>
   /** Makes what was written durable without naming it, so that `commit` has less to wait for. */
   sync(): Promise<void>
-  /** Makes the object durable and visible under its name, unless the name is taken (`exists`: what was written is dropped). */
+  /**
+   * Makes the object durable and visible under its name, unless the name is taken (`exists`: what
+   * was written is dropped).
+   */
   commit(): Promise<PutOutcome>
   /** Leaving the scope without `commit` drops everything that was written. */
   [Symbol.asyncDispose](): Promise<void>
@@ -42,13 +49,17 @@ export interface Store {
   readonly location: string
   /** Writes a whole object: durable and visible when it resolves; never replaces. */
   put(name: string, content: Uint8Array): Promise<PutOutcome>
-  /** Writes a whole object in place of the one of that name, if any: at any moment one of the two is there. */
+  /**
+   * Writes a whole object in place of the one of that name, if any: at any moment one of the two is
+   * there.
+   */
   replace(name: string, content: Uint8Array): Promise<void>
   /** Begins an object that is written piece by piece. */
   create(name: string): Promise<ObjectWriter>
   /**
    * The whole content; undefined when there is no such object. For small objects only.
-   * @param limitBytes what such an object can have: somebody else may have put something in its place.
+   * @param limitBytes what such an object can have: somebody else may have put something in its
+   * place.
    * @throws {BackstayError} REPOSITORY_DAMAGED when it has more.
    */
   get(name: string, limitBytes: number): Promise<Buffer | undefined>
@@ -57,19 +68,23 @@ export interface Store {
   /** Size in bytes; undefined when there is no such object. */
   size(name: string): Promise<number | undefined>
   /**
-   * Names of all objects below `folder` (`''` or a path without trailing `/`), sorted within each folder; unfinished
-   * objects are not among them. An absent folder has none.
+   * Names of all objects below `folder` (`''` or a path without trailing `/`), sorted within each
+   * folder; unfinished objects are not among them. An absent folder has none.
    */
   list(folder: string): AsyncIterable<string>
   /** Names of the objects directly in `folder`, without path, sorted. */
   listObjects(folder: string): Promise<string[]>
   /** Names of the folders directly in `folder`, without path, sorted. */
   listFolders(folder: string): Promise<string[]>
-  /** Removes an object durably; false when there was none. Folders left empty go too, when nobody uses them. */
+  /**
+   * Removes an object durably; false when there was none. Folders left empty go too, when nobody
+   * uses them.
+   */
   delete(name: string): Promise<boolean>
   /**
-   * Removes unfinished objects below `folder` whose writers are dead; those of running writers stay. Those of other
-   * hosts, whose writers cannot be seen from here, go when they were not written to for a day.
+   * Removes unfinished objects below `folder` whose writers are dead; those of running writers
+   * stay. Those of other hosts, whose writers cannot be seen from here, go when they were not
+   * written to for a day.
    */
   sweep(folder: string, nowMs: number): Promise<SweptLeftovers>
 }

@@ -6,7 +6,10 @@ import { livenessOf, type Liveness, type ProcessIdentity } from '../util/process
 
 const PATTERN = /^\..+\.([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-\d+\.tmp$/
 
-/** `.<base>.<host>-<boot>-<namespace>-<pid>-<start>-<number>.tmp`, unique as long as `number` is within the process. */
+/**
+ * `.<base>.<host>-<boot>-<namespace>-<pid>-<start>-<number>.tmp`, unique as long as `number` is
+ * within the process.
+ */
 export function temporaryName(base: string, owner: ProcessIdentity, number: number): string {
   const place = [owner.host, owner.bootId, owner.pidNamespace].map(shortHash).join('-')
   return `.${base}.${place}-${owner.pid}-${owner.startTicks}-${number}.tmp`

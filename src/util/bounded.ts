@@ -3,8 +3,8 @@
  */
 
 /**
- * Runs `work` for each item, at most `limit` at a time, in order of the items. The first failure stops
- * new work from starting and is thrown once the running ones have settled.
+ * Runs `work` for each item, at most `limit` at a time, in order of the items. The first failure
+ * stops new work from starting and is thrown once the running ones have settled.
  */
 export async function forEachBounded<T>(
   items: Iterable<T>,

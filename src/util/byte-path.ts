@@ -1,6 +1,7 @@
 /**
- * File names are bytes. Inside the program they are strings; a byte that is not part of UTF-8 is written as a lone surrogate, U+DC00 plus the byte
- * (as Python's surrogateescape does), so that every name has a string of its own and goes back to its bytes on the way out.
+ * File names are bytes. Inside the program they are strings; a byte that is not part of UTF-8 is
+ * written as a lone surrogate, U+DC00 plus the byte (as Python's surrogateescape does), so that
+ * every name has a string of its own and goes back to its bytes on the way out.
  */
 import { isUtf8 } from 'node:buffer'
 import type { Dirent } from 'node:fs'

@@ -11,7 +11,10 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 }
 
-/** Parses `250ms`, `90s`, `15m`, `15min`, `2h`, `14d` or `2w` to milliseconds; undefined when it is none of them. */
+/**
+ * Parses `250ms`, `90s`, `15m`, `15min`, `2h`, `14d` or `2w` to milliseconds; undefined when it is
+ * none of them.
+ */
 export function parseDuration(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)\s*$/.exec(text)
   const unit = UNITS_MS[match?.[2] ?? '']

@@ -1,8 +1,9 @@
 /**
- * Ends the process. Not with process.exit(), and not by letting the event loop run dry: both have Node.js wait for V8's background
- * threads, and one of those that wants the main thread to collect garbage waits for ever, because that thread is ending
- * (nodejs/node#54918). A restore_command that hangs so has delivered its segment and still holds up the recovery. So the process
- * becomes a shell that ends with our exit code: the kernel stops all threads, and nobody waits for any.
+ * Ends the process. Not with process.exit(), and not by letting the event loop run dry: both have
+ * Node.js wait for V8's background threads, and one of those that wants the main thread to collect
+ * garbage waits for ever, because that thread is ending (nodejs/node#54918). A restore_command that
+ * hangs so has delivered its segment and still holds up the recovery. So the process becomes a
+ * shell that ends with our exit code: the kernel stops all threads, and nobody waits for any.
  */
 import { accessSync, constants } from 'node:fs'
 import process from 'node:process'
@@ -11,7 +12,10 @@ const SHELL = '/bin/sh'
 
 let isOutputGivenUp = false
 
-/** Whoever reads standard output takes nothing any more: the end of the process does not wait for what is not written. */
+/**
+ * Whoever reads standard output takes nothing any more: the end of the process does not wait for
+ * what is not written.
+ */
 export function giveUpOutput(): void {
   isOutputGivenUp = true
 }
@@ -27,7 +31,10 @@ export function exitNow(exitCode: number): never {
   process.exit(exitCode)
 }
 
-/** Ends the process when all that was written to standard output and standard error has left it, or cannot leave it any more. */
+/**
+ * Ends the process when all that was written to standard output and standard error has left it, or
+ * cannot leave it any more.
+ */
 export async function endProcess(exitCode: number): Promise<never> {
   const streams = isOutputGivenUp ? [] : [process.stdout, process.stderr]
   await Promise.all(streams.map(written))
@@ -35,8 +42,9 @@ export async function endProcess(exitCode: number): Promise<never> {
 }
 
 /**
- * Gives the standard streams back as they were, which only an ordinary exit does by itself: Node.js has made pipes non-blocking
- * for everybody who shares them, PostgreSQL's log among them, and a terminal may be raw.
+ * Gives the standard streams back as they were, which only an ordinary exit does by itself: Node.js
+ * has made pipes non-blocking for everybody who shares them, PostgreSQL's log among them, and a
+ * terminal may be raw.
  */
 function restoreStreams(): void {
   const { stdin } = process

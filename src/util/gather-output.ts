@@ -8,8 +8,8 @@ import type { Readable, Writable } from 'node:stream'
 type PipedChild = ChildProcessByStdio<Writable | null, Readable, Readable>
 
 /**
- * Gathers the standard output of `child`. One that prints more than `mostBytes` is killed, and its pipes are given up: what it has
- * started may hold them as well, and nobody is waited for.
+ * Gathers the standard output of `child`. One that prints more than `mostBytes` is killed, and its
+ * pipes are given up: what it has started may hold them as well, and nobody is waited for.
  * @param onTooMuch called once then.
  * @returns what came so far; ask when the child has ended.
  */

@@ -1,6 +1,7 @@
 /**
- * Paths of this program that outlive it. A machine that `up` gives Backstay to holds each version in a directory of its own, and removes the
- * old ones; a link beside them names the one in use. What a file keeps (a program of a PATH, a restore_command) goes through the link.
+ * Paths of this program that outlive it. A machine that `up` gives Backstay to holds each version
+ * in a directory of its own, and removes the old ones; a link beside them names the one in use.
+ * What a file keeps (a program of a PATH, a restore_command) goes through the link.
  */
 import { existsSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
@@ -13,7 +14,8 @@ export const COMPLETE_NAME = '.complete'
 const ROOT = resolve(import.meta.dirname, '../..')
 
 /**
- * The path under which the file of the version in use will be found, for an absolute path within the package; any other path as it is.
+ * The path under which the file of the version in use will be found, for an absolute path within
+ * the package; any other path as it is.
  * @param root directory of the package
  */
 export function lastingPath(path: string, root = ROOT): string {
@@ -23,7 +25,10 @@ export function lastingPath(path: string, root = ROOT): string {
   return existsSync(through) ? through : path
 }
 
-/** Makes the link where this is a version that has none beside it yet. @throws what the file system says */
+/**
+ * Makes the link where this is a version that has none beside it yet.
+ * @throws what the file system says
+ */
 export function ensureCurrentLink(root = ROOT): void {
   if (!existsSync(join(root, COMPLETE_NAME))) return
   const link = join(dirname(root), CURRENT_NAME)

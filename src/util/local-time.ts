@@ -1,8 +1,12 @@
 /**
- * Moments for people: one form everywhere, in the zone of who reads, with its offset, as PostgreSQL reads and writes them.
+ * Moments for people: one form everywhere, in the zone of who reads, with its offset, as PostgreSQL
+ * reads and writes them.
  */
 
-/** `2026-11-22 10:45:45+02`, the offset with minutes where it has some. `zoneMinutes`: east of UTC; default this process's zone then. */
+/**
+ * `2026-11-22 10:45:45+02`, the offset with minutes where it has some. `zoneMinutes`: east of UTC;
+ * default this process's zone then.
+ */
 export function spellTime(epochMs: number, zoneMinutes = zoneAt(epochMs)): string {
   const seconds = new Date(epochMs + zoneMinutes * 60_000).toISOString().slice(0, 19)
   return `${seconds.replace('T', ' ')}${spellZone(zoneMinutes)}`

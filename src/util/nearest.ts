@@ -5,7 +5,10 @@
 /** Nothing that people type is longer. */
 const LENGTH_MAX = 100
 
-/** The candidate that differs least from `word`; undefined when none is near (more than a third of it differs). */
+/**
+ * The candidate that differs least from `word`; undefined when none is near (more than a third of
+ * it differs).
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > LENGTH_MAX) return undefined
   const limit = Math.max(1, Math.floor(word.length / 3))

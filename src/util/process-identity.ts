@@ -1,5 +1,6 @@
 /**
- * Who a process is, so that another one can tell later whether it still lives. Source: proc(5), field 22 of /proc/PID/stat.
+ * Who a process is, so that another one can tell later whether it still lives. Source: proc(5),
+ * field 22 of /proc/PID/stat.
  */
 import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -20,7 +21,10 @@ export interface ProcessIdentity {
 
 const LIVENESS = ['alive', 'dead', 'unknown'] as const
 
-/** `unknown`: of another host or pid namespace, or of another user where /proc shows each his own only (hidepid). */
+/**
+ * `unknown`: of another host or pid namespace, or of another user where /proc shows each his own
+ * only (hidepid).
+ */
 export type Liveness = (typeof LIVENESS)[number]
 
 /** Whether what somebody wrote is an identity. */
@@ -55,11 +59,13 @@ export function livenessOf(other: ProcessIdentity, self: ProcessIdentity): Liven
   }
   const startTicks = startTicksOf(other.pid)
   if (!isSameBoot) {
-    // A container covers the kernel's boot id with one of its own, and a service without access to /proc/sys sees through that
-    // (systemd-nspawn, ProtectKernelTunables=): two ids in one boot. The very process that runs there is proof enough.
+    // A container covers the kernel's boot id with one of its own, and a service without access to
+    // /proc/sys sees through that (systemd-nspawn, ProtectKernelTunables=): two ids in one boot.
+    // The very process that runs there is proof enough.
     const isThere = startTicks === other.startTicks && other.pidNamespace === self.pidNamespace
     if (isThere && other.pid !== self.pid) return 'alive'
-    // Without a machine id the name alone says that it was here, and two machines can have one name.
+    // Without a machine id the name alone says that it was here, and two machines can have one
+    // name.
     if (other.host.endsWith('/')) return 'unknown'
     const isUnseen = other.pidNamespace === self.pidNamespace && isHidden(other.pid)
     return isUnseen ? 'unknown' : 'dead'
@@ -68,13 +74,19 @@ export function livenessOf(other: ProcessIdentity, self: ProcessIdentity): Liven
   return isHidden(other.pid) ? 'unknown' : 'dead'
 }
 
-/** A container that was restarted is the same machine in the same boot of the kernel, with pids of its own: nobody of before is left. */
+/**
+ * A container that was restarted is the same machine in the same boot of the kernel, with pids of
+ * its own: nobody of before is left.
+ */
 function wasRestartedSince(other: ProcessIdentity, self: ProcessIdentity): boolean {
   const [before, now] = [other.systemdSinceMs, self.systemdSinceMs]
   return before !== undefined && now !== undefined && before < now
 }
 
-/** /run is empty when a system starts, and this is what systemd makes in it first. Other pid namespaces of one machine see the same one. */
+/**
+ * /run is empty when a system starts, and this is what systemd makes in it first. Other pid
+ * namespaces of one machine see the same one.
+ */
 function systemdSinceMs(): number | undefined {
   try {
     return statSync('/run/systemd/notify').ctimeMs
@@ -96,7 +108,8 @@ function isHidden(pid: number): boolean {
 
 function startTicksOf(pid: number): number | undefined {
   const stat = readText(`/proc/${pid}/stat`)
-  // The command name (field 2) is in parentheses and may contain anything, so fields are counted after its end.
+  // The command name (field 2) is in parentheses and may contain anything, so fields are counted
+  // after its end.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
   // A zombie holds nothing any more.
   if (fields === undefined || fields[0] === 'Z') return undefined

@@ -1,6 +1,6 @@
 /**
- * Reads a file that somebody else may have put there: never more than a limit, and nothing but a regular file, which a pipe or a device
- * in its place would not be.
+ * Reads a file that somebody else may have put there: never more than a limit, and nothing but a
+ * regular file, which a pipe or a device in its place would not be.
  */
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -8,7 +8,11 @@ import { filePath } from './byte-path.ts'
 
 const PIECE_BYTES = 64 * 1024
 
-/** The content of at most `limitBytes`. @throws Node's errors, and errors of their kind: EINVAL for what is no file, EFBIG for a longer one */
+/**
+ * The content of at most `limitBytes`.
+ * @throws Node's errors, and errors of their kind: EINVAL for what is no file, EFBIG for a longer
+ * one
+ */
 export async function readRegular(path: string, limitBytes: number): Promise<Buffer> {
   const file = await openRegular(path)
   try {
@@ -20,10 +24,16 @@ export async function readRegular(path: string, limitBytes: number): Promise<Buf
   }
 }
 
-/** open(2): names the file without opening it, so that no device does anything. Node has no constant for it. */
+/**
+ * open(2): names the file without opening it, so that no device does anything. Node has no constant
+ * for it.
+ */
 export const O_PATH = 0o10000000
 
-/** Opens it after it was judged: a device acts on being opened, a pipe waits. Directories are told by the first read. */
+/**
+ * Opens it after it was judged: a device acts on being opened, a pipe waits. Directories are told
+ * by the first read.
+ */
 export async function openRegular(path: string): Promise<FileHandle> {
   const named = await open(filePath(path), O_PATH)
   try {
@@ -51,7 +61,10 @@ export async function openIfRegular(path: string): Promise<FileHandle | undefine
   }
 }
 
-/** By what comes, not by the size it claims: a file of /proc claims none, and another can grow meanwhile. */
+/**
+ * By what comes, not by the size it claims: a file of /proc claims none, and another can grow
+ * meanwhile.
+ */
 export async function readUpTo(file: FileHandle, mostBytes: number): Promise<Buffer> {
   const { size } = await file.stat()
   const pieces: Buffer[] = []

@@ -16,7 +16,9 @@ export function parseSize(text: string): number | undefined {
     : Math.round(Number(match[1]) * 1024 ** power)
 }
 
-/** Formats bytes for a person with PostgreSQL's units (powers of 1024): `0 B`, `36.8 MB`, `2.9 GB`. */
+/**
+ * Formats bytes for a person with PostgreSQL's units (powers of 1024): `0 B`, `36.8 MB`, `2.9 GB`.
+ */
 export function formatSize(bytes: number): string {
   let value = bytes
   let power = 0

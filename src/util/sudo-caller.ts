@@ -1,7 +1,7 @@
 /**
- * Whether who called sudo may run everything as root anyway, by no more than he needed for this. With a rule for some commands only
- * (`backstay status`), or where everything else takes root's password, he may not, and what root obeys of his files he could not have done
- * himself.
+ * Whether who called sudo may run everything as root anyway, by no more than he needed for this.
+ * With a rule for some commands only (`backstay status`), or where everything else takes root's
+ * password, he may not, and what root obeys of his files he could not have done himself.
  */
 import { spawnSync } from 'node:child_process'
 import { allowsEverything } from './sudo-rules.ts'
@@ -17,8 +17,9 @@ const KNOWN_SUDO = /^Sudo version 1\.[^]*^Sudoers policy plugin version 1\./m
 const asked = new Map<number, { readonly name: string; readonly mayRunAll: boolean }>()
 
 /**
- * Asks sudo, once in a process, for the rules that hold for the user (sudo-rules.ts). To be asked as root. False, too, where sudo is not
- * there, is another program, knows no such user or does not answer in nine seconds.
+ * Asks sudo, once in a process, for the rules that hold for the user (sudo-rules.ts). To be asked
+ * as root. False, too, where sudo is not there, is another program, knows no such user or does not
+ * answer in nine seconds.
  */
 export function mayRunAll(uid: number): boolean {
   const known = asked.get(uid)

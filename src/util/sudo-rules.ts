@@ -1,6 +1,7 @@
 /**
- * What `sudo -ll -U USER` tells of a user, in English: whether he may run everything as root by a proof that nothing else is had for less.
- * Root then does nothing for him that he could not do in the same moment. Whatever is not understood is no yes.
+ * What `sudo -ll -U USER` tells of a user, in English: whether he may run everything as root by a
+ * proof that nothing else is had for less. Root then does nothing for him that he could not do in
+ * the same moment. Whatever is not understood is no yes.
  */
 
 /** The password that is asked for is not his own: everything is not his for the asking. */
@@ -33,8 +34,9 @@ interface Rule {
 }
 
 /**
- * Whether the user may run everything as root, where sudo asks for his own password or none, and there is no rule that asks for less than
- * that for something (a NOPASSWD rule beside one with password: whoever sits in his session has that one only).
+ * Whether the user may run everything as root, where sudo asks for his own password or none, and
+ * there is no rule that asks for less than that for something (a NOPASSWD rule beside one with
+ * password: whoever sits in his session has that one only).
  */
 export function allowsEverything(listing: string): boolean {
   const parts = listing.replaceAll(WRAPPED, ' ').split(RULES)

@@ -1,5 +1,6 @@
 /**
- * Makes what happened in a directory durable: a new, renamed or removed name is only safe once its directory is synced.
+ * Makes what happened in a directory durable: a new, renamed or removed name is only safe once its
+ * directory is synced.
  */
 import { open } from 'node:fs/promises'
 import { filePath } from './byte-path.ts'

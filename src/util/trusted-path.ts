@@ -1,6 +1,7 @@
 /**
- * Whether a path is in the hands of people one trusts: it and every directory above it. Who can rename or write one of them decides
- * what is found there, and so what is run. Access control lists are not looked at; they show as the group's bits.
+ * Whether a path is in the hands of people one trusts: it and every directory above it. Who can
+ * rename or write one of them decides what is found there, and so what is run. Access control lists
+ * are not looked at; they show as the group's bits.
  */
 import {
   closeSync,
@@ -23,7 +24,10 @@ export interface Distrust {
   readonly path: string
   /** Completes “<path> …”: `belongs to "eve"`. */
   readonly why: string
-  /** Nothing is there, in a directory in which others may make it: it can be claimed (`claimDirectory`). */
+  /**
+   * Nothing is there, in a directory in which others may make it: it can be claimed
+   * (`claimDirectory`).
+   */
   readonly isMissing?: true
 }
 
@@ -35,7 +39,8 @@ const ROOT = 0
 export const MOST_LINKS = 40
 
 /**
- * Who is trusted by a process: itself and root; for root the user who called sudo too, where he may do everything as root anyway.
+ * Who is trusted by a process: itself and root; for root the user who called sudo too, where he may
+ * do everything as root anyway.
  * @param sudoUid what sudo put into SUDO_UID; sudo is asked about him, which can take a moment.
  */
 export function trustedUids(uid: number, sudoUid: string | undefined): ReadonlySet<number> {
@@ -45,12 +50,14 @@ export function trustedUids(uid: number, sudoUid: string | undefined): ReadonlyS
 }
 
 /**
- * The first thing that speaks against `path` (absolute), looked at from `/` down; undefined when nothing does. Links are followed, and
- * must be trusted themselves; `..` leads where the system goes, to the directory above what was reached. Of a sticky directory (/tmp)
- * anybody may write only what is his own, so what a trusted user has in there counts, unless it may be a second name that somebody gave a
- * file of his; what is not there yet does not, for anybody may make it in the next moment. Below directories that only trusted users may
- * write, what is missing counts as theirs, and so does what this process may not look at (root's 0700 directory, seen by PostgreSQL's
- * user): whoever uses it meets the refusal.
+ * The first thing that speaks against `path` (absolute), looked at from `/` down; undefined when
+ * nothing does. Links are followed, and must be trusted themselves; `..` leads where the system
+ * goes, to the directory above what was reached. Of a sticky directory (/tmp) anybody may write
+ * only what is his own, so what a trusted user has in there counts, unless it may be a second name
+ * that somebody gave a file of his; what is not there yet does not, for anybody may make it in the
+ * next moment. Below directories that only trusted users may write, what is missing counts as
+ * theirs, and so does what this process may not look at (root's 0700 directory, seen by
+ * PostgreSQL's user): whoever uses it meets the refusal.
  * @throws Node's error when a directory cannot be looked into for another reason.
  */
 export function findDistrust(path: string, trusted: ReadonlySet<number>): Distrust | undefined {
@@ -87,8 +94,9 @@ export function findDistrust(path: string, trusted: ReadonlySet<number>): Distru
 }
 
 /**
- * Makes what `findDistrust` found missing, so that it is ours before somebody else can make it, and judges the whole path again: what it
- * finds now is there. Everything below can be made in peace then.
+ * Makes what `findDistrust` found missing, so that it is ours before somebody else can make it, and
+ * judges the whole path again: what it finds now is there. Everything below can be made in peace
+ * then.
  * @param found what `findDistrust` said of `path`.
  * @param mode of the directory when it is made here.
  */
@@ -158,8 +166,8 @@ function judge(path: string, facts: Stats, trusted: ReadonlySet<number>): Distru
 }
 
 /**
- * Where each user has a group of his own (umask 002), writing is his alone. Root's group counts as root, unless anybody else is in it: a
- * container gives it to users of any number.
+ * Where each user has a group of his own (umask 002), writing is his alone. Root's group counts as
+ * root, unless anybody else is in it: a container gives it to users of any number.
  */
 function isPrivateGroup({ uid, gid }: Stats): boolean {
   if (gid === ROOT && process.getgid?.() === ROOT && process.getuid?.() !== ROOT) return false

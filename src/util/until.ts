@@ -13,8 +13,9 @@ export interface UntilOptions {
 }
 
 /**
- * Asks `probe` until it gives something other than undefined or false, and returns that.
- * Returns undefined when `timeoutMs` passed first: the caller words the error, because it knows what was waited for.
+ * Asks `probe` until it gives something other than undefined or false, and returns that. Returns
+ * undefined when `timeoutMs` passed first: the caller words the error, because it knows what was
+ * waited for.
  * @throws what `probe` throws, and the signal's reason when aborted.
  */
 export async function until<T>(

@@ -1,5 +1,6 @@
 /**
- * Where the zeros at the end of a buffer begin. Compared in blocks: byte by byte a WAL segment takes twenty times as long.
+ * Where the zeros at the end of a buffer begin. Compared in blocks: byte by byte a WAL segment
+ * takes twenty times as long.
  */
 const ZEROS = Buffer.alloc(64 * 1024)
 

@@ -1,6 +1,6 @@
 /**
- * What the absence of a WAL file means to a recovery: the end of WAL, or a hole. PostgreSQL takes a file that is not there for the end
- * and opens the database, so a hole must not look like one.
+ * What the absence of a WAL file means to a recovery: the end of WAL, or a hole. PostgreSQL takes a
+ * file that is not there for the end and opens the database, so a hole must not look like one.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatSegmentName, parseSegmentName, type Segment } from '../postgres/segment-name.ts'
@@ -13,7 +13,8 @@ import { spoolOf } from './spool-place.ts'
 
 /**
  * Says why a file that is not held cannot be given.
- * @throws {BackstayError} always: WAL_HOLE for a segment that recovery needs on its way to later WAL that is held, else WAL_MISSING.
+ * @throws {BackstayError} always: WAL_HOLE for a segment that recovery needs on its way to later
+ * WAL that is held, else WAL_MISSING.
  */
 export async function refuseAbsent(repository: ClusterRepository, name: string): Promise<never> {
   const segment = parseSegmentName(name, repository.identity.segmentBytes)
@@ -27,7 +28,10 @@ export async function refuseAbsent(repository: ClusterRepository, name: string):
   )
 }
 
-/** Name of a later segment that is held and that recovery reaches through `segment`; undefined when there is none. */
+/**
+ * Name of a later segment that is held and that recovery reaches through `segment`; undefined when
+ * there is none.
+ */
 async function findLater(
   repository: ClusterRepository,
   segment: Segment,

@@ -1,5 +1,6 @@
 /**
- * Asks a server what a receiver has to know before it streams, and makes its timeline's history durable here first.
+ * Asks a server what a receiver has to know before it streams, and makes its timeline's history
+ * durable here first.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { formatHistoryName } from '../postgres/segment-name.ts'
@@ -20,9 +21,11 @@ import type { ServerFacts } from './start-position.ts'
 const DUPLICATE_OBJECT = '42710'
 
 /**
- * Identity, position, history and slot of the server. History files of its timeline and of its ancestors are in the repository when
- * this resolves. What is held here must be looked up before: it must not be newer than the server's position.
- * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_VERSION, WAL_CONFLICT for another history of a known timeline, …
+ * Identity, position, history and slot of the server. History files of its timeline and of its
+ * ancestors are in the repository when this resolves. What is held here must be looked up before:
+ * it must not be newer than the server's position.
+ * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_VERSION, WAL_CONFLICT for another history of
+ * a known timeline, …
  */
 export async function askServer(
   server: Pick<ChosenServer, 'connection' | 'options'>,
@@ -39,7 +42,10 @@ export async function askServer(
   return { systemIdentifier, timeline, flushLsn, history, slotRestartLsn }
 }
 
-/** Stores the history files of `timeline` and of every ancestor; those held already are not asked for. */
+/**
+ * Stores the history files of `timeline` and of every ancestor; those held already are not asked
+ * for.
+ */
 async function keepHistory(
   connection: ReplicationConnection,
   timeline: number,
@@ -55,7 +61,8 @@ async function keepHistory(
       const asked = await connection.timelineHistory(ancestor)
       await storeHistory(options, ancestor, asked.content)
     } catch (error) {
-      // A server restored from a backup need not have the files of its ancestors; the newest one names them all.
+      // A server restored from a backup need not have the files of its ancestors; the newest one
+      // names them all.
       if (!isBackstayError(error, 'POSTGRES_QUERY') && !isBackstayError(error, 'WAL_UNAVAILABLE')) {
         throw error
       }
@@ -80,8 +87,9 @@ async function storeHistory(
 }
 
 /**
- * The slot's position. A missing slot is made, an invalidated one replaced: it has no position any more and holds nothing back. Before 15
- * the session finds that out when the server refuses to stream.
+ * The slot's position. A missing slot is made, an invalidated one replaced: it has no position any
+ * more and holds nothing back. Before 15 the session finds that out when the server refuses to
+ * stream.
  */
 async function prepareSlot(
   { connection, options: address }: Pick<ChosenServer, 'connection' | 'options'>,
@@ -101,8 +109,8 @@ async function prepareSlot(
 }
 
 /**
- * Before 15 only SQL tells where a slot is. Undefined where that is not allowed: a receiver that holds nothing then begins at the server's
- * present segment, although the slot has kept more.
+ * Before 15 only SQL tells where a slot is. Undefined where that is not allowed: a receiver that
+ * holds nothing then begins at the server's present segment, although the slot has kept more.
  */
 async function slotPositionBySql(
   options: ConnectionOptions & { readonly signal: AbortSignal },

@@ -1,7 +1,7 @@
 /**
- * Connects to the server WAL has to come from: of several, the primary; of several primaries the one on the line
- * production was seen on last, else the one on the newest timeline, so that neither a former primary that came back nor a standby that was promoted by
- * accident is followed.
+ * Connects to the server WAL has to come from: of several, the primary; of several primaries the
+ * one on the line production was seen on last, else the one on the newest timeline, so that neither
+ * a former primary that came back nor a standby that was promoted by accident is followed.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -13,7 +13,10 @@ import { lastRecord } from './production-line.ts'
 
 /** Another server may answer so long after a primary did: it may be one on a newer timeline. */
 const LATE_MS = 2000
-/** One of several that lets us in and then says nothing, or nothing to the point, must not keep us from the others. */
+/**
+ * One of several that lets us in and then says nothing, or nothing to the point, must not keep us
+ * from the others.
+ */
 const ASK_TIMEOUT_MS = 10_000
 
 /** A connection and where it leads. */
@@ -26,7 +29,10 @@ export interface ChosenServer extends AsyncDisposable {
   readonly tied: readonly ConnectionOptions[]
 }
 
-/** A single server is taken as it is, a standby too. @throws {BackstayError} POSTGRES_UNREACHABLE when none is a primary, … */
+/**
+ * A single server is taken as it is, a standby too.
+ * @throws {BackstayError} POSTGRES_UNREACHABLE when none is a primary, …
+ */
 export async function chooseServer(
   servers: readonly ConnectionOptions[],
   signal: AbortSignal,
@@ -69,7 +75,10 @@ interface ServerCandidate {
 
 type Tried = ServerCandidate | { readonly error: unknown }
 
-/** A host that is dead takes its whole timeout: once a primary has answered, commits that wait for us do not wait for that as well. */
+/**
+ * A host that is dead takes its whole timeout: once a primary has answered, commits that wait for
+ * us do not wait for that as well.
+ */
 async function tryAll(
   servers: readonly ConnectionOptions[],
   signal: AbortSignal,
@@ -101,8 +110,8 @@ async function tryServer(options: ConnectionOptions, signal: AbortSignal): Promi
     try {
       const asked = { signal, timeoutMs: ASK_TIMEOUT_MS }
       const { timeline } = await connection.identifySystem(asked)
-      // Our sessions may write by default (session-settings.ts), so read-only is a server in recovery: what
-      // pg_is_in_recovery() says over SQL. in_hot_standby exists only from 14 on.
+      // Our sessions may write by default (session-settings.ts), so read-only is a server in
+      // recovery: what pg_is_in_recovery() says over SQL. in_hot_standby exists only from 14 on.
       const isPrimary = (await connection.show('transaction_read_only', asked)) === 'off'
       return { connection, options, isPrimary, timeline }
     } catch (error) {

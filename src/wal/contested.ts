@@ -1,6 +1,7 @@
 /**
- * Pushed WAL that had to make room for what the primary has, as durable objects: somebody has to look at the server whose key it came with.
- * Told until the object is deleted (docs/repository-format.md §9).
+ * Pushed WAL that had to make room for what the primary has, as durable objects: somebody has to
+ * look at the server whose key it came with. Told until the object is deleted
+ * (docs/repository-format.md §9).
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -25,7 +26,8 @@ export interface ContestedWal {
 const ATTEMPTS = 3
 
 /**
- * Does `store`, the receiver's storing of WAL file `name`: what is there with other content and was pushed makes room. Returns it.
+ * Does `store`, the receiver's storing of WAL file `name`: what is there with other content and was
+ * pushed makes room. Returns it.
  * @throws {BackstayError} WAL_CONFLICT when it was not pushed; what `store` throws.
  */
 export async function storeOverPushed(

@@ -1,6 +1,6 @@
 /**
- * The continuity map: which WAL is held without a hole, timeline by timeline, and how far recovery can get with it.
- * Pure: `load-continuity.ts` gathers what is held, this file judges it.
+ * The continuity map: which WAL is held without a hole, timeline by timeline, and how far recovery
+ * can get with it. Pure: `load-continuity.ts` gathers what is held, this file judges it.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { type Segment, segmentStart } from '../postgres/segment-name.ts'
@@ -18,7 +18,10 @@ export interface WalHoldings {
   readonly segmentBytes: number
   /** Finished segments, in the repository or waiting in the spool. */
   readonly segments: Iterable<Segment>
-  /** Beginnings of unfinished segments: `.partial` objects and the receiver's spool up to its last synced byte. */
+  /**
+   * Beginnings of unfinished segments: `.partial` objects and the receiver's spool up to its last
+   * synced byte.
+   */
   readonly tails: readonly WalRange[]
   /** The history files held; timeline 1 needs none. */
   readonly histories: readonly TimelineHistory[]
@@ -77,7 +80,10 @@ function joinRanges(sorted: readonly WalRange[]): Map<number, WalRange[]> {
   return joined
 }
 
-/** The history of a timeline: the file held, or for timeline 1 the empty one; undefined when it is not held. */
+/**
+ * The history of a timeline: the file held, or for timeline 1 the empty one; undefined when it is
+ * not held.
+ */
 export function historyOf(map: ContinuityMap, timeline: number): TimelineHistory | undefined {
   return map.histories.get(timeline) ?? (timeline === 1 ? { timeline, switches: [] } : undefined)
 }
@@ -89,8 +95,9 @@ export function rangeAt(map: ContinuityMap, position: WalPosition): WalRange | u
 }
 
 /**
- * Holes in what is held: between two ranges of a timeline, and between the last range before a switch and the first
- * segment of the timeline that follows. What lies before the first range held is not a gap: nobody asked for it.
+ * Holes in what is held: between two ranges of a timeline, and between the last range before a
+ * switch and the first segment of the timeline that follows. What lies before the first range held
+ * is not a gap: nobody asked for it.
  */
 export function findGaps(map: ContinuityMap): readonly WalRange[] {
   const gaps: WalRange[] = []
@@ -108,7 +115,10 @@ function endOf(ranges: readonly WalRange[], index: number): Lsn {
   return (ranges[index] as WalRange).endLsn
 }
 
-/** The gap between the parent timeline's end and the beginning of `timeline`, on whichever of the two it lies. */
+/**
+ * The gap between the parent timeline's end and the beginning of `timeline`, on whichever of the
+ * two it lies.
+ */
 function gapBefore(map: ContinuityMap, timeline: number): WalRange | undefined {
   const parent = historyOf(map, timeline)?.switches.at(-1)
   const first = map.ranges.get(timeline)?.[0]
@@ -121,7 +131,10 @@ function gapBefore(map: ContinuityMap, timeline: number): WalRange | undefined {
   return { timeline: parent.timeline, startLsn: last.endLsn, endLsn: needed }
 }
 
-/** Whether any ancestor's WAL of before `lsn` is held; without, everything begins behind the hole and nobody can come to it. */
+/**
+ * Whether any ancestor's WAL of before `lsn` is held; without, everything begins behind the hole
+ * and nobody can come to it.
+ */
 function isHeldBefore(map: ContinuityMap, timeline: number, lsn: Lsn): boolean {
   const ancestors = historyOf(map, timeline)?.switches ?? []
   return ancestors.some(({ timeline: ancestor }) =>
@@ -130,10 +143,12 @@ function isHeldBefore(map: ContinuityMap, timeline: number, lsn: Lsn): boolean {
 }
 
 /**
- * How far recovery gets that starts at `from` and follows `history` (the target timeline's): the position after the last
- * byte held without a hole. Undefined when not even `from` is held, or `history` left its timeline before it.
+ * How far recovery gets that starts at `from` and follows `history` (the target timeline's): the
+ * position after the last byte held without a hole. Undefined when not even `from` is held, or
+ * `history` left its timeline before it.
  *
- * The segment that holds a switch is read from the newer timeline, which begins with a copy of the older one's bytes.
+ * The segment that holds a switch is read from the newer timeline, which begins with a copy of the
+ * older one's bytes.
  */
 export function reachableEnd(
   map: ContinuityMap,
@@ -173,8 +188,9 @@ export interface RecoverableWindow {
 }
 
 /**
- * The window of each backup along the line production is on (`lines`) if it leads there, else the newest timeline it leads to. A backup whose own WAL (start to stop) has a hole, or whose
- * timeline has no way forward, gives none.
+ * The window of each backup along the line production is on (`lines`) if it leads there, else the
+ * newest timeline it leads to. A backup whose own WAL (start to stop) has a hole, or whose timeline
+ * has no way forward, gives none.
  */
 export function recoverableWindows(
   backups: readonly BackupSpan[],
@@ -196,7 +212,9 @@ export function recoverableWindows(
   })
 }
 
-/** Histories that pass through the backup and leave its timeline after its end, oldest target first. */
+/**
+ * Histories that pass through the backup and leave its timeline after its end, oldest target first.
+ */
 function targetsOf(map: ContinuityMap, backup: BackupSpan): TimelineHistory[] {
   return [...new Set([backup.timeline, ...map.histories.keys()])]
     .sort((a, b) => a - b)
@@ -208,7 +226,9 @@ function targetsOf(map: ContinuityMap, backup: BackupSpan): TimelineHistory[] {
     })
 }
 
-/** The moments that can be restored, in one line of status: undefined when no backup can be used. */
+/**
+ * The moments that can be restored, in one line of status: undefined when no backup can be used.
+ */
 export function recoverableRange(
   backups: readonly BackupSpan[],
   map: ContinuityMap,

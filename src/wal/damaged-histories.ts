@@ -1,18 +1,22 @@
 /**
- * History files that are held and cannot be used, and which recoveries they stop (docs/adr/0076-a-damaged-history-stops-recovery.md). Pure.
+ * History files that are held and cannot be used, and which recoveries they stop
+ * (docs/adr/0076-a-damaged-history-stops-recovery.md). Pure.
  */
 import { formatHistoryName, parseWalFileName } from '../postgres/segment-name.ts'
 import type { ContinuityMap } from './continuity.ts'
 
-/** The timeline of a damaged object of `ContinuityMap.damaged`; undefined when it is no history file. */
+/**
+ * The timeline of a damaged object of `ContinuityMap.damaged`; undefined when it is no history
+ * file.
+ */
 function timelineOf(object: string): number | undefined {
   const file = parseWalFileName(object.slice(object.lastIndexOf('/') + 1).replace(/\.zst$/, ''))
   return file?.kind === 'history' ? file.timeline : undefined
 }
 
 /**
- * Names of the damaged history files that a recovery asks for which begins on timeline `from` and follows `to`: of every number in between, and
- * of those that come next, until one is not held.
+ * Names of the damaged history files that a recovery asks for which begins on timeline `from` and
+ * follows `to`: of every number in between, and of those that come next, until one is not held.
  */
 export function stoppingHistories(
   { damaged = [], histories }: Pick<ContinuityMap, 'damaged' | 'histories'>,
@@ -27,7 +31,10 @@ export function stoppingHistories(
     .map(formatHistoryName)
 }
 
-/** What a damaged object of WAL does, as a sentence without full stop. `object`: as in `ContinuityMap.damaged`. */
+/**
+ * What a damaged object of WAL does, as a sentence without full stop. `object`: as in
+ * `ContinuityMap.damaged`.
+ */
 export function describeDamagedWal(object: string): string {
   const timeline = timelineOf(object)
   if (timeline === undefined) return `"${object}" is damaged and counts as not held`

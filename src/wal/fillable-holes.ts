@@ -1,6 +1,7 @@
 /**
- * Holes in what is held that a server may still be able to fill: somebody else stored later WAL while nobody received (a backup that
- * fetched its own, an archive_command), or a received segment was damaged and set aside.
+ * Holes in what is held that a server may still be able to fill: somebody else stored later WAL
+ * while nobody received (a backup that fetched its own, an archive_command), or a received segment
+ * was damaged and set aside.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
@@ -13,8 +14,9 @@ import { without } from './released-wal.ts'
 import type { WalRange } from './wal-position.ts'
 
 /**
- * The holes on the way to `history.timeline` that matter and are not recorded as lost, oldest first. None while the repository cannot tell
- * (something in it is damaged): then receiving goes on at the end of what is held.
+ * The holes on the way to `history.timeline` that matter and are not recorded as lost, oldest
+ * first. None while the repository cannot tell (something in it is damaged): then receiving goes on
+ * at the end of what is held.
  */
 export async function findFillableHoles(
   repository: ClusterRepository,

@@ -1,9 +1,11 @@
 /**
- * Moves finished segments from the spool into the repository, one at a time and in order, and only then removes the
- * spool file. A store that fails is tried again for ever (the spool keeps everything); a conflict stops it until `resume`, and so does a
- * damaged segment, which is set aside first, so that its place is free for the true one.
+ * Moves finished segments from the spool into the repository, one at a time and in order, and only
+ * then removes the spool file. A store that fails is tried again for ever (the spool keeps
+ * everything); a conflict stops it until `resume`, and so does a damaged segment, which is set
+ * aside first, so that its place is free for the true one.
  *
- * One at a time, because compression shares libuv's pool of four threads with the receiver's fdatasync.
+ * One at a time, because compression shares libuv's pool of four threads with the receiver's
+ * fdatasync.
  */
 import { rm } from 'node:fs/promises'
 import { openRegular } from '../util/read-regular.ts'
@@ -25,8 +27,10 @@ export interface HandOverOptions {
   readonly segmentBytes: number
   readonly clock: Clock
   /**
-   * Judges a segment and stores it. `content`: all of it, in memory that threads may share; it does not change meanwhile.
-   * @throws {BackstayError} WAL_INVALID when it is damaged and was set aside; WAL_CONFLICT; others are tried again.
+   * Judges a segment and stores it. `content`: all of it, in memory that threads may share; it does
+   * not change meanwhile.
+   * @throws {BackstayError} WAL_INVALID when it is damaged and was set aside; WAL_CONFLICT; others
+   * are tried again.
    */
   readonly store: (finished: FinishedSegment, content: Buffer) => Promise<void>
   /** Something failed that will be tried again. */
@@ -141,7 +145,10 @@ export class HandOver implements AsyncDisposable {
     await rm(finished.path, { force: true })
   }
 
-  /** Filled with zeros: the end of a segment after a switch may never have been written. The records tell whether that is all. */
+  /**
+   * Filled with zeros: the end of a segment after a switch may never have been written. The records
+   * tell whether that is all.
+   */
   async #read(finished: FinishedSegment): Promise<Buffer | undefined> {
     const { segmentBytes } = this.#options
     this.#buffer ??= Buffer.from(new SharedArrayBuffer(segmentBytes))

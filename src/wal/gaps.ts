@@ -1,7 +1,7 @@
 /**
- * Ranges of WAL that were gone from the server before they were received, and places in what is held that recovery cannot pass, as durable
- * objects: a gap is remembered until somebody
- * deletes it (docs/repository-format.md §9).
+ * Ranges of WAL that were gone from the server before they were received, and places in what is
+ * held that recovery cannot pass, as durable objects: a gap is remembered until somebody deletes it
+ * (docs/repository-format.md §9).
  */
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -14,7 +14,10 @@ export interface WalGap extends WalRange {
   readonly recordedAt: string
   /** What the server said. */
   readonly reason: string
-  /** The WAL is held, but recovery cannot pass it: it says that what follows was written under `wal_level = minimal`. */
+  /**
+   * The WAL is held, but recovery cannot pass it: it says that what follows was written under
+   * `wal_level = minimal`.
+   */
   readonly isBarrier: boolean
 }
 

@@ -1,6 +1,7 @@
 /**
- * `restore_command`: puts a WAL file where PostgreSQL wants it. What was prefetched is moved there; what is fetched is
- * written under a temporary name first, so that a killed command leaves nothing that looks whole.
+ * `restore_command`: puts a WAL file where PostgreSQL wants it. What was prefetched is moved there;
+ * what is fetched is written under a temporary name first, so that a killed command leaves nothing
+ * that looks whole.
  */
 import { parseSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -22,7 +23,8 @@ export type GotFrom = FoundWalFile['from'] | 'prefetched'
 
 /**
  * Puts WAL file `name` at `target`.
- * @throws {BackstayError} WAL_MISSING when it is not held, WAL_HOLE when later WAL is, WAL_INVALID, REPOSITORY_DAMAGED, STORE.
+ * @throws {BackstayError} WAL_MISSING when it is not held, WAL_HOLE when later WAL is, WAL_INVALID,
+ * REPOSITORY_DAMAGED, STORE.
  */
 export async function getWalFile(
   repository: ClusterRepository,
@@ -38,7 +40,8 @@ export async function getWalFile(
   if (segment !== undefined && folder !== undefined) {
     if (await takePrefetched(folder, segment, target)) return 'prefetched'
   }
-  // A damaged history is not "not held" either: PostgreSQL would miss a line, or give its number out twice (docs/adr/0076).
+  // A damaged history is not "not held" either: PostgreSQL would miss a line, or give its number
+  // out twice (docs/adr/0076).
   const file = (await readWalFile(repository, name)) ?? (await refuseAbsent(repository, name))
   await placeWalFile(file.content, target)
   if (segment !== undefined && folder !== undefined && file.from === 'repository') {

@@ -8,7 +8,10 @@ import { parseTimelineHistory, type TimelineHistory } from '../postgres/timeline
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import type { SegmentSource } from './recover-spool.ts'
 
-/** For each timeline the position after its last finished segment. Lists a few folders, however much WAL there is. */
+/**
+ * For each timeline the position after its last finished segment. Lists a few folders, however much
+ * WAL there is.
+ */
 export async function storedEnds(repository: ClusterRepository): Promise<ReadonlyMap<number, Lsn>> {
   const ends = new Map<number, Lsn>()
   const { segmentBytes } = repository.identity
@@ -36,7 +39,10 @@ async function lastSegment(
   return undefined
 }
 
-/** The history files held, by timeline. One that is malformed or cannot be read is left out, and told to `onDamaged`. */
+/**
+ * The history files held, by timeline. One that is malformed or cannot be read is left out, and
+ * told to `onDamaged`.
+ */
 export async function storedHistories(
   repository: ClusterRepository,
   onDamaged?: (object: string) => void,
@@ -51,7 +57,10 @@ export async function storedHistories(
   return histories
 }
 
-/** Whole segments from the repository; a damaged one counts as absent: it is only looked at to prove where WAL ends. */
+/**
+ * Whole segments from the repository; a damaged one counts as absent: it is only looked at to prove
+ * where WAL ends.
+ */
 export function segmentSource(repository: ClusterRepository): SegmentSource {
   return async (name) => unlessDamaged(async () => repository.wal.getSegment(name))
 }

@@ -1,7 +1,8 @@
 /**
- * Proves that WAL coming from a server continues the WAL held here: the first record received must point back to the
- * last record held. A primary that was restored to an older state and has moved past our position since then is found out by
- * nothing else. Where a segment begins with the rest of a record, that record's CRC proves it. Looks at the beginning of a stream only.
+ * Proves that WAL coming from a server continues the WAL held here: the first record received must
+ * point back to the last record held. A primary that was restored to an older state and has moved
+ * past our position since then is found out by nothing else. Where a segment begins with the rest
+ * of a record, that record's CRC proves it. Looks at the beginning of a stream only.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn, toLsn } from '../postgres/lsn.ts'
@@ -26,7 +27,10 @@ export interface Joint {
   readonly start: WalPosition
   /** Start of the last record held, when the stream begins inside a segment. */
   readonly lastRecordLsn?: Lsn | undefined
-  /** At a segment's start: makes a scanner that has read the end of the segment held before it. Without both everything is let through. */
+  /**
+   * At a segment's start: makes a scanner that has read the end of the segment held before it.
+   * Without both everything is let through.
+   */
   readonly after?: (() => WalScanner | undefined) | undefined
   readonly segmentBytes: number
 }
@@ -68,8 +72,9 @@ export class JoinCheck {
   }
 
   /**
-   * Until the first record that ends in the stream: the rest of one that is held by its beginning, or the one after the last held. Scanned
-   * anew each time, as a piece may end anywhere and commits may wait for just this one.
+   * Until the first record that ends in the stream: the rest of one that is held by its beginning,
+   * or the one after the last held. Scanned anew each time, as a piece may end anywhere and commits
+   * may wait for just this one.
    */
   #goOn(after: () => WalScanner | undefined, bytes: Uint8Array): void {
     this.#head = Buffer.concat([this.#head, bytes])
@@ -96,7 +101,10 @@ function foreign(start: WalPosition, what: string): BackstayError {
   )
 }
 
-/** The back link of the first record in `bytes`; `unknown` when a page begins with the rest of an older record. */
+/**
+ * The back link of the first record in `bytes`; `unknown` when a page begins with the rest of an
+ * older record.
+ */
 function readBackLink(
   bytes: Buffer,
   startLsn: Lsn,

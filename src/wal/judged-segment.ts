@@ -15,7 +15,10 @@ import type { WalRecord } from '../postgres/wal-record.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { segmentSource, unlessDamaged } from './held-wal.ts'
 
-/** The ancestry of a timeline as held; undefined when its history file is not held or cannot be read. */
+/**
+ * The ancestry of a timeline as held; undefined when its history file is not held or cannot be
+ * read.
+ */
 export async function heldHistory(
   repository: ClusterRepository,
   timeline: number,
@@ -49,7 +52,10 @@ function nameBefore(
   return formatSegmentName(segmentOf(lastLsn, { timeline, segmentBytes }), segmentBytes)
 }
 
-/** Judges a segment together with the one held before it. Returns what is wrong, in words without full stop. */
+/**
+ * Judges a segment together with the one held before it. Returns what is wrong, in words without
+ * full stop.
+ */
 export async function judgeSegment(
   repository: ClusterRepository,
   segment: NamedSegment,
@@ -68,8 +74,8 @@ export async function judgeSegment(
 export type StoreOutcome = 'stored' | 'present' | 'replaced'
 
 /**
- * Stores a segment that was judged and found right. One that is there with other content is kept, unless it is damaged: then it is
- * set aside, and this one takes its place.
+ * Stores a segment that was judged and found right. One that is there with other content is kept,
+ * unless it is damaged: then it is set aside, and this one takes its place.
  * @throws {BackstayError} WAL_CONFLICT, STORE, DISK_SPACE
  */
 export async function storeJudged(

@@ -1,5 +1,6 @@
 /**
- * Gathers what is held of a cluster's WAL, in the repository and in the spool, for the continuity map.
+ * Gathers what is held of a cluster's WAL, in the repository and in the spool, for the continuity
+ * map.
  */
 import { existsSync } from 'node:fs'
 import { addBytes } from '../postgres/lsn.ts'
@@ -50,8 +51,9 @@ export async function loadContinuity(repository: ClusterRepository): Promise<Con
 }
 
 /**
- * The same by names alone, but for the spool: partials count with the length their names say, which may be more than
- * their last record. For what need not be exact and must not fail over a damaged object.
+ * The same by names alone, but for the spool: partials count with the length their names say, which
+ * may be more than their last record. For what need not be exact and must not fail over a damaged
+ * object.
  */
 export async function loadHeldNames(repository: ClusterRepository): Promise<HeldNames> {
   const { identity, wal } = repository
@@ -92,7 +94,10 @@ async function storedSegments(repository: ClusterRepository): Promise<Segment[]>
   return segments
 }
 
-/** The beginnings held as partial objects, each up to its last record. What cannot be read is told to `onDamaged`. */
+/**
+ * The beginnings held as partial objects, each up to its last record. What cannot be read is told
+ * to `onDamaged`.
+ */
 async function partialRanges(
   repository: ClusterRepository,
   onDamaged: (object: string) => void,

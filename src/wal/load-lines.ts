@@ -8,8 +8,8 @@ import { syncedByReceiver } from './load-continuity.ts'
 import { type ProductionLines, productionLines, timelinesOf } from './production-line.ts'
 
 /**
- * The lines of a cluster. A receiver that streams at this moment knows best; where nothing is recorded, the newest backup tells where
- * production was when it was taken.
+ * The lines of a cluster. A receiver that streams at this moment knows best; where nothing is
+ * recorded, the newest backup tells where production was when it was taken.
  * @throws {BackstayError} STORE
  */
 export async function loadLines(
@@ -28,7 +28,10 @@ export async function loadLines(
   return { ...productionLines(map, known, recorded), current }
 }
 
-/** What the newest backup says, when nobody else says anything: production was on its timeline, and those below it were there. */
+/**
+ * What the newest backup says, when nobody else says anything: production was on its timeline, and
+ * those below it were there.
+ */
 function withBackup(
   recorded: LineRecords,
   known: readonly number[],

@@ -1,5 +1,6 @@
 /**
- * Which holes are losses: WAL is missing that a listed backup could be rolled forward through, and it was not retention that removed it.
+ * Which holes are losses: WAL is missing that a listed backup could be rolled forward through, and
+ * it was not retention that removed it.
  */
 import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -35,7 +36,10 @@ export async function loadLosses(
   return lossesOf(findGaps(map), { backups, histories, released, current, abandoned })
 }
 
-/** Of the holes those that matter. While there is no backup every hole does: nobody knows what will be asked for. Pure. */
+/**
+ * Of the holes those that matter. While there is no backup every hole does: nobody knows what will
+ * be asked for. Pure.
+ */
 function lossesOf(gaps: readonly WalRange[], facts: HoleFacts): readonly WalRange[] {
   return without(gaps, facts.released).filter((gap) => {
     if (isDead(gap, facts)) return false

@@ -1,5 +1,6 @@
 /**
- * Which WAL is needed, and by whom: what every deletion asks and what decides whether a hole matters. Pure.
+ * Which WAL is needed, and by whom: what every deletion asks and what decides whether a hole
+ * matters. Pure.
  */
 import type { Lsn } from '../postgres/lsn.ts'
 import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
@@ -35,7 +36,10 @@ export function needsWal(
   return history !== undefined && leadsTo(need, history)
 }
 
-/** Whether a backup can be rolled forward along `history`: its line left the backup's timeline, if at all, after its end. */
+/**
+ * Whether a backup can be rolled forward along `history`: its line left the backup's timeline, if
+ * at all, after its end.
+ */
 export function leadsTo(
   backup: Pick<BackupSpan, 'timeline' | 'stopLsn'>,
   history: TimelineHistory,
@@ -46,9 +50,9 @@ export function leadsTo(
 }
 
 /**
- * Says of a range whether anybody needs it, now or later. As long as no backup stays that can be rolled forward everything is
- * needed: it may be what the next one continues. So is WAL after the newest start on a line production may be on, and
- * WAL of timelines whose history has not come yet.
+ * Says of a range whether anybody needs it, now or later. As long as no backup stays that can be
+ * rolled forward everything is needed: it may be what the next one continues. So is WAL after the
+ * newest start on a line production may be on, and WAL of timelines whose history has not come yet.
  */
 export function neededBy(
   needs: readonly WalNeed[],

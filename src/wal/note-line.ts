@@ -6,7 +6,10 @@ import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { type LineWitness, readLines, recordLine } from '../repository/line-records.ts'
 import { mayBeProduction } from './production-line.ts'
 
-/** A branch that is not known when its line is recorded cannot be told from a continuation for so long. */
+/**
+ * A branch that is not known when its line is recorded cannot be told from a continuation for so
+ * long.
+ */
 const LOOK_INTERVAL_MS = 10_000
 
 /** Records that production is on `history.timeline`, unless it is a line that production left. */
@@ -20,7 +23,10 @@ export async function noteLine(
   await recordLine(repository, { timeline: history.timeline, known, by })
 }
 
-/** Records again whenever a timeline appears, until `signal` aborts. Never throws: the next look does it. */
+/**
+ * Records again whenever a timeline appears, until `signal` aborts. Never throws: the next look
+ * does it.
+ */
 export async function watchLine(
   repository: ClusterRepository,
   history: TimelineHistory,

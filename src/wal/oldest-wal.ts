@@ -1,6 +1,7 @@
 /**
- * Finds the oldest segment a server still has, so that a gap becomes no wider than it must: segments are there without a hole
- * up to the newest, so bisection by trying finds it in a few steps.
+ * Finds the oldest segment a server still has, so that a gap becomes no wider than it must:
+ * segments are there without a hole up to the newest, so bisection by trying finds it in a few
+ * steps.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { type Lsn, toLsn } from '../postgres/lsn.ts'
@@ -38,7 +39,10 @@ export async function findOldestWal(
   return toLsn(present * size)
 }
 
-/** Streaming begins before the server looks for the file: only the first message proves that it is there. */
+/**
+ * Streaming begins before the server looks for the file: only the first message proves that it is
+ * there.
+ */
 async function canStream(
   connection: ReplicationConnection,
   position: { timeline: number; startLsn: Lsn },

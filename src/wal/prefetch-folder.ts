@@ -1,7 +1,8 @@
 /**
- * The folder in which segments wait for recovery to ask for them: `pg_wal/.backstay/<boot id>/<segment>` in the data
- * directory being recovered, so that taking one is a rename. Files there are not synced; the boot id in the path makes sure that
- * none written before a power cut is ever looked at.
+ * The folder in which segments wait for recovery to ask for them: `pg_wal/.backstay/<boot
+ * id>/<segment>` in the data directory being recovered, so that taking one is a rename. Files there
+ * are not synced; the boot id in the path makes sure that none written before a power cut is ever
+ * looked at.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -40,11 +41,17 @@ export async function prefetchDirectoryFor(target: string): Promise<string> {
 export interface FolderOwner {
   /** Begins with the pid. */
   readonly token: string
-  /** The segment that will be fetched next: everything before it waits, is being fetched, or was taken. Undefined at the end of WAL. */
+  /**
+   * The segment that will be fetched next: everything before it waits, is being fetched, or was
+   * taken. Undefined at the end of WAL.
+   */
   readonly next: Segment | undefined
 }
 
-/** Names PostgreSQL gives to the file it wants; only the first is followed by more. Source: xlogarchive.c. */
+/**
+ * Names PostgreSQL gives to the file it wants; only the first is followed by more. Source:
+ * xlogarchive.c.
+ */
 const RECOVERY_SEGMENT = 'RECOVERYXLOG'
 
 /** Whether recovery will ask for the next segment after the one it wants at `target`. */
@@ -52,7 +59,10 @@ export function isFollowed(target: string): boolean {
   return basename(target) === RECOVERY_SEGMENT
 }
 
-/** Starts a filler process and declares it at once, before the next call comes: that shall wait for it instead of starting another. */
+/**
+ * Starts a filler process and declares it at once, before the next call comes: that shall wait for
+ * it instead of starting another.
+ */
 export async function beginPrefetch(
   place: PrefetchPlace,
   next: Segment,
@@ -102,7 +112,10 @@ function isAlive({ token }: FolderOwner): boolean {
   return existsSync(`/proc/${Number.parseInt(token, 10)}`)
 }
 
-/** Moves a prefetched segment to `target`; waits for one that is on its way. False when there is none. */
+/**
+ * Moves a prefetched segment to `target`; waits for one that is on its way. False when there is
+ * none.
+ */
 export async function takePrefetched(
   place: PrefetchPlace,
   segment: Segment,

@@ -1,6 +1,7 @@
 /**
- * Fetches segments ahead of a recovery: keeps the next ones waiting in the prefetch folder, and goes away when nobody takes
- * them any more. It only ever brings finished segments, which never change.
+ * Fetches segments ahead of a recovery: keeps the next ones waiting in the prefetch folder, and
+ * goes away when nobody takes them any more. It only ever brings finished segments, which never
+ * change.
  */
 import { formatSegmentName, type Segment } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -36,7 +37,10 @@ export interface PrefetchOptions {
   readonly idleTimeoutMs?: number
 }
 
-/** Keeps the folder filled until the end of WAL was taken, nobody takes any more, another filler came, or the signal aborts. */
+/**
+ * Keeps the folder filled until the end of WAL was taken, nobody takes any more, another filler
+ * came, or the signal aborts.
+ */
 export async function prefetchSegments(
   options: PrefetchOptions,
   signal: AbortSignal,
@@ -49,7 +53,8 @@ export async function prefetchSegments(
   const filler = new Filler(options, place)
   let lastChangeAt = clock.monotonic()
   for (let before = ''; !signal.aborted;) {
-    // Asked before the folder is read: what arrives in between is counted twice, never not at all, and not thrown away at the end.
+    // Asked before the folder is read: what arrives in between is counted twice, never not at all,
+    // and not thrown away at the end.
     const { coming, isExhausted } = filler
     const waiting = await waitingSegments(place)
     if (waiting === undefined || (await ownerOf(place))?.token !== token) return
@@ -96,7 +101,10 @@ class Filler {
     return this.#isExhausted ? undefined : this.#next
   }
 
-  /** Starts as many fetches as there is room for beside `taken` places. Returns whether it started any. */
+  /**
+   * Starts as many fetches as there is room for beside `taken` places. Returns whether it started
+   * any.
+   */
   fill(taken: number): boolean {
     const first = this.#next
     for (let used = taken; used < this.#limit; used += 1) {

@@ -1,7 +1,8 @@
 /**
- * The line production is on. History is a tree: a promotion by accident, or a second recovery to a moment, leaves branches whose
- * numbers may be higher than that of the living one. What was seen of the servers is recorded (repository/line-records.ts);
- * this file says what follows from it. Pure. Why so: docs/adr/0064.
+ * The line production is on. History is a tree: a promotion by accident, or a second recovery to a
+ * moment, leaves branches whose numbers may be higher than that of the living one. What was seen of
+ * the servers is recorded (repository/line-records.ts); this file says what follows from it. Pure.
+ * Why so: docs/adr/0064.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { isAncestor, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
@@ -9,7 +10,10 @@ import type { LineRecord, LineRecords } from '../repository/line-records.ts'
 import { type ContinuityMap, historyOf } from './continuity.ts'
 import { greatest } from '../util/greatest.ts'
 
-/** A page's header and the padding of a record: the old line's end and the switch may differ by so much. */
+/**
+ * A page's header and the padding of a record: the old line's end and the switch may differ by so
+ * much.
+ */
 const SLACK_BYTES = 64
 
 /** Where production was until it went elsewhere. */
@@ -21,7 +25,10 @@ export interface PastLine {
 
 /** What is known of the lines of a cluster. */
 export interface ProductionLines {
-  /** The one production is on. Several when that cannot be told, none when there is no WAL and no backup. Highest number first. */
+  /**
+   * The one production is on. Several when that cannot be told, none when there is no WAL and no
+   * backup. Highest number first.
+   */
   readonly current: readonly TimelineHistory[]
   /** Newest first. */
   readonly past: readonly PastLine[]
@@ -61,9 +68,9 @@ export function productionLines(
 }
 
 /**
- * Whether a primary with this history may be production: it is where production was seen last, or came from there, or is newer
- * than everything that was known then. Not a primary from before a promotion, which came back. Undefined when nothing was
- * recorded.
+ * Whether a primary with this history may be production: it is where production was seen last, or
+ * came from there, or is newer than everything that was known then. Not a primary from before a
+ * promotion, which came back. Undefined when nothing was recorded.
  */
 export function mayBeProduction(history: TimelineHistory, lines: LineRecords): boolean | undefined {
   const { timeline } = history
@@ -73,7 +80,10 @@ export function mayBeProduction(history: TimelineHistory, lines: LineRecords): b
   return isAncestor(history, record.timeline) || timeline > greatest(record.known, 0)
 }
 
-/** Timelines that no other of the list simply continues: where one left another at its very end, the older is no end of its own. */
+/**
+ * Timelines that no other of the list simply continues: where one left another at its very end, the
+ * older is no end of its own.
+ */
 function leaves(map: ContinuityMap, timelines: readonly number[]): readonly number[] {
   return timelines.filter(
     (timeline) =>

@@ -1,6 +1,7 @@
 /**
- * History files that came while no primary answered. They are used as any other, because without them nothing of their timeline could be restored,
- * and are judged again when the primary brings a history of its own.
+ * History files that came while no primary answered. They are used as any other, because without
+ * them nothing of their timeline could be restored, and are judged again when the primary brings a
+ * history of its own.
  */
 import { formatHistoryName } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
@@ -20,7 +21,10 @@ export async function provisionalOf(
   return found
 }
 
-/** What the history of the primary `server` says of them: wrong ones are kept out of the way and told of. */
+/**
+ * What the history of the primary `server` says of them: wrong ones are kept out of the way and
+ * told of.
+ */
 export async function judgeProvisional(
   repository: ClusterRepository,
   { wrong, right }: { readonly wrong: readonly number[]; readonly right: readonly number[] },

@@ -1,5 +1,6 @@
 /**
- * Stores WAL that came with a database server's key: as any other push, and marked until the receiver has seen the same.
+ * Stores WAL that came with a database server's key: as any other push, and marked until the
+ * receiver has seen the same.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { parseWalFileName } from '../postgres/segment-name.ts'
@@ -22,8 +23,8 @@ interface PushedFile {
 }
 
 /**
- * Stores the file that a server pushed; durable when it resolves. What came before while no primary answered makes room for what the
- * primary has.
+ * Stores the file that a server pushed; durable when it resolves. What came before while no primary
+ * answered makes room for what the primary has.
  * @throws {BackstayError} what `pushWalContent` throws
  */
 export async function pushByKey(
@@ -59,7 +60,8 @@ async function push(
     if (outcome === 'present' && isMarked) await clearPushed(repository, name)
     return outcome
   } catch (error) {
-    // Nothing of it was stored. After any other error that is not known, and a mark too many does no harm.
+    // Nothing of it was stored. After any other error that is not known, and a mark too many does
+    // no harm.
     const isRefused =
       isBackstayError(error, 'WAL_CONFLICT') || isBackstayError(error, 'WAL_INVALID')
     if (isMarked && isRefused) await clearPushed(repository, name)

@@ -1,6 +1,6 @@
 /**
- * Takes WAL files that PostgreSQL archives: each is proved to be what its name says before it is stored. The same content twice is
- * fine; other content is an error and changes nothing.
+ * Takes WAL files that PostgreSQL archives: each is proved to be what its name says before it is
+ * stored. The same content twice is fine; other content is an error and changes nothing.
  */
 import { basename } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -23,7 +23,8 @@ import { readRegular } from '../util/read-regular.ts'
 const BACKUP_HISTORY_HEAD = 'START WAL LOCATION: '
 
 /**
- * Stores the WAL file at `path`; durable when it resolves. `name` is `%f`, when the file has another name on disk.
+ * Stores the WAL file at `path`; durable when it resolves. `name` is `%f`, when the file has
+ * another name on disk.
  * @throws {BackstayError} WAL_MISSING when there is no file; what `pushWalContent` throws.
  */
 export async function pushWalFile(
@@ -35,8 +36,10 @@ export async function pushWalFile(
 }
 
 /**
- * Stores a WAL file's content, which is changed when it is a partial segment; durable when it resolves.
- * @throws {BackstayError} WAL_INVALID when the content is not what the name says, WAL_CONFLICT when it is there with other
+ * Stores a WAL file's content, which is changed when it is a partial segment; durable when it
+ * resolves.
+ * @throws {BackstayError} WAL_INVALID when the content is not what the name says, WAL_CONFLICT when
+ * it is there with other
  *   content, STORE.
  */
 export async function pushWalContent(
@@ -60,8 +63,9 @@ export async function pushWalContent(
 }
 
 /**
- * The rest of a promoted server's last segment. What follows its last record is cut: PostgreSQL recycles files, so old WAL stands there,
- * and of several partials the longest is taken for the fullest.
+ * The rest of a promoted server's last segment. What follows its last record is cut: PostgreSQL
+ * recycles files, so old WAL stands there, and of several partials the longest is taken for the
+ * fullest.
  */
 async function pushPartial(
   repository: ClusterRepository,

@@ -1,6 +1,7 @@
 /**
- * Which WAL came by a database server's key and was not seen by the receiver yet (docs/repository-format.md §8). Such WAL is as good as any other
- * until the primary itself streams something else under its name.
+ * Which WAL came by a database server's key and was not seen by the receiver yet
+ * (docs/repository-format.md §8). Such WAL is as good as any other until the primary itself streams
+ * something else under its name.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { formatSegmentName, segmentOf } from '../postgres/segment-name.ts'
@@ -13,11 +14,17 @@ import { segmentFloor } from './wal-position.ts'
 /** Whose key it came with. */
 export interface PushedBy {
   readonly server: string
-  /** Whether a primary answered then, and was this server. What came without is taken for the time being. */
+  /**
+   * Whether a primary answered then, and was this server. What came without is taken for the time
+   * being.
+   */
   readonly isAsked: boolean
 }
 
-/** Marks segment or history file `name` as pushed; before it is stored, so that none is there without. */
+/**
+ * Marks segment or history file `name` as pushed; before it is stored, so that none is there
+ * without.
+ */
 export async function markPushed(
   { store, names, clock }: ClusterRepository,
   name: string,
@@ -56,7 +63,10 @@ export async function clearPushed(
   await store.delete(names.walPushed(name))
 }
 
-/** The server that pushed `name`; `?` when the mark cannot be read; undefined when the receiver has seen it. */
+/**
+ * The server that pushed `name`; `?` when the mark cannot be read; undefined when the receiver has
+ * seen it.
+ */
 export async function pushedBy(
   { store, names }: ClusterRepository,
   name: string,
@@ -76,7 +86,10 @@ interface TimelineStretch {
   readonly endLsn: Lsn
 }
 
-/** Where of what is held the receiver's own WAL ends: pushed segments at its end are received too while the server has them. */
+/**
+ * Where of what is held the receiver's own WAL ends: pushed segments at its end are received too
+ * while the server has them.
+ */
 export async function ownEnd(
   repository: ClusterRepository,
   { timeline, fromLsn, endLsn }: TimelineStretch,

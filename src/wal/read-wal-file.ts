@@ -1,6 +1,7 @@
 /**
- * Finds a WAL file by its name wherever it is held: finished segments and history files in the repository, then the receiver's spool,
- * then partial segments. Unfinished segments come filled with zeros: recovery reads them up to their last record.
+ * Finds a WAL file by its name wherever it is held: finished segments and history files in the
+ * repository, then the receiver's spool, then partial segments. Unfinished segments come filled
+ * with zeros: recovery reads them up to their last record.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -10,14 +11,18 @@ import { spoolFileName } from './spool-names.ts'
 import { spoolOf } from './spool-place.ts'
 import { readRegular } from '../util/read-regular.ts'
 
-/** A WAL file and where it was found; only what comes from `repository` is finished and never changes. */
+/**
+ * A WAL file and where it was found; only what comes from `repository` is finished and never
+ * changes.
+ */
 export interface FoundWalFile {
   readonly content: Buffer
   readonly from: 'repository' | 'spool' | 'partial'
 }
 
 /**
- * The file of this name, or undefined when it is not held. A segment may be answered by its unfinished beginning.
+ * The file of this name, or undefined when it is not held. A segment may be answered by its
+ * unfinished beginning.
  * @throws {BackstayError} WAL_INVALID for a name of no WAL file, REPOSITORY_DAMAGED, STORE.
  */
 export async function readWalFile(

@@ -1,8 +1,10 @@
 /**
- * One stream of one timeline, from its start to its end: bytes go into the spool, what is durable is acknowledged at once.
+ * One stream of one timeline, from its start to its end: bytes go into the spool, what is durable
+ * is acknowledged at once.
  *
- * Only the flush position is ever acknowledged beyond the start, never an apply position: nobody can query this side, so a
- * commit with synchronous_commit = remote_apply is not answered by a receiver, as with pg_receivewal.
+ * Only the flush position is ever acknowledged beyond the start, never an apply position: nobody
+ * can query this side, so a commit with synchronous_commit = remote_apply is not answered by a
+ * receiver, as with pg_receivewal.
  */
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -15,7 +17,10 @@ import { spoolOf } from './spool-place.ts'
 import { SpoolWriter } from './spool-writer.ts'
 import type { StatusPublisher } from './status-publisher.ts'
 
-/** The server answers every status: one that is silent for so long is gone, and synchronous commits may wait for us elsewhere. */
+/**
+ * The server answers every status: one that is silent for so long is gone, and synchronous commits
+ * may wait for us elsewhere.
+ */
 const DEFAULT_IDLE_TIMEOUT_MS = 15_000
 const STATUS_INTERVAL_MS = 10_000
 const DEFAULT_STOP_TIMEOUT_MS = 20_000
@@ -36,7 +41,9 @@ export interface StreamStart {
   readonly accepted: () => Promise<void>
   /** Ends in order once everything before this is written: a hole is filled then. */
   readonly stopLsn?: Lsn
-  /** End of the server's WAL before the stream: when nothing is to come, all of it is held already. */
+  /**
+   * End of the server's WAL before the stream: when nothing is to come, all of it is held already.
+   */
   readonly serverEndLsn: Lsn
 }
 
@@ -46,7 +53,10 @@ export interface StreamRefused {
   readonly error: BackstayError
 }
 
-/** Streams until the timeline ends, the server shuts down or the signal aborts. @throws {BackstayError} what broke the stream. */
+/**
+ * Streams until the timeline ends, the server shuts down or the signal aborts.
+ * @throws {BackstayError} what broke the stream.
+ */
 export async function receiveStream(
   connection: ReplicationConnection,
   start: StreamStart,
@@ -141,7 +151,8 @@ class Receiving {
     const { start } = this.#start.joint
     status.update({ timeline: start.timeline, writeLsn: start.lsn, flushLsn: start.lsn })
     status.update({ serverEndLsn: this.#start.serverEndLsn })
-    // Commits may wait for WAL that is held already, and when none is to come nothing else would release them.
+    // Commits may wait for WAL that is held already, and when none is to come nothing else would
+    // release them.
     if (this.#start.serverEndLsn <= start.lsn) {
       stream.confirm({ writeLsn: start.lsn, flushLsn: start.lsn }, { sendNow: true })
     }

@@ -1,6 +1,7 @@
 /**
- * One connection of a receiver: finds out where to go on, then follows the server from timeline to timeline until the
- * connection ends. What it leaves in the spool is enough for the next session to go on.
+ * One connection of a receiver: finds out where to go on, then follows the server from timeline to
+ * timeline until the connection ends. What it leaves in the spool is enough for the next session to
+ * go on.
  */
 import { rm } from 'node:fs/promises'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -37,7 +38,10 @@ import { readRegular } from '../util/read-regular.ts'
 /** SQLSTATE of START_REPLICATION with an invalidated slot. */
 const OBJECT_NOT_IN_STATE = '55000'
 
-/** Connects and receives until the connection ends. @throws {BackstayError} why it ended, unless in order. */
+/**
+ * Connects and receives until the connection ends.
+ * @throws {BackstayError} why it ended, unless in order.
+ */
 export async function runSession(surroundings: StreamSurroundings): Promise<void> {
   const { options, status, signal } = surroundings
   status.update({ state: 'connecting' })
@@ -67,7 +71,10 @@ export async function runSession(surroundings: StreamSurroundings): Promise<void
 /** `filled`: a hole in what is held was dealt with, and what is held has to be looked at anew. */
 type TimelineEnd = WalStreamEnd | { readonly reason: 'filled' }
 
-/** Receives one timeline from wherever what is held ends, after the holes below that the server can still fill. */
+/**
+ * Receives one timeline from wherever what is held ends, after the holes below that the server can
+ * still fill.
+ */
 async function receiveTimeline(
   chosen: ChosenServer,
   surroundings: StreamSurroundings,
@@ -135,8 +142,9 @@ interface ReceiveAttempt {
 }
 
 /**
- * Receives the first hole that the server still has WAL of, or records it as lost. Undefined when there is none to deal with. The tail in
- * the spool, which lies behind, becomes a partial object meanwhile and is received again afterwards.
+ * Receives the first hole that the server still has WAL of, or records it as lost. Undefined when
+ * there is none to deal with. The tail in the spool, which lies behind, becomes a partial object
+ * meanwhile and is received again afterwards.
  */
 async function fillHole(attempt: ReceiveAttempt): Promise<TimelineEnd | undefined> {
   const { connection, surroundings, server, spool } = attempt
@@ -164,8 +172,9 @@ async function fillHole(attempt: ReceiveAttempt): Promise<TimelineEnd | undefine
 type Accepted = Extract<StartDecision, { kind: 'stream' }>
 
 /**
- * Each position in turn until the server still has the WAL there. At the first refusal the slot is made anew: it is missing, or
- * invalidated (which only 18 says), or did not hold the WAL that we needed; in each case it is worth nothing.
+ * Each position in turn until the server still has the WAL there. At the first refusal the slot is
+ * made anew: it is missing, or invalidated (which only 18 says), or did not hold the WAL that we
+ * needed; in each case it is worth nothing.
  */
 async function tryCandidates(attempt: ReceiveAttempt, decision: Accepted): Promise<WalStreamEnd> {
   const { connection, surroundings } = attempt
@@ -187,7 +196,10 @@ async function tryCandidates(attempt: ReceiveAttempt, decision: Accepted): Promi
   throw new BackstayError('BUG', 'Cannot receive WAL: no position to start from')
 }
 
-/** The first position after `refused` at which the server has WAL: `next`, or earlier on the same timeline. */
+/**
+ * The first position after `refused` at which the server has WAL: `next`, or earlier on the same
+ * timeline.
+ */
 async function narrowGap(
   { connection, surroundings }: ReceiveAttempt,
   refused: WalPosition,
@@ -237,7 +249,10 @@ async function streamFrom(
   )
 }
 
-/** What the stream has to follow: the last record in the spool's tail, or the end of the whole segment before. */
+/**
+ * What the stream has to follow: the last record in the spool's tail, or the end of the whole
+ * segment before.
+ */
 async function heldBeforeStart(
   attempt: ReceiveAttempt,
   start: WalPosition,
@@ -280,7 +295,10 @@ function isContinued(tail: SpoolTail, start: WalPosition, segmentBytes: number):
   )
 }
 
-/** Tails that nothing will follow become partial objects: the end of a timeline, or WAL before a gap. */
+/**
+ * Tails that nothing will follow become partial objects: the end of a timeline, or WAL before a
+ * gap.
+ */
 async function retireTails(attempt: ReceiveAttempt, start: WalPosition): Promise<void> {
   const { repository } = attempt.surroundings.options
   const { segmentBytes } = repository.identity
@@ -289,7 +307,8 @@ async function retireTails(attempt: ReceiveAttempt, start: WalPosition): Promise
     const name = formatSegmentName(tail.segment, segmentBytes)
     const content = await readRegular(tail.path, segmentBytes)
     const validBytes = Number(tail.endLsn - segmentStart(tail.segment, segmentBytes))
-    // After its last record a file may hold a torn one. Where nothing could be proved, everything is kept as it is.
+    // After its last record a file may hold a torn one. Where nothing could be proved, everything
+    // is kept as it is.
     if (validBytes > 0) content.fill(0, validBytes)
     const isEmpty = content.every((byte) => byte === 0)
     if (!isEmpty && !(await repository.wal.hasSegment(name))) {

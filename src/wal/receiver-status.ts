@@ -1,7 +1,8 @@
 /**
- * What a receiver tells others: a small JSON file in the spool folder, so that `backstay status` in another process (or after a
- * crash) can read it. It is news, not truth: nothing is decided from it that could lose WAL. The file keeps the room it was given at
- * the start: a receiver that is held up by a full disk can still say so.
+ * What a receiver tells others: a small JSON file in the spool folder, so that `backstay status` in
+ * another process (or after a crash) can read it. It is news, not truth: nothing is decided from it
+ * that could lose WAL. The file keeps the room it was given at the start: a receiver that is held
+ * up by a full disk can still say so.
  */
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -21,8 +22,8 @@ const RECEIVER_STATES = [
 ] as const
 
 /**
- * `streaming` with `lagBytes` above zero is catching up; `waiting` is the pause before the next attempt; `refused` is the same, but
- * somebody has to act (`lastError` says on what).
+ * `streaming` with `lagBytes` above zero is catching up; `waiting` is the pause before the next
+ * attempt; `refused` is the same, but somebody has to act (`lastError` says on what).
  */
 export type ReceiverState = (typeof RECEIVER_STATES)[number]
 
@@ -49,7 +50,10 @@ export interface ReceiverStatus {
   readonly writeLsn: Lsn | undefined
   /** After the last byte that is safe on disk: what was acknowledged. */
   readonly flushLsn: Lsn | undefined
-  /** The furthest that runs before this one acknowledged, and on which timeline: commits may rest on it. */
+  /**
+   * The furthest that runs before this one acknowledged, and on which timeline: commits may rest on
+   * it.
+   */
   readonly earlierTimeline: number | undefined
   readonly earlierFlushLsn: Lsn | undefined
   /** End of the server's WAL when it last spoke. */
@@ -70,7 +74,10 @@ export interface ReceiverStatus {
 export const RECEIVER_STATUS_FILE = 'status.json'
 /** More is not read of a status, whoever wrote it. */
 export const STATUS_BYTES_MAX = 64 * 1024
-/** The file is padded to a multiple of this: nearly every status fits into the first, which is written over in place. */
+/**
+ * The file is padded to a multiple of this: nearly every status fits into the first, which is
+ * written over in place.
+ */
 const ROOM_BYTES = 4096
 /** A read can meet a write in progress; one that follows at once does not meet the same. */
 const READ_ATTEMPTS = 3
@@ -95,7 +102,9 @@ export function isStale(status: ReceiverStatus, clock: Clock): boolean {
   return clock.now() - status.publishedAtMs > STALE_AFTER_MS
 }
 
-/** The status last published in `spoolDirectory`; undefined when there is none. Look at `isStale`. */
+/**
+ * The status last published in `spoolDirectory`; undefined when there is none. Look at `isStale`.
+ */
 export async function readReceiverStatus(
   spoolDirectory: string,
 ): Promise<ReceiverStatus | undefined> {
@@ -124,8 +133,8 @@ export function decodeStatus(text: string): ReceiverStatus | undefined {
 }
 
 /**
- * Writes the published status over, in one call and in place: no room is needed but for the first. Not synced: after a power cut an old
- * one is as good as none. One writer at a time.
+ * Writes the published status over, in one call and in place: no room is needed but for the first.
+ * Not synced: after a power cut an old one is as good as none. One writer at a time.
  */
 export async function writeReceiverStatus(
   spoolDirectory: string,

@@ -1,6 +1,7 @@
 /**
- * The WAL receiver of one cluster: sessions one after the other for as long as it is wanted, with pauses that grow, one
- * hand-over, one status. It never gives up by itself: what can be wrong with a server, a network or a disk can be put right.
+ * The WAL receiver of one cluster: sessions one after the other for as long as it is wanted, with
+ * pauses that grow, one hand-over, one status. It never gives up by itself: what can be wrong with
+ * a server, a network or a disk can be put right.
  *
  *   connecting ──► streaming ──► (connection lost, server stopped) ──► waiting ──► connecting
  *        └───────► refused: other identity, older state, conflict ──► waiting for somebody to act, asking again
@@ -38,8 +39,10 @@ const NEEDS_SOMEBODY: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * Receives until `signal` aborts; then everything that came is synced, acknowledged and, as far as time allows, handed over.
- * @throws {BackstayError} REPOSITORY_LOCKED when another receiver works for the cluster; nothing else but bugs.
+ * Receives until `signal` aborts; then everything that came is synced, acknowledged and, as far as
+ * time allows, handed over.
+ * @throws {BackstayError} REPOSITORY_LOCKED when another receiver works for the cluster; nothing
+ * else but bugs.
  */
 export async function receiveWal(options: ReceiverOptions, signal: AbortSignal): Promise<void> {
   const { repository, clock } = options

@@ -1,11 +1,13 @@
 /**
- * What a receiver finds in its spool when it starts, after a clean stop or after SIGKILL or a power cut: which segments are whole,
- * and where the last, unfinished one really ends.
+ * What a receiver finds in its spool when it starts, after a clean stop or after SIGKILL or a power
+ * cut: which segments are whole, and where the last, unfinished one really ends.
  *
- * A named file proves that everything before it is durable (spool-writer.ts), so only the newest file of a timeline is examined. Whole or
- * not, it is copied into a fresh file that is synced before it takes the name: pages whose sync failed earlier may read well from the
- * cache and never reach the disk, and after the copy they cannot. The same is done with any other file whose sync fails here: a second
- * sync of the same file would succeed and prove nothing. Nothing is acknowledged before that, and nothing is cut off.
+ * A named file proves that everything before it is durable (spool-writer.ts), so only the newest
+ * file of a timeline is examined. Whole or not, it is copied into a fresh file that is synced
+ * before it takes the name: pages whose sync failed earlier may read well from the cache and never
+ * reach the disk, and after the copy they cannot. The same is done with any other file whose sync
+ * fails here: a second sync of the same file would succeed and prove nothing. Nothing is
+ * acknowledged before that, and nothing is cut off.
  */
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -37,12 +39,14 @@ export interface SpoolContent {
   readonly tails: readonly SpoolTail[]
 }
 
-/** How to get a whole segment from the repository: 24 hex digits in, undefined when it is not there. */
+/**
+ * How to get a whole segment from the repository: 24 hex digits in, undefined when it is not there.
+ */
 export type SegmentSource = (segmentName: string) => Promise<Uint8Array | undefined>
 
 /**
- * Lists the spool and finds where its tails end; changes nothing. An absent folder is empty. A tail that holds position `known` is
- * taken to end there and not examined.
+ * Lists the spool and finds where its tails end; changes nothing. An absent folder is empty. A tail
+ * that holds position `known` is taken to end there and not examined.
  */
 export async function inspectSpool(
   place: SpoolPlace,
@@ -101,7 +105,9 @@ function isIn(
   return startLsn < position.lsn && position.lsn <= addBytes(startLsn, place.segmentBytes)
 }
 
-/** The segments that have a file in the spool, by timeline and position; an absent folder has none. */
+/**
+ * The segments that have a file in the spool, by timeline and position; an absent folder has none.
+ */
 export async function listSpool(place: SpoolPlace): Promise<Segment[]> {
   return (await readNames(place.directory))
     .map((name) => parseSpoolFileName(name, place.segmentBytes))
@@ -162,7 +168,10 @@ function newestFiles({ finished, tails }: SpoolContent): readonly FinishedSegmen
   return [...newest.values()]
 }
 
-/** A synced copy, filled with zeros to the segment's size, takes the file's place. Nothing when it was handed over meanwhile. */
+/**
+ * A synced copy, filled with zeros to the segment's size, takes the file's place. Nothing when it
+ * was handed over meanwhile.
+ */
 async function rewrite(place: SpoolPlace, { segment, path }: FinishedSegment): Promise<void> {
   const { directory, segmentBytes } = place
   const temporary = join(directory, `${TEMPORARY_PREFIX}${spoolFileName(segment, segmentBytes)}`)

@@ -1,6 +1,6 @@
 /**
- * Holes that retention answers for, as one durable object (docs/repository-format.md §9): written before the WAL goes, so that a hole
- * is never taken for a loss, whenever the process dies.
+ * Holes that retention answers for, as one durable object (docs/repository-format.md §9): written
+ * before the WAL goes, so that a hole is never taken for a loss, whenever the process dies.
  */
 import { formatLsn, type Lsn, parseLsn } from '../postgres/lsn.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'

@@ -1,12 +1,16 @@
 /**
- * The text of `restore_command`. The shell looks into the prefetch folder itself: starting Node for every segment would limit recovery
- * to some twenty segments a second, `mv` does several hundred. For a segment that is being fetched it waits a little: starting Node
- * then would take the processor from the very prefetch that is about to deliver.
+ * The text of `restore_command`. The shell looks into the prefetch folder itself: starting Node for
+ * every segment would limit recovery to some twenty segments a second, `mv` does several hundred.
+ * For a segment that is being fetched it waits a little: starting Node then would take the
+ * processor from the very prefetch that is about to deliver.
  */
 import { commandWord } from '../postgres/command-word.ts'
 import { announcementName, BOOT_ID_FILE, PREFETCH_FOLDER } from './prefetch-folder.ts'
 
-/** Longest wait for an announced segment, which may be that of a prefetch that died: 200 looks, 10 ms apart. */
+/**
+ * Longest wait for an announced segment, which may be that of a prefetch that died: 200 looks, 10
+ * ms apart.
+ */
 const LOOKS_MAX = 200
 
 /** A repository on this machine, or the way into one on another. Absolute paths. */
@@ -20,8 +24,9 @@ export interface RestoreCommandOptions {
   readonly place: WalPlaceWords
   readonly cluster: string
   /**
-   * For a standby: an error counts as «not there», because PostgreSQL asks again and can stream meanwhile. Otherwise an error
-   * stops recovery (exit code 126), because «not there» would end it early and lose what follows.
+   * For a standby: an error counts as «not there», because PostgreSQL asks again and can stream
+   * meanwhile. Otherwise an error stops recovery (exit code 126), because «not there» would end it
+   * early and lose what follows.
    */
   readonly standby: boolean
 }

@@ -1,6 +1,7 @@
 /**
- * Judges received segments record by record in a thread of its own, so that no acknowledgement waits for it. Segments come in order;
- * the thread keeps the end of the last one, so that the record that crosses into the next is checked too.
+ * Judges received segments record by record in a thread of its own, so that no acknowledgement
+ * waits for it. Segments come in order; the thread keeps the end of the last one, so that the
+ * record that crosses into the next is checked too.
  */
 import { Worker } from 'node:worker_threads'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -51,7 +52,10 @@ export class SegmentJudge implements AsyncDisposable {
     this.#identity = identity
   }
 
-  /** Judges one segment; its content must not change meanwhile. @throws {BackstayError} BUG when the thread failed. */
+  /**
+   * Judges one segment; its content must not change meanwhile.
+   * @throws {BackstayError} BUG when the thread failed.
+   */
   async judge(segment: NamedSegment, context: JudgeContext): Promise<SegmentJudgement> {
     const follows = this.#last !== undefined && this.#nameAfter(this.#last) === segment.name
     this.#last = undefined

@@ -4,8 +4,8 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 
 /**
- * DISK_SPACE for a full disk or quota, STORE for every other errno; a BackstayError stays as it is, and anything else is a bug.
- * `action`: «write "…"».
+ * DISK_SPACE for a full disk or quota, STORE for every other errno; a BackstayError stays as it is,
+ * and anything else is a bug. `action`: «write "…"».
  */
 export function spoolError(action: string, cause: unknown): BackstayError {
   if (cause instanceof BackstayError) return cause

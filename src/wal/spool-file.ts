@@ -1,9 +1,11 @@
 /**
- * One segment's file in the spool: opened under a temporary name, written at exact offsets, named and synced in steps that
- * `SpoolWriter` puts in order. Writing goes to the page cache and is synchronous; syncing runs on libuv's pool.
+ * One segment's file in the spool: opened under a temporary name, written at exact offsets, named
+ * and synced in steps that `SpoolWriter` puts in order. Writing goes to the page cache and is
+ * synchronous; syncing runs on libuv's pool.
  *
- * Files are filled with zeros before use where there is time for it: fdatasync of bytes inside a file's length has no
- * length to journal and takes about two thirds of the time that growing the file does (ext4: 110 µs against 160).
+ * Files are filled with zeros before use where there is time for it: fdatasync of bytes inside a
+ * file's length has no length to journal and takes about two thirds of the time that growing the
+ * file does (ext4: 110 µs against 160).
  */
 import {
   close,
@@ -38,7 +40,9 @@ export interface SpoolPlace {
   readonly segmentBytes: number
 }
 
-/** An open segment file. One call at a time, except that `write` may run while `sync` is under way. */
+/**
+ * An open segment file. One call at a time, except that `write` may run while `sync` is under way.
+ */
 export class SpoolFile {
   readonly segment: Segment
   readonly startLsn: Lsn
@@ -73,7 +77,10 @@ export class SpoolFile {
     })
   }
 
-  /** Opens a file for a new segment under a temporary name: the spare file when there is one, else an empty one. */
+  /**
+   * Opens a file for a new segment under a temporary name: the spare file when there is one, else
+   * an empty one.
+   */
   static create(place: SpoolPlace, segment: Segment, hasSpare: boolean): SpoolFile {
     const name = spoolFileName(segment, place.segmentBytes)
     const path = join(place.directory, `${TEMPORARY_PREFIX}${name}`)
@@ -141,8 +148,8 @@ function pathOf(place: SpoolPlace, segment: Segment): string {
 }
 
 /**
- * Makes the spare file: zeros, synced block by block, so that no commit's sync has to wait for more than one of them. Leaves nothing
- * when it fails.
+ * Makes the spare file: zeros, synced block by block, so that no commit's sync has to wait for more
+ * than one of them. Leaves nothing when it fails.
  */
 export async function prepareSpare(place: SpoolPlace): Promise<void> {
   const path = join(place.directory, SPARE_NAME)

@@ -9,7 +9,9 @@ const SUFFIX = '.spool'
 /** A file filled with zeros ahead of need; becomes the next segment's file by renaming. */
 export const SPARE_NAME = '.spare'
 
-/** Begin of the names of files that have no place in the spool yet; removed when a receiver starts. */
+/**
+ * Begin of the names of files that have no place in the spool yet; removed when a receiver starts.
+ */
 export const TEMPORARY_PREFIX = '.'
 
 /** `<segment>.spool`: the file that holds a segment from its first byte on. */
@@ -24,7 +26,10 @@ export function parseSpoolFileName(name: string, segmentBytes: number): Segment 
     : undefined
 }
 
-/** `<segment>.<fingerprint>.damaged`: a segment that was found damaged, by name and content; the same damage has the same name. */
+/**
+ * `<segment>.<fingerprint>.damaged`: a segment that was found damaged, by name and content; the
+ * same damage has the same name.
+ */
 export function damagedFileName(name: string, content: Uint8Array): string {
   const fingerprint = createHash('sha256').update(content).digest('hex').slice(0, 16)
   return `${name}.${fingerprint.toUpperCase()}.damaged`

@@ -15,8 +15,8 @@ export function spoolOf(repository: ClusterRepository): SpoolPlace {
 }
 
 /**
- * Makes the spool's folder in a repository that is there. One that is gone (unmounted) is not made again: WAL written where it was would
- * be acknowledged and never found.
+ * Makes the spool's folder in a repository that is there. One that is gone (unmounted) is not made
+ * again: WAL written where it was would be acknowledged and never found.
  * @throws {BackstayError} REPOSITORY_MISSING, STORE, DISK_SPACE
  */
 export async function makeSpool(repository: ClusterRepository): Promise<SpoolPlace> {

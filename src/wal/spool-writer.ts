@@ -1,14 +1,17 @@
 /**
- * The receiver's durable memory: WAL of one timeline goes in byte after byte, and comes out as a position that is
- * safe on disk. It does not talk to a server, and does not know what the bytes mean.
+ * The receiver's durable memory: WAL of one timeline goes in byte after byte, and comes out as a
+ * position that is safe on disk. It does not talk to a server, and does not know what the bytes
+ * mean.
  *
  *   write ──► page cache ──► [one fdatasync at a time, for all that came meanwhile] ──► onDurable
  *
- * On a disk that syncs within 10 ms the event loop does it itself: the two hand-overs to a pool thread and back
- * would cost a commit more than the sync (measured: 0.3 ms on two busy cores). A slow disk is synced on the pool, so the loop stays free.
+ * On a disk that syncs within 10 ms the event loop does it itself: the two hand-overs to a pool
+ * thread and back would cost a commit more than the sync (measured: 0.3 ms on two busy cores). A
+ * slow disk is synced on the pool, so the loop stays free.
  *
- * A segment's file gets its name only after everything before it was synced. So on disk the existence of a file
- * proves that the segment before it is whole, and after a crash only the last file has to be examined (recover-spool.ts).
+ * A segment's file gets its name only after everything before it was synced. So on disk the
+ * existence of a file proves that the segment before it is whole, and after a crash only the last
+ * file has to be examined (recover-spool.ts).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -30,13 +33,17 @@ const INLINE_SYNC_MAX_MS = 10
 /** Where to write and whom to tell. The callbacks must not throw. */
 export interface SpoolWriterOptions extends SpoolPlace {
   readonly clock: Clock
-  /** First byte that will come. Inside a segment: its file must be in the spool, right up to here. */
+  /**
+   * First byte that will come. Inside a segment: its file must be in the spool, right up to here.
+   */
   readonly start: WalPosition
   /** Everything before `lsn` is on disk, names included. Called in ascending order. */
   readonly onDurable: (lsn: Lsn) => void
   /** The segment is whole, durable and closed. Called in ascending order, after `onDurable`. */
   readonly onFinished: (finished: FinishedSegment) => void
-  /** A sync failed: nothing more becomes durable; `write` throws from now on. Called at most once. */
+  /**
+   * A sync failed: nothing more becomes durable; `write` throws from now on. Called at most once.
+   */
   readonly onFailure: (error: BackstayError) => void
 }
 
@@ -59,14 +66,18 @@ export class SpoolWriter implements AsyncDisposable {
     this.#durableLsn = options.start.lsn
   }
 
-  /** Opens the spool, whose folder is there, at `options.start`. @throws {BackstayError} STORE, DISK_SPACE */
+  /**
+   * Opens the spool, whose folder is there, at `options.start`.
+   * @throws {BackstayError} STORE, DISK_SPACE
+   */
   static async open(options: SpoolWriterOptions): Promise<SpoolWriter> {
     const { start, directory, segmentBytes } = options
     try {
       const writer = new SpoolWriter(options)
       const segment = segmentOf(start.lsn, { ...start, segmentBytes })
       const isInside = start.lsn > segmentFloor(start.lsn, segmentBytes)
-      // What is there may be all there is of it until the server has sent it again: it is written over, not replaced.
+      // What is there may be all there is of it until the server has sent it again: it is written
+      // over, not replaced.
       if (isInside || SpoolFile.isThere(options, segment)) {
         writer.#files.push(SpoolFile.reopen(options, segment))
       } else {
@@ -89,8 +100,10 @@ export class SpoolWriter implements AsyncDisposable {
   }
 
   /**
-   * Takes the bytes at `lsn`, which must be the next ones; they are copied before it returns. Becoming durable is told later.
-   * @throws {BackstayError} POSTGRES_PROTOCOL when the position is another; DISK_SPACE or STORE when the spool cannot be written.
+   * Takes the bytes at `lsn`, which must be the next ones; they are copied before it returns.
+   * Becoming durable is told later.
+   * @throws {BackstayError} POSTGRES_PROTOCOL when the position is another; DISK_SPACE or STORE
+   * when the spool cannot be written.
    */
   write(lsn: Lsn, bytes: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure
@@ -108,7 +121,10 @@ export class SpoolWriter implements AsyncDisposable {
     this.#queueKick()
   }
 
-  /** Resolves when everything written before the call is durable. @throws {BackstayError} what made syncing fail. */
+  /**
+   * Resolves when everything written before the call is durable.
+   * @throws {BackstayError} what made syncing fail.
+   */
   async drain(): Promise<void> {
     const upTo = this.#writtenLsn
     while (this.#failure === undefined && this.#durableLsn < upTo) {
@@ -175,7 +191,10 @@ export class SpoolWriter implements AsyncDisposable {
       })
   }
 
-  /** For the usual case, bytes in the middle of one segment. False when more than a sync is to be done. */
+  /**
+   * For the usual case, bytes in the middle of one segment. False when more than a sync is to be
+   * done.
+   */
   #syncInline(): boolean {
     const [file, another] = this.#files
     const isSimple = another === undefined && file?.isNamed === true
@@ -220,7 +239,10 @@ export class SpoolWriter implements AsyncDisposable {
     }
   }
 
-  /** Only for a receiver that keeps up: in a backlog the zeros would cost more writing than they save. */
+  /**
+   * Only for a receiver that keeps up: in a backlog the zeros would cost more writing than they
+   * save.
+   */
   #refillSpare(): void {
     if (this.#spare !== 'none' || this.#writtenLsn !== this.#durableLsn) return
     this.#spare = this.#makeSpare()

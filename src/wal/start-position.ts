@@ -1,5 +1,6 @@
 /**
- * Where the receiver goes on, or why it must not: a pure decision from what is held and what the server says.
+ * Where the receiver goes on, or why it must not: a pure decision from what is held and what the
+ * server says.
  */
 import type { ErrorCode } from '../errors/codes.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -47,13 +48,19 @@ export type StartDecision =
   | {
       readonly kind: 'stream'
       /**
-       * Positions to try, in order: the first continues without a hole, each later one is only for the case that the
-       * server has lost the WAL at the one before, and leaves a gap.
+       * Positions to try, in order: the first continues without a hole, each later one is only for
+       * the case that the server has lost the WAL at the one before, and leaves a gap.
        */
       readonly candidates: readonly [WalPosition, ...WalPosition[]]
-      /** Whether the first candidate continues something; otherwise beginning later than there loses nothing. */
+      /**
+       * Whether the first candidate continues something; otherwise beginning later than there loses
+       * nothing.
+       */
       readonly continues: boolean
-      /** Held of an older timeline beyond the point where the server's history left it: kept, but not part of this history. */
+      /**
+       * Held of an older timeline beyond the point where the server's history left it: kept, but
+       * not part of this history.
+       */
       readonly leftBehind: readonly WalRange[]
     }
   | {
@@ -64,8 +71,9 @@ export type StartDecision =
     }
 
 /**
- * Decides where to start. Refused are a foreign system identifier, a line that production has left (a former primary that
- * came back, or a restored copy) or that was declared dead and a server whose WAL ends before ours on the same timeline (restored to an older state).
+ * Decides where to start. Refused are a foreign system identifier, a line that production has left
+ * (a former primary that came back, or a restored copy) or that was declared dead and a server
+ * whose WAL ends before ours on the same timeline (restored to an older state).
  */
 export function decideStart(held: HeldFacts, server: ServerFacts): StartDecision {
   const refusal = refuse(held, server)
@@ -112,7 +120,10 @@ function deny(message: string, hint?: string): StartDecision {
   return { ...refusal, message: text, ...(hint === undefined ? {} : { hint }) }
 }
 
-/** Refuses a line production is not on. Where nothing is recorded, the newest timeline held is taken for the living one. */
+/**
+ * Refuses a line production is not on. Where nothing is recorded, the newest timeline held is taken
+ * for the living one.
+ */
 function refuseLine(held: HeldFacts, { history }: ServerFacts): StartDecision | undefined {
   const { timeline } = history
   const lines = held.lines ?? { records: [], abandoned: new Set() }
@@ -132,7 +143,10 @@ function refuseLine(held: HeldFacts, { history }: ServerFacts): StartDecision | 
   )
 }
 
-/** Where a receiver begins that holds nothing: at the slot's WAL, else at the current segment, which is always there. */
+/**
+ * Where a receiver begins that holds nothing: at the slot's WAL, else at the current segment, which
+ * is always there.
+ */
 function freshPositions(held: HeldFacts, server: ServerFacts): [WalPosition, ...WalPosition[]] {
   const at = (lsn: Lsn): WalPosition => {
     const floor = segmentFloor(lsn, held.segmentBytes)
@@ -142,8 +156,9 @@ function freshPositions(held: HeldFacts, server: ServerFacts): [WalPosition, ...
 }
 
 /**
- * The segment that holds a switch is received whole from the newer timeline, which begins with a copy of the older one's
- * bytes; recovery reads it there too. So a position in or after that segment moves to the newer timeline.
+ * The segment that holds a switch is received whole from the newer timeline, which begins with a
+ * copy of the older one's bytes; recovery reads it there too. So a position in or after that
+ * segment moves to the newer timeline.
  */
 function skipToTimeline(start: WalPosition, held: HeldFacts, server: ServerFacts): WalPosition {
   let position = start
@@ -171,7 +186,10 @@ function beyondFork(onPath: readonly [number, Lsn][], server: ServerFacts): WalR
   })
 }
 
-/** The ranges lost when streaming begins at `start` although `wanted` would have continued: one for each timeline touched. */
+/**
+ * The ranges lost when streaming begins at `start` although `wanted` would have continued: one for
+ * each timeline touched.
+ */
 export function gapsBetween(
   wanted: WalPosition,
   start: WalPosition,

@@ -1,5 +1,6 @@
 /**
- * Publishes a receiver's status when something changed, at most twice a second, and as a sign of life now and then.
+ * Publishes a receiver's status when something changed, at most twice a second, and as a sign of
+ * life now and then.
  */
 import type { BackstayError } from '../errors/backstay-error.ts'
 import type { Clock } from '../util/clock.ts'
@@ -37,7 +38,10 @@ export class StatusPublisher implements AsyncDisposable {
     return this.#status
   }
 
-  /** Notes a change; it reaches the file within half a second, a new state at once. Cheap: called for every group of records. */
+  /**
+   * Notes a change; it reaches the file within half a second, a new state at once. Cheap: called
+   * for every group of records.
+   */
   update(change: StatusChange): void {
     const isNewState = change.state !== undefined && change.state !== this.#status.state
     const merged = { ...this.#status, ...change }

@@ -7,9 +7,10 @@ import { invalidSegment, judgeSegment, type StoreOutcome, storeJudged } from './
 import { recordMinimal, type WalLevelChange, walLevelChangeOf } from './wal-level.ts'
 
 /**
- * Every record is judged, also the one that began in the segment before when that is held. Durable when it resolves; the content must
- * not change until then.
- * @throws {BackstayError} WAL_INVALID when the content is not what the name says, WAL_CONFLICT, STORE, DISK_SPACE
+ * Every record is judged, also the one that began in the segment before when that is held. Durable
+ * when it resolves; the content must not change until then.
+ * @throws {BackstayError} WAL_INVALID when the content is not what the name says, WAL_CONFLICT,
+ * STORE, DISK_SPACE
  */
 export async function storeProved(
   repository: ClusterRepository,

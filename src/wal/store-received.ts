@@ -1,7 +1,8 @@
 /**
- * Judges a segment that the receiver finished, and stores it. One that is damaged is kept beside the spool's files, and its place becomes
- * free: the next session receives it anew while the server has it. When the same damage comes again it is the server's own: then the
- * segment counts as lost, so that receiving goes on.
+ * Judges a segment that the receiver finished, and stores it. One that is damaged is kept beside
+ * the spool's files, and its place becomes free: the next session receives it anew while the server
+ * has it. When the same damage comes again it is the server's own: then the segment counts as lost,
+ * so that receiving goes on.
  */
 import { access, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -28,7 +29,8 @@ export interface ReceivedContext {
 
 /**
  * Stores the segment, or sets its file aside.
- * @throws {BackstayError} WAL_INVALID when it was set aside and has to be received anew; WAL_CONFLICT with what was not pushed, STORE, DISK_SPACE
+ * @throws {BackstayError} WAL_INVALID when it was set aside and has to be received anew;
+ * WAL_CONFLICT with what was not pushed, STORE, DISK_SPACE
  */
 export async function storeReceived(
   { options, judge }: ReceivedContext,

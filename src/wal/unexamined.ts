@@ -1,5 +1,6 @@
 /**
- * WAL that was stored by a version that did not look for wal_level = minimal in it: examined when a restore needs it, or all of it once.
+ * WAL that was stored by a version that did not look for wal_level = minimal in it: examined when a
+ * restore needs it, or all of it once.
  */
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { parameterChangesIn } from '../postgres/parameter-change.ts'
@@ -19,7 +20,10 @@ export async function hasUnexamined({ store, names }: ClusterRepository): Promis
   return (await store.size(names.examined)) === undefined
 }
 
-/** Places in these segments (24 hex digits each) that recovery cannot pass. What is damaged or not held says nothing. */
+/**
+ * Places in these segments (24 hex digits each) that recovery cannot pass. What is damaged or not
+ * held says nothing.
+ */
 export async function findMinimal(
   repository: ClusterRepository,
   names: Iterable<string> | AsyncIterable<string>,
@@ -56,7 +60,10 @@ async function contentOf(repository: ClusterRepository, name: string): Promise<B
   return await unlessDamaged(async () => (await readWalFile(repository, name))?.content)
 }
 
-/** Examines everything that is held, records what it finds and that it was done. @throws {BackstayError} STORE, HOST_PRIVILEGE */
+/**
+ * Examines everything that is held, records what it finds and that it was done.
+ * @throws {BackstayError} STORE, HOST_PRIVILEGE
+ */
 export async function examineHeld(
   repository: ClusterRepository,
   signal?: AbortSignal,

@@ -1,5 +1,6 @@
 /**
- * Waits until a range of WAL is durable in the repository: the last thing a backup does before it is listed.
+ * Waits until a range of WAL is durable in the repository: the last thing a backup does before it
+ * is listed.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -19,13 +20,17 @@ export interface WaitForWalOptions {
   readonly timeoutMs: number
   readonly signal?: AbortSignal
   /**
-   * Whether every segment must be finished and stored as an object. Otherwise the receiver's synced spool counts for the last
-   * one: a backup from a standby does not make its server finish the segment.
+   * Whether every segment must be finished and stored as an object. Otherwise the receiver's synced
+   * spool counts for the last one: a backup from a standby does not make its server finish the
+   * segment.
    */
   readonly finishedOnly: boolean
 }
 
-/** @throws {BackstayError} WAL_UNAVAILABLE naming the first segment that did not come in time; the signal's reason. */
+/**
+ * @throws {BackstayError} WAL_UNAVAILABLE naming the first segment that did not come in time; the
+ * signal's reason.
+ */
 export async function waitForWal(
   repository: ClusterRepository,
   range: WalRange,

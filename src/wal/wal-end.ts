@@ -1,5 +1,6 @@
 /**
- * Where valid WAL ends in a segment: the boundary after the last record whose pages, links and CRC are right. Pure.
+ * Where valid WAL ends in a segment: the boundary after the last record whose pages, links and CRC
+ * are right. Pure.
  */
 import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { type Segment, segmentStart } from '../postgres/segment-name.ts'
@@ -12,7 +13,10 @@ export interface WalTail {
   readonly segmentBytes: number
   /** The segment's content, as far as there is any. */
   readonly content: Uint8Array
-  /** The segment before it, whole, when it is at hand: without it a record that began there cannot be checked. */
+  /**
+   * The segment before it, whole, when it is at hand: without it a record that began there cannot
+   * be checked.
+   */
   readonly before: Uint8Array | undefined
 }
 
@@ -20,13 +24,17 @@ export interface WalTail {
 export interface WalEnd {
   /** A record boundary, or the segment's start when nothing in it could be proved. */
   readonly endLsn: Lsn
-  /** Start of the last record before `endLsn`: what the next record must point back to. Undefined when it is not known. */
+  /**
+   * Start of the last record before `endLsn`: what the next record must point back to. Undefined
+   * when it is not known.
+   */
   readonly lastRecordLsn: Lsn | undefined
 }
 
 /**
- * Finds the end; never before the segment's start. A record that began in the segment before is checked when that is at hand,
- * else passed over: what is held begins after its start then, so nothing can ever read it.
+ * Finds the end; never before the segment's start. A record that began in the segment before is
+ * checked when that is at hand, else passed over: what is held begins after its start then, so
+ * nothing can ever read it.
  */
 export function findWalEnd(tail: WalTail): WalEnd {
   const { segmentBytes, before, content } = tail

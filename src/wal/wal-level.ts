@@ -1,5 +1,6 @@
 /**
- * Changes of wal_level as WAL tells them. What was written under `minimal` cannot be recovered from: whole files changed beside it.
+ * Changes of wal_level as WAL tells them. What was written under `minimal` cannot be recovered
+ * from: whole files changed beside it.
  */
 import type { WalLevel } from '../postgres/control-file.ts'
 import type { Lsn } from '../postgres/lsn.ts'
@@ -30,7 +31,10 @@ export function walLevelChangeOf(record: WalRecord, major: number): WalLevelChan
   return { lsn: record.lsn, endLsn: record.endLsn, walLevel: event.walLevel }
 }
 
-/** Remembers where WAL of a segment says that what follows cannot be recovered through. Durable when it resolves. */
+/**
+ * Remembers where WAL of a segment says that what follows cannot be recovered through. Durable when
+ * it resolves.
+ */
 export async function recordMinimal(
   repository: ClusterRepository,
   timeline: number,

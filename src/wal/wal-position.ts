@@ -1,5 +1,6 @@
 /**
- * Places and stretches in WAL: a byte position together with the timeline it belongs to. Pure values.
+ * Places and stretches in WAL: a byte position together with the timeline it belongs to. Pure
+ * values.
  */
 import { formatLsn, type Lsn, toLsn } from '../postgres/lsn.ts'
 

@@ -1,7 +1,8 @@
 /**
- * The framing of archives inside one COPY that servers from 15 on use: each CopyData starts with a letter that says
- * what it holds: `n` a new archive, `m` the manifest, `d` bytes of the current one, `p` progress.
- * Source: PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP.
+ * The framing of archives inside one COPY that servers from 15 on use: each CopyData starts with a
+ * letter that says what it holds: `n` a new archive, `m` the manifest, `d` bytes of the current
+ * one, `p` progress. Source: PostgreSQL documentation, "Streaming Replication Protocol",
+ * BASE_BACKUP.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { MessageReader } from './message-reader.ts'

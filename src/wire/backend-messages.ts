@@ -94,7 +94,10 @@ export function decodeBackendKey(payload: Buffer): BackendKey {
   return { processId: reader.int32(), secret: Buffer.from(reader.bytes()) }
 }
 
-/** RowDescription: the names of the columns. @throws {BackstayError} POSTGRES_PROTOCOL for more than any command of ours answers with */
+/**
+ * RowDescription: the names of the columns.
+ * @throws {BackstayError} POSTGRES_PROTOCOL for more than any command of ours answers with
+ */
 export function decodeColumnNames(payload: Buffer): string[] {
   const reader = new MessageReader(payload)
   const length = reader.int16() & 0xffff

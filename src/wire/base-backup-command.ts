@@ -20,7 +20,10 @@ export const MANIFEST_CHECKSUMS = [
 export interface BaseBackupOptions {
   /** Shown in backup_label and in the server's log. Default `backstay`. */
   readonly label?: string
-  /** `fast` starts at once, at the cost of a burst of writes; `spread` takes its time. Default `fast`. */
+  /**
+   * `fast` starts at once, at the cost of a burst of writes; `spread` takes its time. Default
+   * `fast`.
+   */
   readonly checkpoint?: 'fast' | 'spread'
   /** Have the server estimate sizes before it starts (it walks all files). Default true. */
   readonly progress?: boolean
@@ -30,7 +33,9 @@ export interface BaseBackupOptions {
   readonly waitForArchive?: boolean
   /** Bytes a second at most, between 32 KiB and 1 GiB. */
   readonly maxRateBytes?: number
-  /** List tablespaces in the file tablespace_map instead of as links in the archive. Default true. */
+  /**
+   * List tablespaces in the file tablespace_map instead of as links in the archive. Default true.
+   */
   readonly tablespaceMap?: boolean
   /** Have the server verify page checksums as well. Default false: the receiver does it. */
   readonly verifyChecksums?: boolean
@@ -53,7 +58,8 @@ interface Spelling {
 
 /**
  * The command for a server of `major`.
- * @throws {BackstayError} CONFIG_INVALID for a rate out of range; POSTGRES_VERSION for `incremental` before 17.
+ * @throws {BackstayError} CONFIG_INVALID for a rate out of range; POSTGRES_VERSION for
+ * `incremental` before 17.
  */
 export function baseBackupCommand(options: BaseBackupOptions, major: number): string {
   const facts = versionFacts(major)

@@ -1,7 +1,8 @@
 /**
- * Follows the server's answer to BASE_BACKUP and delivers it to a sink: result sets before and after, archives as
- * one COPY each (up to 14) or framed inside a single COPY (15+), the manifest last.
- * Source: PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP (11 and 18).
+ * Follows the server's answer to BASE_BACKUP and delivers it to a sink: result sets before and
+ * after, archives as one COPY each (up to 14) or framed inside a single COPY (15+), the manifest
+ * last. Source: PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP (11 and
+ * 18).
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type Lsn, parseLsn } from '../postgres/lsn.ts'
@@ -23,7 +24,10 @@ import { TarReader } from '../postgres/tar/tar-reader.ts'
 const MAX_NOTICES = 1000
 /** The most tablespaces of a cluster. */
 const MAX_TABLESPACES = 10_000
-/** PostgreSQL sends the link to a tablespace in every base backup, and writes no longer one into an archive (src/port/tar.c). */
+/**
+ * PostgreSQL sends the link to a tablespace in every base backup, and writes no longer one into an
+ * archive (src/port/tar.c).
+ */
 const LONGEST_LOCATION_BYTES = 99
 /** Result sets of the answer by their place; the first is the start position. */
 const TABLESPACES_RESULT = 2

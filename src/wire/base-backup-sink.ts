@@ -1,5 +1,6 @@
 /**
- * Who receives a base backup: calls come strictly in order, one at a time; a returned promise holds the stream back.
+ * Who receives a base backup: calls come strictly in order, one at a time; a returned promise holds
+ * the stream back.
  */
 import type { TarEntry } from '../postgres/tar/tar-header.ts'
 import type { Lsn } from '../postgres/lsn.ts'
@@ -35,12 +36,19 @@ export interface BaseBackupEntry extends TarEntry {
 /** Receives a base backup file by file. */
 export interface BaseBackupSink {
   begin(start: BaseBackupStart): void | Promise<void>
-  /** A new entry; for a file, `data` calls with exactly `sizeBytes` bytes and one `endFile` follow. */
+  /**
+   * A new entry; for a file, `data` calls with exactly `sizeBytes` bytes and one `endFile` follow.
+   */
   entry(entry: BaseBackupEntry): void | Promise<void>
-  /** Bytes of the current file: a view into the receive buffer, valid until the call settles. Copy what must live on. */
+  /**
+   * Bytes of the current file: a view into the receive buffer, valid until the call settles. Copy
+   * what must live on.
+   */
   data(chunk: Uint8Array): void | Promise<void>
   endFile(): void | Promise<void>
-  /** A piece of backup_manifest (13+, when asked for), after all entries. Same ownership as `data`. */
+  /**
+   * A piece of backup_manifest (13+, when asked for), after all entries. Same ownership as `data`.
+   */
   manifest(chunk: Uint8Array): void | Promise<void>
   end(end: BaseBackupEnd): void | Promise<void>
 }

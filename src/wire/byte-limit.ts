@@ -1,9 +1,13 @@
 /**
- * Bounds what a server can make `pg` hold in memory: the library gathers whole messages and whole results, however long they are.
+ * Bounds what a server can make `pg` hold in memory: the library gathers whole messages and whole
+ * results, however long they are.
  */
 import type { Socket } from 'node:net'
 
-/** How often is looked; what comes in between is the memory a hostile server can take beyond the limit. */
+/**
+ * How often is looked; what comes in between is the memory a hostile server can take beyond the
+ * limit.
+ */
 const LOOK_EVERY_MS = 50
 
 /** Calls `exceeded` once when more than `maxBytes` have come since this call, until disposed. */

@@ -9,8 +9,8 @@ import type { Encryption } from './tls-settings.ts'
 const CANCEL_TIMEOUT_MS = 5000
 
 /**
- * Sends a CancelRequest and waits until the server has taken it (it closes the connection). The server answers
- * nothing: whether something was cancelled is seen on the other connection.
+ * Sends a CancelRequest and waits until the server has taken it (it closes the connection). The
+ * server answers nothing: whether something was cancelled is seen on the other connection.
  * @throws {BackstayError} when the server cannot be reached within five seconds.
  */
 export async function cancelRequest(

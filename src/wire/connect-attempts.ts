@@ -10,9 +10,10 @@ import { type Encryption, encryptionAttempts } from './tls-settings.ts'
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Runs `attempt` for each way of connecting until one succeeds; the connect timeout bounds them all together.
- * Another way is tried only when this one was refused, as libpq does.
- * @throws {BackstayError} the last refusal; POSTGRES_UNREACHABLE when time is up; the caller's abort reason.
+ * Runs `attempt` for each way of connecting until one succeeds; the connect timeout bounds them all
+ * together. Another way is tried only when this one was refused, as libpq does.
+ * @throws {BackstayError} the last refusal; POSTGRES_UNREACHABLE when time is up; the caller's
+ * abort reason.
  */
 export async function connectWithAttempts<T>(
   options: ConnectionOptions,

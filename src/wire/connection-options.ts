@@ -38,14 +38,20 @@ export interface ConnectionOptions {
   /** Name or address, or the directory of a Unix socket when it starts with `/`. */
   readonly host: string
   readonly port: number
-  /** What messages call the server, where the address is only the near end of a way to it. Default: the address. */
+  /**
+   * What messages call the server, where the address is only the near end of a way to it. Default:
+   * the address.
+   */
   readonly label?: string
   readonly user: string
   /** Default: `postgres` for SQL; ignored for physical replication. */
   readonly database?: string
   /** Wins over `passfile`. */
   readonly password?: string
-  /** A file in .pgpass format, read when the server asks for a password; refused when others may read it. */
+  /**
+   * A file in .pgpass format, read when the server asks for a password; refused when others may
+   * read it.
+   */
   readonly passfile?: string
   readonly sslmode?: SslMode
   readonly sslrootcert?: string
@@ -56,14 +62,19 @@ export interface ConnectionOptions {
   /** Default TLSv1.2; nothing older is spoken. */
   readonly sslMinVersion?: TlsVersion
   readonly sslMaxVersion?: TlsVersion
-  /** Which proofs the server may ask for. Default: all but clear text, which needs `verify-full`. */
+  /**
+   * Which proofs the server may ask for. Default: all but clear text, which needs `verify-full`.
+   */
   readonly requireAuth?: readonly AuthMethod[]
-  /** Default `prefer`. `require` answers a server only that proves itself on this very TLS channel. */
+  /**
+   * Default `prefer`. `require` answers a server only that proves itself on this very TLS channel.
+   */
   readonly channelBinding?: ChannelBinding
   /**
-   * Names the Unix socket (one that is made anew has another name) when it belongs to the server's own OS user and nobody else can exchange
-   * it, so that it is trusted without a proof where `requireAuth` asks for one; undefined otherwise. Asked before connecting and after.
-   * Default: belongs to root or to us.
+   * Names the Unix socket (one that is made anew has another name) when it belongs to the server's
+   * own OS user and nobody else can exchange it, so that it is trusted without a proof where
+   * `requireAuth` asks for one; undefined otherwise. Asked before connecting and after. Default:
+   * belongs to root or to us.
    */
   readonly ownSocket?: () => Promise<string | undefined>
   readonly applicationName?: string

@@ -1,6 +1,7 @@
 /**
- * Question and answer on one connection: sends a request, hands the server's messages to whoever asked, and ends
- * with ReadyForQuery or an error. Keeps what the server says in passing: parameters, key for cancelling.
+ * Question and answer on one connection: sends a request, hands the server's messages to whoever
+ * asked, and ends with ReadyForQuery or an error. Keeps what the server says in passing:
+ * parameters, key for cancelling.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import {
@@ -45,7 +46,10 @@ interface RunningExchange {
   error: ServerMessage | undefined
 }
 
-/** One connection's talk. One exchange at a time. After a failure that is not the server's answer the connection is gone. */
+/**
+ * One connection's talk. One exchange at a time. After a failure that is not the server's answer
+ * the connection is gone.
+ */
 export class Conversation implements MessageHandler {
   readonly parameters = new Map<string, string>()
   readonly transport: Transport
@@ -76,8 +80,8 @@ export class Conversation implements MessageHandler {
 
   /**
    * Sends the request and resolves at ReadyForQuery.
-   * @throws {BackstayError} what the server answered, TIMEOUT after a silence, POSTGRES_CONNECTION_LOST,
-   * POSTGRES_PROTOCOL; what the exchange threw; the signal's reason.
+   * @throws {BackstayError} what the server answered, TIMEOUT after a silence,
+   * POSTGRES_CONNECTION_LOST, POSTGRES_PROTOCOL; what the exchange threw; the signal's reason.
    */
   async run(exchange: Exchange, options: ExchangeOptions): Promise<void> {
     options.signal?.throwIfAborted()

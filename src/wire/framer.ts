@@ -1,7 +1,7 @@
 /**
- * Cuts the server's bytes into messages, in place: type byte, int32 length, payload. Opens no socket, knows no session.
- * CopyData of any size passes through in pieces and is never gathered; every other message is delivered whole.
- * Source: PostgreSQL documentation, "Message Formats".
+ * Cuts the server's bytes into messages, in place: type byte, int32 length, payload. Opens no
+ * socket, knows no session. CopyData of any size passes through in pieces and is never gathered;
+ * every other message is delivered whole. Source: PostgreSQL documentation, "Message Formats".
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { BACKEND, describeType, isBackendType } from './message-types.ts'
@@ -15,13 +15,17 @@ const HEADER_BYTES = 5
 const LENGTH_FIELD_BYTES = 4
 
 /**
- * Receives the messages in order, one call at a time. A returned promise holds all that follows back until it settles.
- * Every view lies in the receive buffer and is valid until the call settles: copy what must live on.
+ * Receives the messages in order, one call at a time. A returned promise holds all that follows
+ * back until it settles. Every view lies in the receive buffer and is valid until the call settles:
+ * copy what must live on.
  */
 export interface MessageHandler {
   /** A whole message that is not CopyData. */
   message(type: number, payload: Buffer): void | Promise<void>
-  /** A CopyData message of `length` bytes begins; `copyPiece` calls with exactly that many bytes follow, then `copyEnd`. */
+  /**
+   * A CopyData message of `length` bytes begins; `copyPiece` calls with exactly that many bytes
+   * follow, then `copyEnd`.
+   */
   copyBegin(length: number): void | Promise<void>
   copyPiece(piece: Buffer): void | Promise<void>
   copyEnd(): void | Promise<void>
@@ -31,7 +35,8 @@ export interface MessageHandler {
 type FramerState = 'header' | 'message' | 'copy'
 
 /**
- * Push parser for one connection's server side. After it threw, or a handler did, it must not be used again.
+ * Push parser for one connection's server side. After it threw, or a handler did, it must not be
+ * used again.
  */
 export class Framer {
   readonly #handler: MessageHandler
@@ -51,8 +56,8 @@ export class Framer {
   }
 
   /**
-   * Takes the next bytes. They may be reused once the call has returned nothing or its promise has settled;
-   * the next push must wait for that.
+   * Takes the next bytes. They may be reused once the call has returned nothing or its promise has
+   * settled; the next push must wait for that.
    * @throws {BackstayError} POSTGRES_PROTOCOL for bytes that no PostgreSQL server sends.
    */
   push(input: Buffer): void | Promise<void> {

@@ -18,7 +18,10 @@ import type { Encryption } from './tls-settings.ts'
 /** The database that password files and pg_hba.conf name for physical replication. */
 const DATABASE = 'replication'
 
-/** A conversation that is logged in for physical replication. @throws {BackstayError} as `ReplicationConnection.connect`. */
+/**
+ * A conversation that is logged in for physical replication.
+ * @throws {BackstayError} as `ReplicationConnection.connect`.
+ */
 export async function logIn(
   options: ConnectionOptions,
   encryption: Encryption,
@@ -32,7 +35,10 @@ export async function logIn(
   return await logInOnce(options, encryption, { settings, signal })
 }
 
-/** Whether the server would end the session between two commands: one that knows the setting can be told otherwise. */
+/**
+ * Whether the server would end the session between two commands: one that knows the setting can be
+ * told otherwise.
+ */
 async function endsWhenIdle(
   conversation: Conversation,
   options: ConnectionOptions,

@@ -1,5 +1,6 @@
 /**
- * The login conversation of a replication connection: the server's requests, answered by `Login`, up to ReadyForQuery.
+ * The login conversation of a replication connection: the server's requests, answered by `Login`,
+ * up to ReadyForQuery.
  */
 import { decodeAuthentication } from './backend-messages.ts'
 import { type Exchange, unexpectedMessage } from './conversation.ts'

@@ -1,7 +1,8 @@
 /**
- * Which proofs a server may ask for, and which end of a login is accepted without one: libpq's require_auth and channel_binding, with
- * a stricter default for passwords in clear text. Whoever answers at an address chooses what it asks for, so it is judged here first.
- * Source: PostgreSQL documentation, "Parameter Key Words": require_auth, channel_binding.
+ * Which proofs a server may ask for, and which end of a login is accepted without one: libpq's
+ * require_auth and channel_binding, with a stricter default for passwords in clear text. Whoever
+ * answers at an address chooses what it asks for, so it is judged here first. Source: PostgreSQL
+ * documentation, "Parameter Key Words": require_auth, channel_binding.
  */
 import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -49,8 +50,9 @@ export function refusalOf(
 }
 
 /**
- * The name of the socket that may vouch for a server, to be asked for before the connection is made; undefined when none can or need. After
- * the login alone it would say nothing of who accepted the connection.
+ * The name of the socket that may vouch for a server, to be asked for before the connection is
+ * made; undefined when none can or need. After the login alone it would say nothing of who accepted
+ * the connection.
  */
 export async function vouchingSocket(options: ConnectionOptions): Promise<string | undefined> {
   const { host, requireAuth, channelBinding } = options
@@ -60,8 +62,9 @@ export async function vouchingSocket(options: ConnectionOptions): Promise<string
 }
 
 /**
- * Undefined when a server that proved nothing may be talked to: `none` is allowed, or its Unix socket belongs to whom it should, so
- * that nobody else can listen there, and is the one that was there before. @param before what `vouchingSocket` said then.
+ * Undefined when a server that proved nothing may be talked to: `none` is allowed, or its Unix
+ * socket belongs to whom it should, so that nobody else can listen there, and is the one that was
+ * there before. @param before what `vouchingSocket` said then.
  */
 export async function refusalWithoutProof(
   options: ConnectionOptions,

@@ -1,6 +1,6 @@
 /**
- * Answers a server's requests for proof, for replication and SQL alike: nothing is answered, and no end accepted, that the options'
- * `requireAuth` and `channelBinding` do not allow.
+ * Answers a server's requests for proof, for replication and SQL alike: nothing is answered, and no
+ * end accepted, that the options' `requireAuth` and `channelBinding` do not allow.
  */
 import { randomBytes } from 'node:crypto'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -60,7 +60,10 @@ export class Login {
     return this.#isOver
   }
 
-  /** @throws {BackstayError} POSTGRES_AUTH when the request is not allowed, there is no password, the server is not who it should be; POSTGRES_PROTOCOL */
+  /**
+   * @throws {BackstayError} POSTGRES_AUTH when the request is not allowed, there is no password,
+   * the server is not who it should be; POSTGRES_PROTOCOL
+   */
   async answer(request: AuthenticationRequest): Promise<void> {
     if (this.#isOver) throw this.#refuse('the login went on after its end')
     switch (request.kind) {

@@ -1,6 +1,6 @@
 /**
- * UPLOAD_MANIFEST: sends an earlier backup's manifest, so that an incremental base backup can refer to it.
- * Source: PostgreSQL documentation, "Streaming Replication Protocol", UPLOAD_MANIFEST (17+).
+ * UPLOAD_MANIFEST: sends an earlier backup's manifest, so that an incremental base backup can refer
+ * to it. Source: PostgreSQL documentation, "Streaming Replication Protocol", UPLOAD_MANIFEST (17+).
  */
 import { type Exchange, unexpectedMessage } from './conversation.ts'
 import { encodeCopyData, encodeCopyDone, encodeCopyFail } from './frontend-messages.ts'

@@ -1,5 +1,6 @@
 /**
- * Reads the fields of one server message, front to back. Every read is checked against the payload's end.
+ * Reads the fields of one server message, front to back. Every read is checked against the
+ * payload's end.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 

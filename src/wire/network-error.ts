@@ -23,7 +23,10 @@ const LOST = new Set(['ECONNRESET', 'EPIPE'])
 const TLS =
   /^(EPROTO|ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_|INVALID_CA)/
 
-/** The error for a socket failure; `action` is the start of the sentence: `Cannot connect to db1:5432`. */
+/**
+ * The error for a socket failure; `action` is the start of the sentence: `Cannot connect to
+ * db1:5432`.
+ */
 export function networkError(action: string, error: unknown): BackstayError {
   if (error instanceof BackstayError) return error
   const code = errnoOf(error)

@@ -10,8 +10,10 @@ import { type Encryption, tlsSettings } from './tls-settings.ts'
 import { Transport } from './transport.ts'
 
 /**
- * Connects and, when asked for, negotiates TLS. The stream is destroyed when `signal` aborts before it is open.
- * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_CONNECTION_LOST, POSTGRES_TLS, POSTGRES_PROTOCOL; the signal's reason.
+ * Connects and, when asked for, negotiates TLS. The stream is destroyed when `signal` aborts before
+ * it is open.
+ * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_CONNECTION_LOST, POSTGRES_TLS,
+ * POSTGRES_PROTOCOL; the signal's reason.
  */
 export async function openTransport(
   options: ConnectionOptions,

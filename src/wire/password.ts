@@ -1,5 +1,6 @@
 /**
- * Where a login's password comes from, and the md5 answer. A password leaves this file only as a return value.
+ * Where a login's password comes from, and the md5 answer. A password leaves this file only as a
+ * return value.
  */
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
@@ -12,7 +13,8 @@ const GROUP_OR_WORLD = 0o077
 const PASSFILE_BYTES_MAX = 1024 * 1024
 
 /**
- * The password for a connection to `database` (`replication` for physical replication), from the options or the passfile.
+ * The password for a connection to `database` (`replication` for physical replication), from the
+ * options or the passfile.
  * @throws {BackstayError} POSTGRES_AUTH when there is none, or the file may be read by others.
  */
 export async function findPassword(options: ConnectionOptions, database: string): Promise<string> {

@@ -1,6 +1,7 @@
 /**
  * Text of the simple replication commands. Names and values are quoted here and nowhere else.
- * Source: PostgreSQL documentation, "Streaming Replication Protocol"; src/backend/replication/repl_scanner.l.
+ * Source: PostgreSQL documentation, "Streaming Replication Protocol";
+ * src/backend/replication/repl_scanner.l.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
@@ -35,7 +36,10 @@ export function startReplicationCommand(position: StreamPosition): string {
   return `START_REPLICATION${slot} PHYSICAL ${formatLsn(startLsn)} TIMELINE ${timeline}`
 }
 
-/** A slot name as the server accepts it, quoted. @throws {BackstayError} CONFIG_INVALID for another name. */
+/**
+ * A slot name as the server accepts it, quoted.
+ * @throws {BackstayError} CONFIG_INVALID for another name.
+ */
 export function quoteName(name: string): string {
   if (/^[a-z0-9_]{1,63}$/.test(name)) return `"${name}"`
   throw new BackstayError(

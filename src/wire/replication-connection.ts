@@ -1,7 +1,7 @@
 /**
- * A connection in physical replication mode: what a standby, a backup tool or a WAL receiver says to a server.
- * One command at a time. SQL goes through sql-client.ts instead.
- * Source: PostgreSQL documentation, "Streaming Replication Protocol".
+ * A connection in physical replication mode: what a standby, a backup tool or a WAL receiver says
+ * to a server. One command at a time. SQL goes through sql-client.ts instead. Source: PostgreSQL
+ * documentation, "Streaming Replication Protocol".
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type Lsn, parseLsn } from '../postgres/lsn.ts'
@@ -31,7 +31,10 @@ import { type WalHandler, WalStream, type WalStreamOptions } from './wal-stream.
 
 /** The longest silence during a short command. */
 const COMMAND_TIMEOUT_MS = 60_000
-/** The longest silence of BASE_BACKUP with a fast checkpoint: the server sends nothing while it checkpoints. */
+/**
+ * The longest silence of BASE_BACKUP with a fast checkpoint: the server sends nothing while it
+ * checkpoints.
+ */
 const BASE_BACKUP_TIMEOUT_MS = 30 * 60_000
 /** The same with a spread checkpoint: checkpoint_timeout may be a day. */
 const SPREAD_CHECKPOINT_TIMEOUT_MS = 25 * 3_600_000
@@ -55,13 +58,19 @@ export interface PhysicalSlot {
 /** How long one command may take. */
 export interface CommandOptions {
   readonly signal?: AbortSignal
-  /** Of a short command the whole time, whatever comes meanwhile: a server could go on saying something without end. Default 60 s. */
+  /**
+   * Of a short command the whole time, whatever comes meanwhile: a server could go on saying
+   * something without end. Default 60 s.
+   */
   readonly timeoutMs?: number
 }
 
 /** How a base backup is run. */
 export interface RunBaseBackupOptions extends BaseBackupOptions, CommandOptions {
-  /** The longest silence of the server, its checkpoint included. Default 30 min; 25 h with a spread checkpoint. */
+  /**
+   * The longest silence of the server, its checkpoint included. Default 30 min; 25 h with a spread
+   * checkpoint.
+   */
   readonly idleTimeoutMs?: number
 }
 
@@ -89,8 +98,8 @@ export class ReplicationConnection implements AsyncDisposable {
 
   /**
    * Connects and logs in.
-   * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_TLS, POSTGRES_AUTH, POSTGRES_HBA, POSTGRES_LIMIT,
-   * POSTGRES_VERSION, POSTGRES_PROTOCOL; the signal's reason.
+   * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_TLS, POSTGRES_AUTH, POSTGRES_HBA,
+   * POSTGRES_LIMIT, POSTGRES_VERSION, POSTGRES_PROTOCOL; the signal's reason.
    */
   static async connect(options: ConnectionOptions): Promise<ReplicationConnection> {
     const connection = await connectWithAttempts(options, async (encryption, signal) => {
@@ -140,7 +149,10 @@ export class ReplicationConnection implements AsyncDisposable {
     }
   }
 
-  /** @throws {BackstayError} POSTGRES_QUERY with `details.sqlstate` 42710 when the slot exists; POSTGRES_LIMIT when none is free. */
+  /**
+   * @throws {BackstayError} POSTGRES_QUERY with `details.sqlstate` 42710 when the slot exists;
+   * POSTGRES_LIMIT when none is free.
+   */
   async createPhysicalSlot(
     name: string,
     options: CreateSlotOptions & CommandOptions = {},
@@ -173,9 +185,10 @@ export class ReplicationConnection implements AsyncDisposable {
   }
 
   /**
-   * Takes a base backup and delivers it to `sink`, held back by the sink's promises. A failure of any side ends the
-   * connection, and the server is told to stop.
-   * @throws {BackstayError} what the server said, and the errors of `run`; what the sink threw; the signal's reason.
+   * Takes a base backup and delivers it to `sink`, held back by the sink's promises. A failure of
+   * any side ends the connection, and the server is told to stop.
+   * @throws {BackstayError} what the server said, and the errors of `run`; what the sink threw; the
+   * signal's reason.
    */
   async baseBackup(options: RunBaseBackupOptions, sink: BaseBackupSink): Promise<BaseBackupResult> {
     const silence =
@@ -198,7 +211,8 @@ export class ReplicationConnection implements AsyncDisposable {
 
   /**
    * Streams WAL to `handler`. The connection serves nothing else until the stream has ended.
-   * @throws {BackstayError} when the server refuses: WAL_UNAVAILABLE, SLOT_MISSING, SLOT_IN_USE, POSTGRES_IDENTITY, …
+   * @throws {BackstayError} when the server refuses: WAL_UNAVAILABLE, SLOT_MISSING, SLOT_IN_USE,
+   * POSTGRES_IDENTITY, …
    */
   async startReplication(options: WalStreamOptions, handler: WalHandler): Promise<WalStream> {
     const action = this.#action('receive WAL from')
@@ -209,7 +223,8 @@ export class ReplicationConnection implements AsyncDisposable {
   }
 
   /**
-   * Uploads an earlier backup's manifest for `baseBackup({ incremental: true })` on this connection.
+   * Uploads an earlier backup's manifest for `baseBackup({ incremental: true })` on this
+   * connection.
    * @throws {BackstayError} POSTGRES_VERSION before 17; what the server said; what `source` threw.
    */
   async uploadManifest(source: ManifestSource, options: CommandOptions = {}): Promise<void> {
@@ -238,7 +253,10 @@ export class ReplicationConnection implements AsyncDisposable {
     await this.close()
   }
 
-  /** After a failure of ours the server may still be busy, e.g. in a checkpoint, and would not notice that we left. */
+  /**
+   * After a failure of ours the server may still be busy, e.g. in a checkpoint, and would not
+   * notice that we left.
+   */
   async #stopServer(): Promise<void> {
     const { key, isEnded } = this.#conversation
     if (key === undefined || !isEnded) return

@@ -1,6 +1,7 @@
 /**
- * Bounds what the rows of an answer unfold to: of few bytes a server can make many values, by a row description of many columns and rows
- * without a value. Looked at message by message, before `pg` makes anything of it: while it does, no timer runs.
+ * Bounds what the rows of an answer unfold to: of few bytes a server can make many values, by a row
+ * description of many columns and rows without a value. Looked at message by message, before `pg`
+ * makes anything of it: while it does, no timer runs.
  */
 import type { EventEmitter } from 'node:events'
 
@@ -15,7 +16,10 @@ interface PgRows {
   readonly fields: readonly unknown[]
 }
 
-/** Calls `exceeded` once, with why in words, and lets nothing more of the answers through. To be called before `pg` begins to connect. */
+/**
+ * Calls `exceeded` once, with why in words, and lets nothing more of the answers through. To be
+ * called before `pg` begins to connect.
+ */
 export function limitRows(connection: EventEmitter, exceeded: (why: string) => void): void {
   let columns = 0
   let values = 0

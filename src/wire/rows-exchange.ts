@@ -48,7 +48,10 @@ export class RowsExchange implements Exchange {
   }
 }
 
-/** A DataRow with its column names. @throws {BackstayError} POSTGRES_PROTOCOL when it has not a value for each */
+/**
+ * A DataRow with its column names.
+ * @throws {BackstayError} POSTGRES_PROTOCOL when it has not a value for each
+ */
 export function rowOf(columns: readonly string[], payload: Buffer): Row {
   const values = decodeDataRow(payload)
   if (values.length !== columns.length) {

@@ -1,6 +1,6 @@
 /**
- * The client's side of SCRAM-SHA-256, with or without channel binding, as pure steps: text in, text out.
- * Proves the server too: a server that does not know the password's verifier is refused.
+ * The client's side of SCRAM-SHA-256, with or without channel binding, as pure steps: text in, text
+ * out. Proves the server too: a server that does not know the password's verifier is refused.
  * Source: RFC 5802, RFC 7677; PostgreSQL documentation, "SASL Authentication".
  */
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
@@ -13,7 +13,10 @@ export const SCRAM = 'SCRAM-SHA-256'
 /** The SASL mechanism with channel binding: over TLS only. */
 export const SCRAM_PLUS = 'SCRAM-SHA-256-PLUS'
 
-/** The most rounds a server may ask for; it is the server that chooses how long we compute (PostgreSQL's default is 4096). */
+/**
+ * The most rounds a server may ask for; it is the server that chooses how long we compute
+ * (PostgreSQL's default is 4096).
+ */
 export const MAX_ITERATIONS = 1_000_000
 
 const KEY_BYTES = 32
@@ -26,7 +29,10 @@ export interface ScramStart {
   readonly nonce: string
   /** The data of tls-server-end-point, for SCRAM_PLUS. */
   readonly binding: Buffer | undefined
-  /** Whether this side could bind the channel although the server did not offer it: shows a downgrade. */
+  /**
+   * Whether this side could bind the channel although the server did not offer it: shows a
+   * downgrade.
+   */
   readonly couldBind: boolean
 }
 
@@ -36,12 +42,18 @@ export interface ScramFinal {
   readonly serverSignature: Buffer
 }
 
-/** The client's first message. PostgreSQL takes the user from the startup message, so the name is left empty. */
+/**
+ * The client's first message. PostgreSQL takes the user from the startup message, so the name is
+ * left empty.
+ */
 export function scramFirst(start: ScramStart): string {
   return `${channelHeader(start)}${firstBare(start)}`
 }
 
-/** Answers the server's first message. @throws {BackstayError} POSTGRES_PROTOCOL when it is malformed. */
+/**
+ * Answers the server's first message.
+ * @throws {BackstayError} POSTGRES_PROTOCOL when it is malformed.
+ */
 export async function scramFinal(
   start: ScramStart,
   serverFirst: string,
@@ -62,7 +74,10 @@ export async function scramFinal(
   }
 }
 
-/** Checks the server's last message. @throws {BackstayError} POSTGRES_AUTH when the server did not prove itself. */
+/**
+ * Checks the server's last message.
+ * @throws {BackstayError} POSTGRES_AUTH when the server did not prove itself.
+ */
 export function checkServerFinal(serverFinal: string, expected: Buffer): void {
   const given = Buffer.from(/^v=([^,]+)/.exec(serverFinal)?.[1] ?? '', 'base64')
   if (given.length === expected.length && timingSafeEqual(given, expected)) return

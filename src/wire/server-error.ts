@@ -1,7 +1,7 @@
 /**
- * PostgreSQL's errors as ours: SQLSTATE → code of the catalogue. Used for both replication and SQL connections.
- * Texts may be translated by the server (lc_messages), so decisions rest on SQLSTATE and on names inside the text.
- * Source: PostgreSQL documentation, "PostgreSQL Error Codes".
+ * PostgreSQL's errors as ours: SQLSTATE → code of the catalogue. Used for both replication and SQL
+ * connections. Texts may be translated by the server (lc_messages), so decisions rest on SQLSTATE
+ * and on names inside the text. Source: PostgreSQL documentation, "PostgreSQL Error Codes".
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
@@ -32,7 +32,8 @@ const HINTS: Readonly<Record<string, string>> = {
 /** Texts that name a kind more exactly than the SQLSTATE does. The first that matches wins. */
 const TEXTS: readonly { sqlstate: RegExp; text: RegExp; code: ErrorCode }[] = [
   { sqlstate: /^28000$/, text: /pg_hba\.conf/, code: 'POSTGRES_HBA' },
-  // Removed while the server was about to read it: the SQLSTATE comes from an errno that need not be ENOENT then.
+  // Removed while the server was about to read it: the SQLSTATE comes from an errno that need not
+  // be ENOENT then.
   { sqlstate: /^(?:58P01|XX000)$/, text: /\b[0-9A-F]{24}\b/, code: 'WAL_UNAVAILABLE' },
   { sqlstate: /^55000$/, text: /cannot read from|can no longer/, code: 'WAL_UNAVAILABLE' },
   { sqlstate: /^42704$/, text: /replication slot/, code: 'SLOT_MISSING' },
@@ -42,8 +43,9 @@ const TEXTS: readonly { sqlstate: RegExp; text: RegExp; code: ErrorCode }[] = [
 ]
 
 /**
- * The error for what the server said. `action` is the start of the sentence: `Cannot log in to db1:5432 as "repl"`.
- * `details` hold sqlstate, severity and the server's detail; `cause` is kept when given.
+ * The error for what the server said. `action` is the start of the sentence: `Cannot log in to
+ * db1:5432 as "repl"`. `details` hold sqlstate, severity and the server's detail; `cause` is kept
+ * when given.
  */
 export function serverError(action: string, server: ServerMessage, cause?: unknown): BackstayError {
   const { sqlstate, severity, message, detail } = server

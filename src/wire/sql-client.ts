@@ -18,8 +18,9 @@ const END_TIMEOUT_MS = 5000
 const RESULT_BYTES_MAX = 128 * 1024 * 1024
 
 /**
- * An open SQL connection; dispose it to close. Statements run one after another, also when called concurrently.
- * When the options' signal aborts, the connection is gone and waiting calls reject with its reason.
+ * An open SQL connection; dispose it to close. Statements run one after another, also when called
+ * concurrently. When the options' signal aborts, the connection is gone and waiting calls reject
+ * with its reason.
  */
 export class SqlClient implements AsyncDisposable {
   /** `server_version` as the server says it. */
@@ -46,8 +47,8 @@ export class SqlClient implements AsyncDisposable {
 
   /**
    * Connects and logs in.
-   * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_TLS, POSTGRES_AUTH, POSTGRES_HBA, POSTGRES_LIMIT, …;
-   * the signal's reason.
+   * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_TLS, POSTGRES_AUTH, POSTGRES_HBA,
+   * POSTGRES_LIMIT, …; the signal's reason.
    */
   static async connect(options: SqlOptions): Promise<SqlClient> {
     const session = await connectWithAttempts(options, async (way, signal) =>
@@ -57,9 +58,11 @@ export class SqlClient implements AsyncDisposable {
   }
 
   /**
-   * Runs one statement (several only without values) and returns the rows of the last.
-   * int8 comes as a number where it is exact and as text beyond 2^53; pg_lsn as `Lsn`; numeric as text; the rest as in `pg`.
-   * @throws {BackstayError} POSTGRES_QUERY with `details.sqlstate`, TIMEOUT, POSTGRES_CONNECTION_LOST, …
+   * Runs one statement (several only without values) and returns the rows of the last. int8 comes
+   * as a number where it is exact and as text beyond 2^53; pg_lsn as `Lsn`; numeric as text; the
+   * rest as in `pg`.
+   * @throws {BackstayError} POSTGRES_QUERY with `details.sqlstate`, TIMEOUT,
+   * POSTGRES_CONNECTION_LOST, …
    */
   async query<Row extends object = Record<string, unknown>>(
     text: string,
@@ -70,7 +73,10 @@ export class SqlClient implements AsyncDisposable {
     return statement
   }
 
-  /** The only row of a statement. @throws {BackstayError} POSTGRES_QUERY when there is none or more than one. */
+  /**
+   * The only row of a statement.
+   * @throws {BackstayError} POSTGRES_QUERY when there is none or more than one.
+   */
   async one<Row extends object = Record<string, unknown>>(
     text: string,
     values: readonly unknown[] = [],

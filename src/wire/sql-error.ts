@@ -6,7 +6,10 @@ import { MAX_TEXT_LENGTH } from './backend-messages.ts'
 import { networkError } from './network-error.ts'
 import { serverError } from './server-error.ts'
 
-/** The error for anything that came out of `pg`; `action` is the start of the sentence: `Cannot query db1:5432`. */
+/**
+ * The error for anything that came out of `pg`; `action` is the start of the sentence: `Cannot
+ * query db1:5432`.
+ */
 export function sqlError(action: string, error: unknown): BackstayError {
   if (error instanceof BackstayError) return error
   if (!(error instanceof Error)) return networkError(action, error)

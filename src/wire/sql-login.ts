@@ -1,5 +1,6 @@
 /**
- * Puts our login in the place of the one of `pg`, so that both kinds of connection answer the same and nothing else.
+ * Puts our login in the place of the one of `pg`, so that both kinds of connection answer the same
+ * and nothing else.
  */
 import type { EventEmitter } from 'node:events'
 import type { PeerCertificate } from 'node:tls'
@@ -31,7 +32,10 @@ const REQUESTS: Readonly<Record<string, (message: PgMessage) => AuthenticationRe
   authenticationSASLFinal: ({ data }) => ({ kind: 'sasl-final', data: data ?? '' }),
 }
 
-/** Answers what the server asks for, in order. To be made when `pg` has begun to connect, for then its own listeners are there to be removed. */
+/**
+ * Answers what the server asks for, in order. To be made when `pg` has begun to connect, for then
+ * its own listeners are there to be removed.
+ */
 export class SqlLogin {
   readonly #login: Login
   readonly #fail: (error: unknown) => void
@@ -55,7 +59,10 @@ export class SqlLogin {
     }
   }
 
-  /** To be awaited when `pg` says that it is connected. @throws {BackstayError} as `Login.answer` */
+  /**
+   * To be awaited when `pg` says that it is connected.
+   * @throws {BackstayError} as `Login.answer`
+   */
   async end(action: string): Promise<void> {
     await this.#answered
     // ReadyForQuery without AuthenticationOk is no login.

@@ -1,5 +1,6 @@
 /**
- * Opens one session of the `pg` library, which is loaded on first use so that commands without SQL start fast.
+ * Opens one session of the `pg` library, which is loaded on first use so that commands without SQL
+ * start fast.
  */
 import { Socket } from 'node:net'
 import type { Client } from 'pg'
@@ -36,12 +37,15 @@ export interface SqlSession {
   readonly client: Client
   readonly socket: Socket
   readonly serverVersion: string
-  /** Why the session was ended: an answer that is none, in words. Undefined while there was none. */
+  /**
+   * Why the session was ended: an answer that is none, in words. Undefined while there was none.
+   */
   readonly excess: () => string | undefined
 }
 
 /**
- * Connects in one way and logs in. The socket is destroyed when `signal` aborts before that is done.
+ * Connects in one way and logs in. The socket is destroyed when `signal` aborts before that is
+ * done.
  * @throws {BackstayError} as `SqlClient.connect`.
  */
 export async function openSqlSession(

@@ -1,6 +1,7 @@
 /**
- * libpq's sslmode words as what to do: which connections to try, and how the server's certificate is judged.
- * Source: PostgreSQL documentation, "SSL Support" of libpq; src/interfaces/libpq/fe-connect.c, fe-secure-openssl.c.
+ * libpq's sslmode words as what to do: which connections to try, and how the server's certificate
+ * is judged. Source: PostgreSQL documentation, "SSL Support" of libpq;
+ * src/interfaces/libpq/fe-connect.c, fe-secure-openssl.c.
  */
 import { open } from 'node:fs/promises'
 import { isIP } from 'node:net'
@@ -26,15 +27,19 @@ const ATTEMPTS: Readonly<Record<SslMode, readonly Encryption[]>> = {
   'verify-full': ['tls'],
 }
 
-/** The connections to try in order; a later one only after the server refused the one before. Unix sockets are never encrypted. */
+/**
+ * The connections to try in order; a later one only after the server refused the one before. Unix
+ * sockets are never encrypted.
+ */
 export function encryptionAttempts(options: ConnectionOptions): readonly Encryption[] {
   return isSocketDirectory(options.host) ? ['plain'] : ATTEMPTS[options.sslmode ?? 'prefer']
 }
 
 /**
- * Options for `tls.connect`: certificates read from their files and the check that the mode asks for.
- * `require` with a root certificate checks like `verify-ca`, as in libpq.
- * @throws {BackstayError} POSTGRES_TLS when a file cannot be read or `verify-…` lacks its root certificate.
+ * Options for `tls.connect`: certificates read from their files and the check that the mode asks
+ * for. `require` with a root certificate checks like `verify-ca`, as in libpq.
+ * @throws {BackstayError} POSTGRES_TLS when a file cannot be read or `verify-…` lacks its root
+ * certificate.
  */
 export async function tlsSettings(options: ConnectionOptions): Promise<NodeTlsOptions> {
   const { host, sslrootcert, sslcert, sslkey, sslcrl } = options

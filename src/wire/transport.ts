@@ -1,6 +1,7 @@
 /**
- * A byte stream to a server: TCP or Unix socket, TLS on top, with back-pressure. Knows nothing of messages.
- * Without TLS the kernel writes into one buffer of ours, which the receiver parses in place.
+ * A byte stream to a server: TCP or Unix socket, TLS on top, with back-pressure. Knows nothing of
+ * messages. Without TLS the kernel writes into one buffer of ours, which the receiver parses in
+ * place.
  */
 import { connect as connectSocket, type Socket } from 'node:net'
 import {
@@ -22,11 +23,14 @@ const END_TIMEOUT_MS = 5000
 /** Who is told what happens on the stream. */
 export interface TransportReceiver {
   /**
-   * The next bytes, a view that is valid until the call settles. While a returned promise is pending nothing is read.
-   * What it throws ends the stream with that reason.
+   * The next bytes, a view that is valid until the call settles. While a returned promise is
+   * pending nothing is read. What it throws ends the stream with that reason.
    */
   bytes(chunk: Buffer): void | Promise<void>
-  /** No bytes came for the time set with `expectBytesWithin`, and the receiver was not holding them back. */
+  /**
+   * No bytes came for the time set with `expectBytesWithin`, and the receiver was not holding them
+   * back.
+   */
   idle(): void
   /** The last call: the stream is gone, and no promise of `bytes` is pending. */
   closed(end: TransportEnd): void
@@ -89,7 +93,10 @@ export class Transport {
     return bytes
   }
 
-  /** Encrypts everything from here on. Rejects with Node's error when the handshake or the certificate fails. */
+  /**
+   * Encrypts everything from here on. Rejects with Node's error when the handshake or the
+   * certificate fails.
+   */
   async startTls(settings: TlsOptions): Promise<void> {
     const secure = connectTls({ ...settings, socket: this.#socket })
     this.#socket = secure
@@ -124,7 +131,10 @@ export class Transport {
     return this.isWritable && this.#socket.write(bytes)
   }
 
-  /** Resolves when the queue of `write` is empty again; rejects when the stream has ended, so that nobody waits for it. */
+  /**
+   * Resolves when the queue of `write` is empty again; rejects when the stream has ended, so that
+   * nobody waits for it.
+   */
   async drained(): Promise<void> {
     if (this.#socket.writableNeedDrain) await this.#event('drain')
     if (this.isWritable) return
@@ -137,7 +147,10 @@ export class Transport {
     this.#idleTimer = idleMs === 0 ? undefined : setTimeout(() => this.#idle(), idleMs)
   }
 
-  /** Sends what is queued, then closes; resolves when closed, whatever the reason, after five seconds at the latest. */
+  /**
+   * Sends what is queued, then closes; resolves when closed, whatever the reason, after five
+   * seconds at the latest.
+   */
   async end(): Promise<void> {
     this.#socket.end()
     const timer = setTimeout(() => this.destroy(undefined), END_TIMEOUT_MS)

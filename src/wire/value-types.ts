@@ -1,5 +1,6 @@
 /**
- * How the values of a SQL answer are read. Which type a column has the server says, and `pg` reads what it likes then.
+ * How the values of a SQL answer are read. Which type a column has the server says, and `pg` reads
+ * what it likes then.
  */
 import type { Client } from 'pg'
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -7,7 +8,10 @@ import { parseLsn } from '../postgres/lsn.ts'
 
 const INT8 = 20
 const PG_LSN = 3220
-/** date, timestamp, timestamptz, interval, and arrays of them. Their patterns try every division of a long row of digits, and no timer runs meanwhile. */
+/**
+ * date, timestamp, timestamptz, interval, and arrays of them. Their patterns try every division of
+ * a long row of digits, and no timer runs meanwhile.
+ */
 const TIMES = [1082, 1114, 1184, 1186, 1182, 1115, 1185, 1187]
 /** A time; no query of ours asks for an array. */
 const LONGEST_TIME = 100

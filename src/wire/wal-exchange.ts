@@ -1,6 +1,6 @@
 /**
- * Follows the server's answer to START_REPLICATION: COPY in both directions, its end, and what comes after it.
- * Cuts CopyData into WAL and keepalives; sends nothing itself.
+ * Follows the server's answer to START_REPLICATION: COPY in both directions, its end, and what
+ * comes after it. Cuts CopyData into WAL and keepalives; sends nothing itself.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { addBytes, type Lsn, parseLsn } from '../postgres/lsn.ts'

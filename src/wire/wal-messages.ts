@@ -1,6 +1,6 @@
 /**
- * The messages inside the COPY of physical streaming: WAL data, keepalives, and the standby's status.
- * Source: PostgreSQL documentation, "Streaming Replication Protocol", START_REPLICATION.
+ * The messages inside the COPY of physical streaming: WAL data, keepalives, and the standby's
+ * status. Source: PostgreSQL documentation, "Streaming Replication Protocol", START_REPLICATION.
  */
 import { INVALID_LSN, type Lsn, toLsn } from '../postgres/lsn.ts'
 import { MessageReader } from './message-reader.ts'

@@ -1,6 +1,6 @@
 /**
- * Physical WAL streaming: delivers WAL with back-pressure, answers and sends signs of life, reports progress.
- * Progress is only what the caller confirmed: nothing is reported as flushed by itself.
+ * Physical WAL streaming: delivers WAL with back-pressure, answers and sends signs of life, reports
+ * progress. Progress is only what the caller confirmed: nothing is reported as flushed by itself.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
@@ -24,8 +24,8 @@ const STOP_TIMEOUT_MS = 10_000
 /** Receives WAL in order, one call at a time, the first after `startReplication` resolved. */
 export interface WalHandler {
   /**
-   * A piece of WAL of at most 128 KiB, contiguous with the one before. The view is valid until the call settles; a
-   * returned promise holds the stream back (signs of life go on being sent).
+   * A piece of WAL of at most 128 KiB, contiguous with the one before. The view is valid until the
+   * call settles; a returned promise holds the stream back (signs of life go on being sent).
    */
   data(position: WalDataHeader, bytes: Uint8Array): void | Promise<void>
   /** The server has nothing new; says how far it is. */
@@ -50,7 +50,10 @@ export type WalStreamEnd =
   /** The timeline asked for was left: nothing more comes on it. */
   | { readonly reason: 'timeline'; readonly next: NextTimeline }
 
-/** A running stream. Dispose it to stop; the connection can be used again after `ended` resolved with another reason than shutdown. */
+/**
+ * A running stream. Dispose it to stop; the connection can be used again after `ended` resolved
+ * with another reason than shutdown.
+ */
 export class WalStream implements AsyncDisposable {
   readonly #conversation: Conversation
   readonly #handler: WalHandler
@@ -83,7 +86,10 @@ export class WalStream implements AsyncDisposable {
     this.#ended.then(() => this.#started.resolve(), this.#started.reject)
   }
 
-  /** Resolves when the server streams, or has said at once that the timeline ends here (then `ended` is resolved too). */
+  /**
+   * Resolves when the server streams, or has said at once that the timeline ends here (then `ended`
+   * is resolved too).
+   */
   static async start(
     conversation: Conversation,
     handler: WalHandler,
@@ -95,21 +101,27 @@ export class WalStream implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the stream ended in order. A failure need not be waited for here; it closes the connection.
-   * @throws {BackstayError} WAL_UNAVAILABLE, SLOT_MISSING, SLOT_IN_USE, TIMEOUT, POSTGRES_CONNECTION_LOST, …;
-   * what the handler threw; the signal's reason.
+   * Resolves when the stream ended in order. A failure need not be waited for here; it closes the
+   * connection.
+   * @throws {BackstayError} WAL_UNAVAILABLE, SLOT_MISSING, SLOT_IN_USE, TIMEOUT,
+   * POSTGRES_CONNECTION_LOST, …; what the handler threw; the signal's reason.
    */
   get ended(): Promise<WalStreamEnd> {
     return this.#ended
   }
 
-  /** Takes note of progress; the server hears of it with the next status, or at once with `sendNow`. */
+  /**
+   * Takes note of progress; the server hears of it with the next status, or at once with `sendNow`.
+   */
   confirm(progress: WalProgress, options: { readonly sendNow?: boolean } = {}): void {
     this.#progress = progress
     if (options.sendNow === true) this.#sendStatus(false)
   }
 
-  /** Ends the stream in order: reports progress, then stops. WAL that is still on the way is dropped. */
+  /**
+   * Ends the stream in order: reports progress, then stops. WAL that is still on the way is
+   * dropped.
+   */
   async stop(): Promise<void> {
     if (this.#isOpen && !this.#isStopping) {
       this.#sendStatus(false)
@@ -153,7 +165,8 @@ export class WalStream implements AsyncDisposable {
     this.#isOpen = true
     this.#timer = setInterval(() => this.#tick(), intervalMs)
     this.#started.resolve()
-    // WAL may lie in the same bytes: the caller must have its stream in hand before the handler is called.
+    // WAL may lie in the same bytes: the caller must have its stream in hand before the handler is
+    // called.
     await nextTurn()
   }
 

@@ -49,7 +49,9 @@ export type BackUpEvent =
       readonly rivals: readonly string[]
     }
 
-/** @throws {BackstayError} what `takeBackup` and the choice of a server throw; the signal's reason. */
+/**
+ * @throws {BackstayError} what `takeBackup` and the choice of a server throw; the signal's reason.
+ */
 export async function backUp(
   place: BackupPlace,
   wish: BackupWish,

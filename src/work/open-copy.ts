@@ -8,7 +8,10 @@ import { isSupportedMajor } from '../postgres/version.ts'
 import type { RestorePlan } from '../restore/plan.ts'
 import { type OpenedState, type OpenOptions, openRestored } from '../restore/start.ts'
 
-/** PostgreSQL of the backup's version. @throws {BackstayError} POSTGRES_VERSION, BINARIES_MISSING */
+/**
+ * PostgreSQL of the backup's version.
+ * @throws {BackstayError} POSTGRES_VERSION, BINARIES_MISSING
+ */
 export async function copyBinaries(
   host: Host,
   { backup }: RestorePlan,

@@ -76,8 +76,10 @@ export function localPlace(
 }
 
 /**
- * Restores. It is prepared under the lock, again where the plan was shown before: the backup may have been deleted since.
- * @throws {BackstayError} what `prepareRestore` and `runRestore` throw, REPOSITORY_LOCKED; the signal's reason.
+ * Restores. It is prepared under the lock, again where the plan was shown before: the backup may
+ * have been deleted since.
+ * @throws {BackstayError} what `prepareRestore` and `runRestore` throw, REPOSITORY_LOCKED; the
+ * signal's reason.
  */
 export async function restoreBackup(
   place: RestorePlace,

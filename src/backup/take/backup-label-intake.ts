@@ -1,7 +1,7 @@
 /**
- * The backup_label of an incremental base backup: without the lines that keep a server from starting with it, because what
- * is restored is whole.
- * Source: PostgreSQL src/bin/pg_combinebackup/backup_label.c.
+ * The backup_label of an incremental base backup: without the lines that keep a server from
+ * starting with it, because what is restored is whole. Source: PostgreSQL
+ * src/bin/pg_combinebackup/backup_label.c.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { FileIntake } from './file-intake.ts'

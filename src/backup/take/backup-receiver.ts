@@ -1,5 +1,6 @@
 /**
- * Receives a base backup into packs and a manifest. Nothing of it is listed until backup.json is written.
+ * Receives a base backup into packs and a manifest. Nothing of it is listed until backup.json is
+ * written.
  *
  *   stream → intake of the file's kind → window (examined) → units (compressed) → packs
  *                                      ↘ file record → manifest
@@ -162,7 +163,8 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
 
   /**
    * Makes everything that came in durable.
-   * @throws {BackstayError} POSTGRES_PROTOCOL when it is not what the server's manifest says; DISK_SPACE, STORE.
+   * @throws {BackstayError} POSTGRES_PROTOCOL when it is not what the server's manifest says;
+   * DISK_SPACE, STORE.
    */
   async finish(): Promise<ReceivedBackup> {
     const { packer, packs } = this.#machinery

@@ -1,5 +1,6 @@
 /**
- * Which blocks of relations' main forks changed since the reference, as far as an incremental stream has told.
+ * Which blocks of relations' main forks changed since the reference, as far as an incremental
+ * stream has told.
  */
 import { PAGE_BYTES } from '../../repository/format.ts'
 import { parseRelationPath, RELATION_SEGMENT_BLOCKS } from '../../postgres/relation-path.ts'
@@ -8,7 +9,10 @@ import type { IncrementalHeader } from './incremental-header.ts'
 /** A bit for each block of a file; `all` of a file that was sent whole. */
 type FileBlocks = 'all' | Uint8Array
 
-/** Collected while files come in. One bit a block, only for files of which something changed: 16 MB for each TB. */
+/**
+ * Collected while files come in. One bit a block, only for files of which something changed: 16 MB
+ * for each TB.
+ */
 export class ChangedBlocks {
   /** By relation, then by segment. */
   readonly #files = new Map<string, Map<number, FileBlocks>>()
@@ -34,8 +38,8 @@ export class ChangedBlocks {
   }
 
   /**
-   * Whether a block, numbered in its fork, of `relation` (as RelationFile names it) changed. A block behind its end did, and every block of a
-   * relation that did not come.
+   * Whether a block, numbered in its fork, of `relation` (as RelationFile names it) changed. A
+   * block behind its end did, and every block of a relation that did not come.
    */
   of(relation: string): (block: number) => boolean {
     const end = this.#ends.get(relation) ?? 0

@@ -1,7 +1,8 @@
 /**
  * Decides which older backup a new one builds on, and how changed pages are found. Pure.
  *
- * A wrong reference would put old pages into a new backup without anybody noticing, so every doubt means a full backup.
+ * A wrong reference would put old pages into a new backup without anybody noticing, so every doubt
+ * means a full backup.
  */
 import { formatLsn, type Lsn } from '../../postgres/lsn.ts'
 import { isAncestor, switchPointOf, type TimelineHistory } from '../../postgres/timeline.ts'
@@ -60,8 +61,8 @@ export function chooseReference(
 }
 
 /**
- * What is pointed at would be as damaged in the new backup. An older backup is no way out: where one pack was damaged, others of that age may
- * be, and a whole new backup is needed more than ever.
+ * What is pointed at would be as damaged in the new backup. An older backup is no way out: where
+ * one pack was damaged, others of that age may be, and a whole new backup is needed more than ever.
  */
 function whyNotWhole({ id }: BackupInfo, known: KnownDamage | undefined): string | undefined {
   const damage = known?.get(id)
@@ -92,8 +93,8 @@ function whyNot(info: BackupInfo, server: BackedUpServer): string | undefined {
 }
 
 /**
- * The server's own choice of blocks is not trusted over a timeline change, where servers are known to miss blocks, nor
- * on top of bad pages or stale visibility maps, which it would not send again.
+ * The server's own choice of blocks is not trusted over a timeline change, where servers are known
+ * to miss blocks, nor on top of bad pages or stale visibility maps, which it would not send again.
  */
 function methodsFor(reference: BackupInfo, server: BackedUpServer): ChangedPagesChoice['methods'] {
   const isOnLine = reference.timeline === server.timeline
@@ -101,7 +102,9 @@ function methodsFor(reference: BackupInfo, server: BackedUpServer): ChangedPages
   return server.summarizesWal && isTrusted ? ['incremental', 'page-lsn'] : ['page-lsn']
 }
 
-/** The way from the reference's start to the server's last finished segment, timeline by timeline. */
+/**
+ * The way from the reference's start to the server's last finished segment, timeline by timeline.
+ */
 function walBetween(reference: BackupInfo, server: BackedUpServer): WalRange[] {
   const { segmentBytes } = server
   const ranges: WalRange[] = []

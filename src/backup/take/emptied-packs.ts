@@ -1,6 +1,7 @@
 /**
- * Packs of the reference backup that are mostly dead: what is still needed of them is stored anew, so that they can go
- * when older backups go. This keeps the repository small without ever rewriting an object (docs/adr/0030-emptying-packs.md).
+ * Packs of the reference backup that are mostly dead: what is still needed of them is stored anew,
+ * so that they can go when older backups go. This keeps the repository small without ever rewriting
+ * an object (docs/adr/0030-emptying-packs.md).
  */
 import type { PackUse } from '../../repository/backup-info.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
@@ -19,8 +20,9 @@ export interface EmptyingPlan {
 }
 
 /**
- * Plans what a new backup moves out of the packs its reference points into: the emptiest packs first, as many as fit into the
- * budget as a whole. When not even one does, the emptiest is emptied in part, and further by the next backup. Pure.
+ * Plans what a new backup moves out of the packs its reference points into: the emptiest packs
+ * first, as many as fit into the budget as a whole. When not even one does, the emptiest is emptied
+ * in part, and further by the next backup. Pure.
  */
 export function planEmptying(packs: readonly PackUse[], databaseBytes: number): EmptyingPlan {
   const share = (pack: PackUse): number => pack.liveBytes / Math.max(1, pack.rawBytes)
@@ -51,7 +53,10 @@ export class EmptiedPacks {
     this.#budgetBytes = plan.budgetBytes
   }
 
-  /** Whether the page at `fileOffset` of the reference's `file` is to be stored anew. Counts it as done if so. */
+  /**
+   * Whether the page at `fileOffset` of the reference's `file` is to be stored anew. Counts it as
+   * done if so.
+   */
   takes(file: ManifestFile, fileOffset: number): boolean {
     if (this.#names.size === 0 || this.#budgetBytes < PAGE_BYTES) return false
     if (this.#file !== file) {

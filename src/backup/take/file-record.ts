@@ -83,7 +83,10 @@ export class FileRecord implements PieceOwner {
     this.#settleOne()
   }
 
-  /** A stretch was judged as a whole; its changed pages come as pieces of their own, already expected. */
+  /**
+   * A stretch was judged as a whole; its changed pages come as pieces of their own, already
+   * expected.
+   */
   examined(stretch: Examined, badBlocks: readonly number[]): void {
     this.#examined.push(stretch)
     this.#addBad(badBlocks)
@@ -126,7 +129,10 @@ export class FileRecord implements PieceOwner {
     })
   }
 
-  /** Page by page what the extents hold: the reference's, zeros where there is nothing, and the pieces laid over them. */
+  /**
+   * Page by page what the extents hold: the reference's, zeros where there is nothing, and the
+   * pieces laid over them.
+   */
   #pageCrcs({ sizeBytes, reference }: FileEnd): Uint32Array | undefined {
     const isPaged = reference !== undefined || firstBlockOfPath(this.facts.path) !== undefined
     if (sizeBytes === 0 || !isPaged) return undefined

@@ -1,5 +1,6 @@
 /**
- * What interrupted full backups have stored, opened as a reference for the one that goes on: pages that are still the same are pointed at.
+ * What interrupted full backups have stored, opened as a reference for the one that goes on: pages
+ * that are still the same are pointed at.
  */
 import { crc32c } from '@node-rs/crc32'
 import { isBackstayError } from '../../errors/backstay-error.ts'
@@ -46,7 +47,9 @@ interface FoundFile {
   readonly firstCrcWord: number
 }
 
-/** Opens all there are; undefined when there are none. `warn` is told of those that cannot be used. */
+/**
+ * Opens all there are; undefined when there are none. `warn` is told of those that cannot be used.
+ */
 export async function openHeldParts(
   cluster: ClusterRepository,
   warn: (text: string) => void,
@@ -147,7 +150,10 @@ class PartFiles implements AsyncDisposable {
     }
   }
 
-  /** Whether the pack is byte for byte what was written; it is read once, when the first of its files is asked for. */
+  /**
+   * Whether the pack is byte for byte what was written; it is read once, when the first of its
+   * files is asked for.
+   */
   #isWhole(pack: WrittenPack): Promise<boolean> {
     const known = this.#checked.get(pack.name)
     if (known !== undefined) return known
@@ -194,7 +200,10 @@ async function crcOf(
   return crc
 }
 
-/** `newer` where it holds something, `older` elsewhere. In a part a file's zeros mean that nothing is held. */
+/**
+ * `newer` where it holds something, `older` elsewhere. In a part a file's zeros mean that nothing
+ * is held.
+ */
 function layOver(older: ReferenceFile | undefined, newer: ReferenceFile): ReferenceFile {
   if (older === undefined) return newer
   const fresh = heldOf(newer.file)

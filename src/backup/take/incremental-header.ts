@@ -1,6 +1,7 @@
 /**
  * The head of an INCREMENTAL file: which blocks it holds, and how long the relation file is.
- * Source: PostgreSQL src/include/backup/basebackup_incremental.h, src/bin/pg_combinebackup/reconstruct.c.
+ * Source: PostgreSQL src/include/backup/basebackup_incremental.h,
+ * src/bin/pg_combinebackup/reconstruct.c.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
@@ -13,7 +14,10 @@ const FIXED_BYTES = 12
 export interface IncrementalHeader {
   /** Blocks whose pages follow, in the order of the pages. */
   readonly blocks: Uint32Array
-  /** Blocks of the file at least. Not to where the relation was cut: of those behind a cut nothing is as in the reference (relation-limits.ts). */
+  /**
+   * Blocks of the file at least. Not to where the relation was cut: of those behind a cut nothing
+   * is as in the reference (relation-limits.ts).
+   */
   readonly truncationBlocks: number
   /** Bytes of the head, padding included. */
   readonly headerBytes: number
@@ -22,7 +26,8 @@ export interface IncrementalHeader {
 }
 
 /**
- * How many bytes of the file must be there before its head can be read, or read further; undefined once `bytes` are enough.
+ * How many bytes of the file must be there before its head can be read, or read further; undefined
+ * once `bytes` are enough.
  * @throws {BackstayError} POSTGRES_PROTOCOL
  */
 export function missingHeaderBytes(bytes: Buffer, path: string): number | undefined {

@@ -1,6 +1,6 @@
 /**
- * A relation file of which the server sends only changed blocks (17+): a head that lists them, then their pages.
- * Everything else of the file is as in the reference backup.
+ * A relation file of which the server sends only changed blocks (17+): a head that lists them, then
+ * their pages. Everything else of the file is as in the reference backup.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { parseRelationPath } from '../../postgres/relation-path.ts'
@@ -88,7 +88,8 @@ export class IncrementalIntake implements FileIntake {
     if (this.#runIndex < this.#runs.length || this.#room > 0)
       throw this.#invalid('pages are missing')
     const { file, pageCrcs } = reference
-    // What is left of a page of which only a part was there is not known: the server will have to send all of the file.
+    // What is left of a page of which only a part was there is not known: the server will have to
+    // send all of the file.
     if (file.sizeBytes % PAGE_BYTES !== 0) throw this.#incomplete()
     const keptBlocks = Math.min(header.truncationBlocks, this.#limitInFile())
     const endBytes = Math.min(keptBlocks * PAGE_BYTES, file.sizeBytes)
@@ -177,7 +178,10 @@ export class IncrementalIntake implements FileIntake {
     this.#runPages = 0
   }
 
-  /** Stores pages of the reference that cannot stay as they are, and what is needed of packs that are to be emptied. */
+  /**
+   * Stores pages of the reference that cannot stay as they are, and what is needed of packs that
+   * are to be emptied.
+   */
   async #storeAnew({ header, endBytes }: KeptPages, mend: PageMend | undefined): Promise<void> {
     const { emptied, packs, firstBlock } = this.#context
     const reference = this.#context.reference.file

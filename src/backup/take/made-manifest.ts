@@ -1,6 +1,7 @@
 /**
- * A backup_manifest for what an incremental backup restores to: the server's own describes the incremental files it sent, which
- * nobody will see. Held compressed, because there may be millions of files.
+ * A backup_manifest for what an incremental backup restores to: the server's own describes the
+ * incremental files it sent, which nobody will see. Held compressed, because there may be millions
+ * of files.
  */
 import {
   BackupManifestWriter,

@@ -1,7 +1,7 @@
 /**
- * Compares what was received with PostgreSQL's own backup_manifest (13+): same files, same sizes, same checksums.
- * Holds sums only, so that the number of files does not matter; it can say that something differs, not where.
- * Source: PostgreSQL documentation, "Backup Manifest Format".
+ * Compares what was received with PostgreSQL's own backup_manifest (13+): same files, same sizes,
+ * same checksums. Holds sums only, so that the number of files does not matter; it can say that
+ * something differs, not where. Source: PostgreSQL documentation, "Backup Manifest Format".
  */
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../../errors/backstay-error.ts'

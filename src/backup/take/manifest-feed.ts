@@ -1,5 +1,6 @@
 /**
- * Writes finished files into the manifest in the order they finish, and keeps the sums that backup.json needs.
+ * Writes finished files into the manifest in the order they finish, and keeps the sums that
+ * backup.json needs.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BadPage } from '../../repository/backup-info.ts'
@@ -24,7 +25,9 @@ export interface FedManifest {
   readonly badPages: { readonly count: number; readonly list: readonly BadPage[] }
 }
 
-/** `add` and `file` may be called any time; `ready` holds back who produces faster than is written. */
+/**
+ * `add` and `file` may be called any time; `ready` holds back who produces faster than is written.
+ */
 export class ManifestFeed {
   readonly #writer: ManifestWriter
   readonly #pageCrcs: PageCrcWriter

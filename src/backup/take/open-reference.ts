@@ -19,7 +19,9 @@ export interface HeldReference extends OpenReference, AsyncDisposable {
   readonly manifest: ManifestReader
 }
 
-/** @throws {BackstayError} REPOSITORY_DAMAGED when a pack is missing or the manifest cannot be read. */
+/**
+ * @throws {BackstayError} REPOSITORY_DAMAGED when a pack is missing or the manifest cannot be read.
+ */
 export async function openReference(
   cluster: ClusterRepository,
   info: BackupInfo,

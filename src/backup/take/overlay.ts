@@ -1,5 +1,6 @@
 /**
- * A file's extents when some stretches of it are new and the rest is as in the reference backup. Pure.
+ * A file's extents when some stretches of it are new and the rest is as in the reference backup.
+ * Pure.
  */
 import type { Extent } from '../../repository/manifest-entry.ts'
 
@@ -64,7 +65,10 @@ class ExtentCursor {
     this.#extents = extents
   }
 
-  /** Appends the parts from `from` to `to`; returns how many bytes there were. `from` must not go back. */
+  /**
+   * Appends the parts from `from` to `to`; returns how many bytes there were. `from` must not go
+   * back.
+   */
   copy(from: number, to: number, target: Extent[]): number {
     let position = from
     while (position < to) {

@@ -1,7 +1,8 @@
 /**
- * A relation file of which only pages that changed since the reference backup are stored: those whose LSN is at or
- * after the reference's start, and those that have another CRC there. The LSN alone proves nothing: hint bits, tools that work on
- * a stopped server and copies of files change pages without it. The server sends all of the file.
+ * A relation file of which only pages that changed since the reference backup are stored: those
+ * whose LSN is at or after the reference's start, and those that have another CRC there. The LSN
+ * alone proves nothing: hint bits, tools that work on a stopped server and copies of files change
+ * pages without it. The server sends all of the file.
  */
 import type { Lsn } from '../../postgres/lsn.ts'
 import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
@@ -94,7 +95,10 @@ export class PageLsnIntake implements FileIntake {
     await this.data(rest)
   }
 
-  /** Stores what must be stored of the window and empties it. A promise only when something is stored or read. */
+  /**
+   * Stores what must be stored of the window and empties it. A promise only when something is
+   * stored or read.
+   */
   #settle(): void | Promise<void> {
     const length = this.#fill
     if (length === 0) return
@@ -153,7 +157,10 @@ export class PageLsnIntake implements FileIntake {
     return runs
   }
 
-  /** What is not whole in the reference, says that it changed, has other bytes there, or lies in a pack that is to be emptied. */
+  /**
+   * What is not whole in the reference, says that it changed, has other bytes there, or lies in a
+   * pack that is to be emptied.
+   */
   #isStored({ bytes, fileOffset, result }: ExaminedWindow, page: number): boolean {
     const { reference, emptied } = this.#context
     const from = page * PAGE_BYTES

@@ -1,6 +1,7 @@
 /**
- * The stretch of a relation file that is judged before it is known which of its pages are stored. The calling thread judges it itself:
- * checksums, CRC and LSNs of one window take less time than asking a worker and being answered, and the workers are left to compress.
+ * The stretch of a relation file that is judged before it is known which of its pages are stored.
+ * The calling thread judges it itself: checksums, CRC and LSNs of one window take less time than
+ * asking a worker and being answered, and the workers are left to compress.
  */
 import type { PageMemory } from '../../postgres/page-checker.ts'
 import { slotInput } from '../../repository/unit-slots.ts'

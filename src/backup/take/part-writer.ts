@@ -1,6 +1,7 @@
 /**
- * Notes what lies in each finished pack of a full backup, so that the next one can go on should this one be interrupted. Only long stretches of
- * relations: the rest is little, and is stored again.
+ * Notes what lies in each finished pack of a full backup, so that the next one can go on should
+ * this one be interrupted. Only long stretches of relations: the rest is little, and is stored
+ * again.
  */
 import type { Lsn } from '../../postgres/lsn.ts'
 import { parseRelationPath } from '../../postgres/relation-path.ts'
@@ -37,7 +38,10 @@ interface PartBeingWritten {
   readonly files: Map<string, PageStretch[]>
 }
 
-/** Call `closed` for each pack that is durable, `placed` for each piece in a pack, in the order of the packs. */
+/**
+ * Call `closed` for each pack that is durable, `placed` for each piece in a pack, in the order of
+ * the packs.
+ */
 export class PartWriter {
   readonly #options: PartWriterOptions
   readonly #closed = new Map<string, WrittenPack>()
@@ -64,7 +68,10 @@ export class PartWriter {
     else known.push(stretch)
   }
 
-  /** Resolves when the parts of all closed packs are durable. @throws {BackstayError} DISK_SPACE, STORE */
+  /**
+   * Resolves when the parts of all closed packs are durable.
+   * @throws {BackstayError} DISK_SPACE, STORE
+   */
   async finish(): Promise<void> {
     this.#end()
     await this.#tail
@@ -123,7 +130,9 @@ function stretchOf(path: string, piece: UnitPiece): PageStretch | undefined {
   }
 }
 
-/** The file as far as it lies in the pack; what does not is zeros, in its extents and in its CRCs. */
+/**
+ * The file as far as it lies in the pack; what does not is zeros, in its extents and in its CRCs.
+ */
 function describe(
   path: string,
   stretches: PageStretch[],

@@ -21,16 +21,27 @@ import { referenceManifest } from './reference-manifest.ts'
 import type { BackedUpServer } from './backed-up-server.ts'
 import type { TakeBackupOptions } from './take-options.ts'
 
-/** SQLSTATE by which a server says that it cannot do an incremental backup now: object_not_in_prerequisite_state. */
+/**
+ * SQLSTATE by which a server says that it cannot do an incremental backup now:
+ * object_not_in_prerequisite_state.
+ */
 const NOT_NOW = '55000'
 
-/** What a full that is killed has done for nothing is at most the work of so long, or of one pack. */
+/**
+ * What a full that is killed has done for nothing is at most the work of so long, or of one pack.
+ */
 const PACK_MS = 5 * 60_000
 
-/** Summaries name each changed block; to read those of a week of heavy writing takes the server minutes. */
+/**
+ * Summaries name each changed block; to read those of a week of heavy writing takes the server
+ * minutes.
+ */
 const LIMITS_TIMEOUT_MS = 30 * 60_000
 
-/** Codes of errors that say nothing against what was stored before them. A full disk is not among them: its room is needed. */
+/**
+ * Codes of errors that say nothing against what was stored before them. A full disk is not among
+ * them: its room is needed.
+ */
 const INTERRUPTIONS: ReadonlySet<string> = new Set([
   'INTERRUPTED',
   'POSTGRES_CONNECTION_LOST',
@@ -191,7 +202,10 @@ export function isInterruption(error: unknown, signal: AbortSignal): boolean {
   return isBackstayError(error) && INTERRUPTIONS.has(error.code)
 }
 
-/** Behind one address there may be another server by now, or the same one on another timeline: the plan would be wrong. */
+/**
+ * Behind one address there may be another server by now, or the same one on another timeline: the
+ * plan would be wrong.
+ */
 async function checkSameServer(
   connection: ReplicationConnection,
   { server, options }: ReceiveContext,
@@ -228,7 +242,10 @@ function receiveOptions(
   }
 }
 
-/** Whether the other method may do what this one did not: the server will not, or what it sends is not understood. */
+/**
+ * Whether the other method may do what this one did not: the server will not, or what it sends is
+ * not understood.
+ */
 function isRefusal(error: unknown): error is BackstayError {
   if (isBackstayError(error, 'POSTGRES_PROTOCOL')) return true
   return isBackstayError(error, 'POSTGRES_QUERY') && error.details['sqlstate'] === NOT_NOW

@@ -10,7 +10,9 @@ import type { BaseBackupStart } from '../../wire/base-backup-sink.ts'
 import type { ReferenceFiles } from './reference-files.ts'
 import type { LimitOf } from './relation-limits.ts'
 
-/** The backup whose unchanged pages are pointed at: an older one, or what an interrupted full left. */
+/**
+ * The backup whose unchanged pages are pointed at: an older one, or what an interrupted full left.
+ */
 export interface OpenReference {
   readonly files: Pick<ReferenceFiles, 'find'>
   /** Its start. */
@@ -41,8 +43,9 @@ export interface ReceiveOptions {
   /** Undefined for a full that begins anew. */
   readonly reference: OpenReference | undefined
   /**
-   * With method `incremental`: to where relations were cut since the reference. Left out where nobody can be asked any more: what stood behind a
-   * cut may then be taken over, as pg_combinebackup does.
+   * With method `incremental`: to where relations were cut since the reference. Left out where
+   * nobody can be asked any more: what stood behind a cut may then be taken over, as
+   * pg_combinebackup does.
    */
   readonly limits?: (start: BaseBackupStart) => Promise<LimitOf>
   /** Whether the cluster's pages carry checksums. */

@@ -1,6 +1,6 @@
 /**
- * Files of the reference backup with the CRCs of their pages: from the object that holds them, or from the pages themselves where that one
- * is missing or damaged.
+ * Files of the reference backup with the CRCs of their pages: from the object that holds them, or
+ * from the pages themselves where that one is missing or damaged.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { PAGE_BYTES } from '../../repository/format.ts'
@@ -26,7 +26,10 @@ export interface ReferenceFilesParts {
   readonly packs: PackReader
 }
 
-/** Whether the pages make the file that the manifest says. A file of an older incremental backup has no CRC. */
+/**
+ * Whether the pages make the file that the manifest says. A file of an older incremental backup has
+ * no CRC.
+ */
 function isOf(file: ManifestFile, pageCrcs: Uint32Array): boolean {
   return file.crc32c === undefined || joinPageCrcs(pageCrcs, file.sizeBytes) === file.crc32c
 }
@@ -39,7 +42,10 @@ export class ReferenceFiles {
     this.#parts = parts
   }
 
-  /** Undefined when the reference has no such file. @throws {BackstayError} REPOSITORY_DAMAGED when its pages cannot be read. */
+  /**
+   * Undefined when the reference has no such file.
+   * @throws {BackstayError} REPOSITORY_DAMAGED when its pages cannot be read.
+   */
   async find(path: string): Promise<ReferenceFile | undefined> {
     const { index, crcs } = this.#parts
     const found = await index.find(path)

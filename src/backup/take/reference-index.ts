@@ -1,13 +1,17 @@
 /**
- * Finds a file of the reference backup by its path, for millions of files in little memory: a hash table of places in
- * the manifest, 16 bytes an entry, from which the entry is read again when asked for.
+ * Finds a file of the reference backup by its path, for millions of files in little memory: a hash
+ * table of places in the manifest, 16 bytes an entry, from which the entry is read again when asked
+ * for.
  */
 import { crc32c } from '@node-rs/crc32'
 import type { ManifestFile } from '../../repository/manifest-entry.ts'
 import { pageCrcWords } from '../../repository/page-crc-object.ts'
 import type { ManifestReader, PlacedEntry } from '../../repository/manifest-reader.ts'
 
-/** Fields of a slot in the table: two halves of the place, a hash to tell most other paths apart, and where its CRCs are. */
+/**
+ * Fields of a slot in the table: two halves of the place, a hash to tell most other paths apart,
+ * and where its CRCs are.
+ */
 const SLOT_WORDS = 4
 const BLOCK = 0
 const OFFSET = 1
@@ -15,7 +19,9 @@ const HASH = 2
 const CRCS = 3
 const EMPTY = 0xffff_ffff
 
-/** A file, and where the CRCs of its pages are in the order of the manifest (`page-crc-object.ts`). */
+/**
+ * A file, and where the CRCs of its pages are in the order of the manifest (`page-crc-object.ts`).
+ */
 export interface IndexedFile {
   readonly file: ManifestFile
   /** Words before it. */

@@ -1,7 +1,7 @@
 /**
- * A backup_manifest of the reference backup, made for UPLOAD_MANIFEST (17+): the server wants to know which files there were
- * and from which WAL position on it has to look for changes.
- * Source: PostgreSQL documentation, "Backup Manifest Format"; src/common/parse_manifest.c.
+ * A backup_manifest of the reference backup, made for UPLOAD_MANIFEST (17+): the server wants to
+ * know which files there were and from which WAL position on it has to look for changes. Source:
+ * PostgreSQL documentation, "Backup Manifest Format"; src/common/parse_manifest.c.
  */
 import { createHash } from 'node:crypto'
 import { formatLsn } from '../../postgres/lsn.ts'

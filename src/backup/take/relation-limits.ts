@@ -1,11 +1,13 @@
 /**
- * To where relations were cut since the reference. The head of an incremental file does not say: its truncation length is the present length
- * of the file where that is more (basebackup_incremental.c, GetFileBackupMethod). Blocks from the cut on that the server does not send
- * are zeros, because a relation grows by pages of zeros that are not in WAL; the reference has what was there before the cut. PostgreSQL's WAL
- * summaries know the cut, and can be read by SQL.
+ * To where relations were cut since the reference. The head of an incremental file does not say:
+ * its truncation length is the present length of the file where that is more
+ * (basebackup_incremental.c, GetFileBackupMethod). Blocks from the cut on that the server does not
+ * send are zeros, because a relation grows by pages of zeros that are not in WAL; the reference has
+ * what was there before the cut. PostgreSQL's WAL summaries know the cut, and can be read by SQL.
  *
- * Nor does the server send all that was written behind a cut: it reads its summaries in the order in which the file system lists them, and
- * forgets at a cut what it has read of later ones (basebackup_incremental.c, PrepareForIncrementalBackup; blkreftable.c,
+ * Nor does the server send all that was written behind a cut: it reads its summaries in the order
+ * in which the file system lists them, and forgets at a cut what it has read of later ones
+ * (basebackup_incremental.c, PrepareForIncrementalBackup; blkreftable.c,
  * BlockRefTableEntrySetLimitBlock). So the blocks that have to be there are asked for, too.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -28,7 +30,10 @@ export interface SummarizedRange {
 export interface RelationLimit {
   /** The first that is gone. */
   readonly block: number
-  /** Behind it, in the same file: what was written since the last cut that took it. Of the files behind, the server sends all. */
+  /**
+   * Behind it, in the same file: what was written since the last cut that took it. Of the files
+   * behind, the server sends all.
+   */
   readonly writtenBlocks: readonly number[]
 }
 
@@ -43,8 +48,9 @@ SELECT start_lsn AS "startLsn", end_lsn AS "endLsn" FROM pg_available_wal_summar
  WHERE tli = $1 AND end_lsn > $2::pg_lsn AND start_lsn < $3::pg_lsn ORDER BY start_lsn`
 
 /**
- * Of the very summaries that were found to cover the range: one that has gone since is an error. Only the main fork's: for the others the
- * server's summaries take the main fork's block number too.
+ * Of the very summaries that were found to cover the range: one that has gone since is an error.
+ * Only the main fork's: for the others the server's summaries take the main fork's block number
+ * too.
  */
 const LIMITS_QUERY = `
 SELECT s.start_lsn AS "startLsn", c.reltablespace::int8 AS tablespace, c.reldatabase::int8 AS database,
@@ -53,7 +59,10 @@ SELECT s.start_lsn AS "startLsn", c.reltablespace::int8 AS tablespace, c.reldata
        LATERAL pg_wal_summary_contents($1::int8, s.start_lsn, s.end_lsn) AS c
  WHERE c.is_limit_block AND c.relforknumber = 0`
 
-/** Of relations of which a file was cut and not made anew, what was written in that file behind the cut. */
+/**
+ * Of relations of which a file was cut and not made anew, what was written in that file behind the
+ * cut.
+ */
 const WRITTEN_QUERY = `
 SELECT s.start_lsn AS "startLsn", c.reltablespace::int8 AS tablespace, c.reldatabase::int8 AS database,
        c.relfilenode::int8 AS node, c.relblocknumber::int8 AS block
@@ -65,7 +74,8 @@ SELECT s.start_lsn AS "startLsn", c.reltablespace::int8 AS tablespace, c.reldata
    AND c.relblocknumber >= r.block AND c.relblocknumber / ${RELATION_SEGMENT_BLOCKS} = r.block / ${RELATION_SEGMENT_BLOCKS}`
 
 /**
- * Asks a server of 17 or later. Its summaries have to reach to `endLsn` by now, which they do once it has begun an incremental backup from there.
+ * Asks a server of 17 or later. Its summaries have to reach to `endLsn` by now, which they do once
+ * it has begun an incremental backup from there.
  * @throws {BackstayError} POSTGRES_PROTOCOL when they do not cover the range; what SQL throws.
  */
 export async function readRelationLimits(sql: SqlClient, range: SummarizedRange): Promise<LimitOf> {
@@ -99,7 +109,10 @@ interface BlockRow {
   readonly block: number
 }
 
-/** What was written behind cuts. Nothing of a relation whose last cut left nothing of a file: the server sends that one whole. */
+/**
+ * What was written behind cuts. Nothing of a relation whose last cut left nothing of a file: the
+ * server sends that one whole.
+ */
 async function readWritten(
   sql: SqlClient,
   read: readonly unknown[],

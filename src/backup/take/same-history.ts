@@ -1,6 +1,7 @@
 /**
- * Whether the WAL that is held is the server's: a server that was set back to an older state writes other WAL under the
- * same names. Bytes are compared where both have them; where the server has only what comes after, its records must follow those held
+ * Whether the WAL that is held is the server's: a server that was set back to an older state writes
+ * other WAL under the same names. Bytes are compared where both have them; where the server has
+ * only what comes after, its records must follow those held
  * (docs/adr/0034-held-wal-vouches-when-it-is-the-servers.md).
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
@@ -24,7 +25,10 @@ const HEAD_BYTES = 1024 * 1024
 export interface HistoryQuestion extends ServerWalOptions {
   readonly cluster: ClusterRepository
   readonly server: BackedUpServer
-  /** WAL that vouches for a reference: its beginning is compared, and each range's end. Empty when nothing rests on it. */
+  /**
+   * WAL that vouches for a reference: its beginning is compared, and each range's end. Empty when
+   * nothing rests on it.
+   */
   readonly vouching: readonly WalRange[]
 }
 
@@ -33,7 +37,8 @@ interface OpenQuestion extends HistoryQuestion {
 }
 
 /**
- * Whether it was shown that the held WAL is the server's; false when neither has anything to compare with the other.
+ * Whether it was shown that the held WAL is the server's; false when neither has anything to
+ * compare with the other.
  * @throws {BackstayError} POSTGRES_IDENTITY when it is not.
  */
 export async function isSameHistory(asked: HistoryQuestion): Promise<boolean> {
@@ -49,7 +54,10 @@ export async function isSameHistory(asked: HistoryQuestion): Promise<boolean> {
   return (await compareAtEnd(question)) || isShown
 }
 
-/** Where what is held of the server's timeline ends, or the server's last finished segment when more is held. */
+/**
+ * Where what is held of the server's timeline ends, or the server's last finished segment when more
+ * is held.
+ */
 async function compareAtEnd(question: OpenQuestion): Promise<boolean> {
   const { server, cluster } = question
   const { timeline, flushLsn, segmentBytes } = server
@@ -71,7 +79,10 @@ async function compareAtEnd(question: OpenQuestion): Promise<boolean> {
   return await joins(question, { timeline, lsn: end }, content)
 }
 
-/** Compares a stretch that is held with what the server has there; false when one of them has nothing of it. */
+/**
+ * Compares a stretch that is held with what the server has there; false when one of them has
+ * nothing of it.
+ */
 async function compare(question: OpenQuestion, range: WalRange): Promise<boolean> {
   if (range.startLsn >= range.endLsn) return false
   const content = await readServerWal(range, question)
@@ -100,7 +111,10 @@ async function compareContent(
   return isCompared
 }
 
-/** The server's records after `place`, where a segment begins, must follow those of the segment before it, which is held. */
+/**
+ * The server's records after `place`, where a segment begins, must follow those of the segment
+ * before it, which is held.
+ */
 async function joins(
   question: OpenQuestion,
   place: { readonly timeline: number; readonly lsn: Lsn },
@@ -130,7 +144,10 @@ class HeldSegments {
     this.#question = question
   }
 
-  /** What is held of the segment that holds `lsn`: all of it, or a beginning without the zeros after its last byte. */
+  /**
+   * What is held of the segment that holds `lsn`: all of it, or a beginning without the zeros after
+   * its last byte.
+   */
   at(place: { readonly timeline: number; readonly lsn: Lsn }): Promise<Buffer | undefined> {
     const { segmentBytes } = this.#question.server
     const segment = segmentOf(place.lsn, { timeline: place.timeline, segmentBytes })

@@ -1,6 +1,6 @@
 /**
- * Takes one backup: plan → receive → make durable → wait for its WAL → publish. Until the last step nothing is listed,
- * and whatever an interrupted backup leaves behind is removed by the next one.
+ * Takes one backup: plan → receive → make durable → wait for its WAL → publish. Until the last step
+ * nothing is listed, and whatever an interrupted backup leaves behind is removed by the next one.
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { type BackupId, backupIdAt, type BackupInfo } from '../../repository/backup-info.ts'
@@ -36,7 +36,8 @@ const ID_WAIT_MAX_MS = 5000
 
 /**
  * Takes a backup and returns it as listed.
- * @throws {BackstayError} USAGE for a label that cannot be one, REPOSITORY_LOCKED, POSTGRES_IDENTITY, WAL_UNAVAILABLE, DISK_SPACE, STORE, …; the signal's reason.
+ * @throws {BackstayError} USAGE for a label that cannot be one, REPOSITORY_LOCKED,
+ * POSTGRES_IDENTITY, WAL_UNAVAILABLE, DISK_SPACE, STORE, …; the signal's reason.
  */
 export async function takeBackup(options: TakeBackupOptions): Promise<BackupInfo> {
   if (options.label !== null) checkLabel(options.label)
@@ -68,15 +69,20 @@ async function takeOrDiscard(context: TakeContext): Promise<BackupInfo> {
     await giveUpOlder(cluster).catch(() => undefined)
     return info
   } catch (error) {
-    // What was stored of a full until it was interrupted stays for the next one; the next one removes the rest, too.
+    // What was stored of a full until it was interrupted stays for the next one; the next one
+    // removes the rest, too.
     if (isInterruption(error, options.signal) && (await isResumable(context))) throw error
-    // What cannot be removed now is removed by the next backup; the reason of the failure matters more.
+    // What cannot be removed now is removed by the next backup; the reason of the failure matters
+    // more.
     await discardBackup(cluster, id).catch(() => undefined)
     throw error
   }
 }
 
-/** What was interrupted before it is not gone on with any more; what cannot be removed now the next backup removes. */
+/**
+ * What was interrupted before it is not gone on with any more; what cannot be removed now the next
+ * backup removes.
+ */
 async function giveUpOlder(cluster: ClusterRepository): Promise<void> {
   const older = await readUnfinished(cluster, undefined)
   if (older.length > 0) await collectGarbage(cluster)
@@ -190,8 +196,9 @@ async function planBackup(context: TakeContext): Promise<ReferenceChoice> {
 }
 
 /**
- * Why the WAL since the reference cannot vouch for it; undefined when it is all held and the server's, or nothing rests on it. That no other WAL
- * is held under the names of the server's is looked at for a full too.
+ * Why the WAL since the reference cannot vouch for it; undefined when it is all held and the
+ * server's, or nothing rests on it. That no other WAL is held under the names of the server's is
+ * looked at for a full too.
  */
 async function whyNotVouched(
   context: TakeContext,
@@ -207,7 +214,8 @@ async function whyNotVouched(
   const missing = await missingWal(context, choice)
   if (missing !== undefined || isShown) return missing
   if (choice.wal.length === 0) return undefined
-  // A receiver may have stored meanwhile what the server has removed: now the server's next records follow what is held.
+  // A receiver may have stored meanwhile what the server has removed: now the server's next records
+  // follow what is held.
   if (await isSameHistory(question)) return undefined
   return `the server has nothing left that shows that the WAL since backup ${choice.reference.id} is its own`
 }

@@ -1,7 +1,9 @@
 /**
- * Pages that arrived with a wrong checksum because the server was just writing them. Such a page may have an old LSN: its header was not
- * written yet, or only hint bits changed. It is no damage when the first record of the backup's own WAL that touches it writes all of it anew: a
- * restore replays that WAL before the server is consistent. Needs no role on the server, and is proof where a second look is none.
+ * Pages that arrived with a wrong checksum because the server was just writing them. Such a page
+ * may have an old LSN: its header was not written yet, or only hint bits changed. It is no damage
+ * when the first record of the backup's own WAL that touches it writes all of it anew: a restore
+ * replays that WAL before the server is consistent. Needs no role on the server, and is proof where
+ * a second look is none.
  */
 import { firstBlockOf, parseRelationPath } from '../../postgres/relation-path.ts'
 import { formatSegmentName, segmentOf, segmentStart } from '../../postgres/segment-name.ts'
@@ -27,7 +29,8 @@ export interface JudgedPages {
 }
 
 /**
- * Separates them. `range`: from the backup's start to its stop, held. Only pages that are listed can be told apart.
+ * Separates them. `range`: from the backup's start to its stop, held. Only pages that are listed
+ * can be told apart.
  * @throws {BackstayError} REPOSITORY_DAMAGED, STORE when the WAL cannot be read.
  */
 export async function judgeBadPages(

@@ -1,8 +1,10 @@
 /**
- * Visibility maps in an incremental stream. PostgreSQL clears a bit of a map without naming the map's page in WAL (the record names only the
- * block whose rows changed), so neither its WAL summaries nor the stream know of it: a page of a map that is taken over from the reference
- * may say «all visible» of blocks that are not. The bits of blocks behind a cut go without any word in WAL. Such bits are cleared when all
- * files have come, because a relation's main fork can come after its map.
+ * Visibility maps in an incremental stream. PostgreSQL clears a bit of a map without naming the
+ * map's page in WAL (the record names only the block whose rows changed), so neither its WAL
+ * summaries nor the stream know of it: a page of a map that is taken over from the reference may
+ * say «all visible» of blocks that are not. The bits of blocks behind a cut go without any word in
+ * WAL. Such bits are cleared when all files have come, because a relation's main fork can come
+ * after its map.
  */
 import { parseRelationPath } from '../../postgres/relation-path.ts'
 import { VisibilityCleaner } from '../../postgres/visibility-map.ts'
@@ -13,7 +15,10 @@ export type PageMend = (page: Buffer, mapBlock: number) => Buffer | undefined
 
 interface WaitingMap {
   readonly relation: string
-  /** Where the relation's main fork was cut: a map may speak of blocks that are gone, or came again as zeros. */
+  /**
+   * Where the relation's main fork was cut: a map may speak of blocks that are gone, or came again
+   * as zeros.
+   */
   readonly limitBlock: number | undefined
   readonly close: (mend: PageMend | undefined) => Promise<void>
 }
@@ -29,7 +34,10 @@ export class VisibilityMaps {
     this.#cleaner = new VisibilityCleaner(checksums)
   }
 
-  /** Has a map's file closed when it is known what changed. False for any other file, which may be closed at once. */
+  /**
+   * Has a map's file closed when it is known what changed. False for any other file, which may be
+   * closed at once.
+   */
   defer(path: string, { limitBlock, close }: Omit<WaitingMap, 'relation'>): boolean {
     const file = parseRelationPath(path)
     if (file?.fork !== 'vm') return false

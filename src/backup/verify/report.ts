@@ -85,7 +85,9 @@ export class ReportBuilder {
     else this.#wal.add(where.wal)
   }
 
-  /** A problem that leaves the backup as it is: of the WAL after it, or of WAL that may come yet. */
+  /**
+   * A problem that leaves the backup as it is: of the WAL after it, or of WAL that may come yet.
+   */
   problem(subject: string, problem: string): void {
     this.#problemCount += 1
     if (this.#problems.length < LISTED) this.#problems.push({ subject, problem })

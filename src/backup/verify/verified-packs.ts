@@ -1,6 +1,6 @@
 /**
- * Remembers which packs were read and found good, so that `--since` need not read them again. Losing these records costs
- * nothing but time.
+ * Remembers which packs were read and found good, so that `--since` need not read them again.
+ * Losing these records costs nothing but time.
  */
 import { backupIdAt, type BackupInfo, parseBackupId } from '../../repository/backup-info.ts'
 import { readBackup } from '../../repository/catalogue.ts'
@@ -35,8 +35,9 @@ export async function recordVerified(
 }
 
 /**
- * Packs of which everything `info` needs was found good at or after `sinceMs` (epoch). What a backup needs of an older pack,
- * its reference needed too, so a verification of the reference counts for it.
+ * Packs of which everything `info` needs was found good at or after `sinceMs` (epoch). What a
+ * backup needs of an older pack, its reference needed too, so a verification of the reference
+ * counts for it.
  */
 export async function verifiedPacks(
   cluster: ClusterRepository,

@@ -1,6 +1,6 @@
 /**
- * Verifies one backup as it lies in the repository: manifest, packs, every unit, every checksum, all WAL it can be rolled forward with.
- * Everything wrong is collected; nothing is repaired.
+ * Verifies one backup as it lies in the repository: manifest, packs, every unit, every checksum,
+ * all WAL it can be rolled forward with. Everything wrong is collected; nothing is repaired.
  */
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
@@ -27,18 +27,25 @@ export interface VerifyOptions {
   readonly samplePercent: number
   /** Chooses the sample: another number, another sample. */
   readonly seed: number
-  /** Units of packs that were verified at or after this moment (epoch milliseconds) are not read again. */
+  /**
+   * Units of packs that were verified at or after this moment (epoch milliseconds) are not read
+   * again.
+   */
   readonly sinceMs: number | undefined
-  /** When the verification began, of which this is one of several backups (epoch milliseconds). Default: now. */
+  /**
+   * When the verification began, of which this is one of several backups (epoch milliseconds).
+   * Default: now.
+   */
   readonly beganMs?: number
   readonly signal: AbortSignal
   readonly onProgress: (done: { readonly files: number; readonly bytesRead: number }) => void
 }
 
 /**
- * Verifies a backup. What is wrong with it is in the report, not thrown, and noted in the repository until a later verification finds
- * it good.
- * @throws {BackstayError} BACKUP_MISSING, REPOSITORY_LOCKED while it is being deleted, STORE; the signal's reason.
+ * Verifies a backup. What is wrong with it is in the report, not thrown, and noted in the
+ * repository until a later verification finds it good.
+ * @throws {BackstayError} BACKUP_MISSING, REPOSITORY_LOCKED while it is being deleted, STORE; the
+ * signal's reason.
  */
 export async function verifyBackup(
   cluster: ClusterRepository,

@@ -1,5 +1,6 @@
 /**
- * Verifies the bytes of one file of a backup: units decompress, the CRC-32C is right, page checksums are right.
+ * Verifies the bytes of one file of a backup: units decompress, the CRC-32C is right, page
+ * checksums are right.
  */
 import { crc32c } from '@node-rs/crc32'
 import { isBackstayError } from '../../errors/backstay-error.ts'
@@ -96,7 +97,10 @@ export class FileVerifier {
     }
   }
 
-  /** Pages changed since the backup's start may be torn, and WAL replay writes them anew; known bad pages are known. */
+  /**
+   * Pages changed since the backup's start may be torn, and WAL replay writes them anew; known bad
+   * pages are known.
+   */
   #checkPages(file: ManifestFile, content: Buffer, position: number): void {
     const { info, report } = this.#verification
     const firstBlock = firstBlockOfPath(file.path)
@@ -122,7 +126,10 @@ export class FileVerifier {
     return isPaged && this.#verification.info.postgres.dataChecksums
   }
 
-  /** Bad pages beyond those that backup.json lists cannot be told apart from new damage, and the backup is marked anyway. */
+  /**
+   * Bad pages beyond those that backup.json lists cannot be told apart from new damage, and the
+   * backup is marked anyway.
+   */
   #isKnown(file: ManifestFile, block: number): boolean {
     const { count, list } = this.#verification.info.badPages
     return count > list.length || this.#knownPages.has(`${file.path}@${block}`)

@@ -1,6 +1,6 @@
 /**
- * Verifies the WAL a backup rests on: everything from its start to the last moment it can be rolled forward to is read and judged record
- * by record, and each segment must follow the one before it.
+ * Verifies the WAL a backup rests on: everything from its start to the last moment it can be rolled
+ * forward to is read and judged record by record, and each segment must follow the one before it.
  */
 import { isBackstayError } from '../../errors/backstay-error.ts'
 import { addBytes, formatLsn, type Lsn } from '../../postgres/lsn.ts'
@@ -48,7 +48,9 @@ export async function verifyWal(
   }
 }
 
-/** Recovery cannot be told that a damaged history is not there, so it stops where it asks for one. */
+/**
+ * Recovery cannot be told that a damaged history is not there, so it stops where it asks for one.
+ */
 function tellHistories({ cluster: { names }, info, report, map }: VerifiedWay, goal: number): void {
   for (const name of stoppingHistories(map, { from: info.timeline, to: goal })) {
     const object = names.walHistory(Number.parseInt(name, 16))
@@ -91,7 +93,10 @@ function endOf(
   return window?.to ?? { timeline: info.timeline, lsn: info.stopLsn }
 }
 
-/** What was found of a segment together with the one before it; several backups rest on the same WAL. */
+/**
+ * What was found of a segment together with the one before it; several backups rest on the same
+ * WAL.
+ */
 const JUDGED = new WeakMap<ClusterRepository, Map<string, string | undefined>>()
 
 /** Reads one backup's segments in order. */
@@ -129,7 +134,10 @@ class WalReading {
     else this.#report.problem(subject, problem)
   }
 
-  /** What is wrong; `absent` when it is not stored as a whole: the continuity map has said whether that is a hole. */
+  /**
+   * What is wrong; `absent` when it is not stored as a whole: the continuity map has said whether
+   * that is a hole.
+   */
   async #judge(name: string, history: TimelineHistory | undefined): Promise<string | undefined> {
     try {
       this.#chain ??= await this.#begin(history)

@@ -1,5 +1,6 @@
 /**
- * Stores what waits in the incoming directory. Streamed WAL needs no archiving: its receiver stores it.
+ * Stores what waits in the incoming directory. Streamed WAL needs no archiving: its receiver stores
+ * it.
  */
 import type { BarmanContext } from '../context.ts'
 import { takeLock } from '../../repository/lock.ts'

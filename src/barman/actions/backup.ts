@@ -81,7 +81,10 @@ function waitOf({ options }: BarmanContext): { walTimeoutMs?: number } {
   return seconds > 0 ? { walTimeoutMs: seconds * 1000 } : {}
 }
 
-/** Barman's jobs are copies; ours are compression threads, and one is too few unless it was asked for. */
+/**
+ * Barman's jobs are copies; ours are compression threads, and one is too few unless it was asked
+ * for.
+ */
 function jobsOf({ options }: BarmanContext, server: BarmanServer): number | undefined {
   const jobs = options.jobs ?? server.parallelJobs
   return jobs > 1 ? jobs : undefined

@@ -12,7 +12,10 @@ import type { BarmanContext } from '../context.ts'
 import { oneServer } from '../server/chosen-servers.ts'
 import { restartReceiver } from '../server/restart-receiver.ts'
 
-/** @throws {BackstayError} CONFIG_INVALID when the configuration cannot be read with the model; errno errors of the server's directory. */
+/**
+ * @throws {BackstayError} CONFIG_INVALID when the configuration cannot be read with the model;
+ * errno errors of the server's directory.
+ */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, options, words } = context
   // Barman passes over a model beside --reset.
@@ -75,7 +78,9 @@ async function reset(context: BarmanContext, server: BarmanServer): Promise<Barm
   return await serverWith(context, server, undefined)
 }
 
-/** The server as the configuration makes it with `model`; nothing was written yet when that fails. */
+/**
+ * The server as the configuration makes it with `model`; nothing was written yet when that fails.
+ */
 async function serverWith(
   { config, environment }: BarmanContext,
   server: BarmanServer,

@@ -1,6 +1,6 @@
 /**
- * Sets options for good, from changes given as JSON. They go into a file of their own that is read last; the operator's files are
- * never edited.
+ * Sets options for good, from changes given as JSON. They go into a file of their own that is read
+ * last; the operator's files are never edited.
  */
 import { join } from 'node:path'
 import { readChanges, type SectionChange, withChanges } from '../../config/barman/changes.ts'
@@ -10,7 +10,10 @@ import { acquireProcessLock } from '../../host/process-lock.ts'
 import type { BarmanContext } from '../context.ts'
 import { restartReceiver } from '../server/restart-receiver.ts'
 
-/** @throws {BackstayError} REPOSITORY_LOCKED while another one runs, CONFIG_INVALID; errno errors of barman_home. */
+/**
+ * @throws {BackstayError} REPOSITORY_LOCKED while another one runs, CONFIG_INVALID; errno errors of
+ * barman_home.
+ */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, config, clock, words } = context
   const read = readChanges(words[0] ?? '', config)

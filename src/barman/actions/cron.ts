@@ -1,6 +1,6 @@
 /**
- * What Barman's cron line runs every minute: starts the receivers that do not run, stores incoming WAL, enforces retention.
- * One server that fails does not keep the others from their turn.
+ * What Barman's cron line runs every minute: starts the receivers that do not run, stores incoming
+ * WAL, enforces retention. One server that fails does not keep the others from their turn.
  */
 import { expireCluster } from '../../backup/expire.ts'
 import type { BarmanServer } from '../../config/barman/model.ts'

@@ -42,7 +42,9 @@ export async function run(context: BarmanContext): Promise<void> {
   await give(context, name, content)
 }
 
-/** The bytes to give. With --keep-compression as they are stored, where they are stored compressed. */
+/**
+ * The bytes to give. With --keep-compression as they are stored, where they are stored compressed.
+ */
 async function find(
   context: BarmanContext,
   repository: ClusterRepository,

@@ -1,7 +1,8 @@
 /**
- * Stores the WAL files a client sends. Everything is read and every checksum compared before anything is stored; each file is
- * durable when the command ends with 0. A segment is looked at before it is taken, and one that is there with other content is
- * refused with an error, so that PostgreSQL keeps it.
+ * Stores the WAL files a client sends. Everything is read and every checksum compared before
+ * anything is stored; each file is durable when the command ends with 0. A segment is looked at
+ * before it is taken, and one that is there with other content is refused with an error, so that
+ * PostgreSQL keeps it.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { isBackstayError } from '../../errors/backstay-error.ts'

@@ -60,8 +60,9 @@ async function receive(context: BarmanContext, server: BarmanServer): Promise<vo
 }
 
 /**
- * A slot that is missing at the start is said at once. A server that is not there at the start ends the command, as pg_receivewal
- * ends: cron starts it again. Later on the receiver waits for its server by itself.
+ * A slot that is missing at the start is said at once. A server that is not there at the start ends
+ * the command, as pg_receivewal ends: cron starts it again. Later on the receiver waits for its
+ * server by itself.
  */
 async function lacksSlot(context: BarmanContext, server: BarmanServer): Promise<boolean> {
   const { slotName, createSlot } = server
@@ -134,7 +135,9 @@ async function stop(context: BarmanContext, server: BarmanServer): Promise<void>
   else output.error(`ERROR: Cannot terminate process ${TASK}(${pid})`)
 }
 
-/** Our receiver finds its place by itself from what is held: there is no status that could be wrong. */
+/**
+ * Our receiver finds its place by itself from what is held: there is no status that could be wrong.
+ */
 async function reset(context: BarmanContext, server: BarmanServer): Promise<void> {
   const { output } = context
   if ((await pidOfTask(context, server, TASK)) !== undefined) {

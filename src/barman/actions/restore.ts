@@ -27,7 +27,9 @@ Before you start up the PostgreSQL server, please review the postgresql.auto.con
 inside the target directory. Make sure that 'restore_command' can be executed by the PostgreSQL user.
 `
 
-/** @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, DISK_SPACE, REPOSITORY_DAMAGED, … */
+/**
+ * @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, DISK_SPACE, REPOSITORY_DAMAGED, …
+ */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, clock } = context
   const startedAtMs = clock.now()

@@ -1,5 +1,6 @@
 /**
- * Shows what is configured and known of servers. Passwords in connection strings are left out, on the console and in JSON.
+ * Shows what is configured and known of servers. Passwords in connection strings are left out, on
+ * the console and in JSON.
  */
 import type { BarmanContext } from '../context.ts'
 import { describedServer } from '../server/described.ts'

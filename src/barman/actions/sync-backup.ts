@@ -7,7 +7,10 @@ import type { BarmanContext } from '../context.ts'
 import { passiveServer } from '../server/passive-server.ts'
 import { backupsOf } from '../server/backups.ts'
 
-/** @throws {BackstayError} HOST_COMMAND, WAL_UNAVAILABLE, POSTGRES_IDENTITY, REPOSITORY_DAMAGED, DISK_SPACE, STORE */
+/**
+ * @throws {BackstayError} HOST_COMMAND, WAL_UNAVAILABLE, POSTGRES_IDENTITY, REPOSITORY_DAMAGED,
+ * DISK_SPACE, STORE
+ */
 export async function run(context: BarmanContext): Promise<void> {
   const { output, words } = context
   const id = words[1] ?? ''

@@ -1,5 +1,6 @@
 /**
- * Checks one server. Unlike Barman's, it changes nothing on the server: no WAL is switched to see whether it comes.
+ * Checks one server. Unlike Barman's, it changes nothing on the server: no WAL is switched to see
+ * whether it comes.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { isBackstayError } from '../../errors/backstay-error.ts'

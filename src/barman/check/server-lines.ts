@@ -92,7 +92,9 @@ function isCompatibleWith({ sql, stream }: ServerLook): boolean {
   return major !== undefined && isSupportedMajor(major)
 }
 
-/** Whether both ways, and the repository, lead to one cluster. `stored`: what the repository says. */
+/**
+ * Whether both ways, and the repository, lead to one cluster. `stored`: what the repository says.
+ */
 export function coherenceLine(look: ServerLook, stored: string | undefined): CheckLine {
   const name = 'systemid coherence'
   const overSql = look.sql?.systemIdentifier

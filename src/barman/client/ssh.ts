@@ -39,9 +39,10 @@ export function shellWord(word: string): string {
 export const SAID_BYTES_MAX = 64 * 1024
 
 /**
- * Runs a command with `input` on its standard input and gathers its output; standard error is passed on. Whoever is at the other end
- * can neither fill memory nor write into a terminal.
- * @throws {ClientError} when the output is longer than `mostBytes`; the errno error when the program cannot be started.
+ * Runs a command with `input` on its standard input and gathers its output; standard error is
+ * passed on. Whoever is at the other end can neither fill memory nor write into a terminal.
+ * @throws {ClientError} when the output is longer than `mostBytes`; the errno error when the
+ * program cannot be started.
  */
 export async function runSsh(
   [program = '', ...words]: readonly string[],

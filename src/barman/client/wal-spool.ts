@@ -1,13 +1,16 @@
 /**
- * Where WAL that was fetched ahead waits until recovery asks for it. What lies there is given to recovery, so nobody else may have put it
- * there.
+ * Where WAL that was fetched ahead waits until recovery asks for it. What lies there is given to
+ * recovery, so nobody else may have put it there.
  */
 import { copyFile, lstat, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { printable } from '../../errors/printable.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
 
-/** Beside the file that PostgreSQL wants, so in pg_wal: taking one is a rename, and servers do not take each other's. */
+/**
+ * Beside the file that PostgreSQL wants, so in pg_wal: taking one is a rename, and servers do not
+ * take each other's.
+ */
 const OWN_SPOOL = '.barman-spool'
 const PRIVATE = 0o700
 const OTHERS_WRITE = 0o022
@@ -73,7 +76,10 @@ async function isOwnFile(path: string): Promise<boolean> {
   return facts?.isFile() === true && facts.uid === process.getuid?.()
 }
 
-/** The segments to fetch ahead, of what the Barman host lists: whatever else it says could name any file here. */
+/**
+ * The segments to fetch ahead, of what the Barman host lists: whatever else it says could name any
+ * file here.
+ */
 export function namesAhead(listed: string, asked: string, most: number): readonly string[] {
   const names = new Set(listed.split('\n').filter((name) => isSegment(name) && name !== asked))
   return [...names].slice(0, most)

@@ -1,9 +1,13 @@
 /**
- * What the options of Barman's commands are once they are read, by commander's name of each. Options that are only accepted are not among
- * them; which command takes which is in its definition.
+ * What the options of Barman's commands are once they are read, by commander's name of each.
+ * Options that are only accepted are not among them; which command takes which is in its
+ * definition.
  */
 
-/** `flag`: true or, where there is a `--no-` form, false · `text`: its word · `number`: read and bounded (word-kinds.ts) · `list`: all its words. */
+/**
+ * `flag`: true or, where there is a `--no-` form, false · `text`: its word · `number`: read and
+ * bounded (word-kinds.ts) · `list`: all its words.
+ */
 export type OptionType = 'flag' | 'text' | 'number' | 'list'
 
 /** The options that a command reads, with the type of each. */

@@ -1,6 +1,6 @@
 /**
- * Reads Barman's command line: global options before the command, long options that may be shortened as long as they are
- * unique, usage errors with exit code 2. Prints nothing.
+ * Reads Barman's command line: global options before the command, long options that may be
+ * shortened as long as they are unique, usage errors with exit code 2. Prints nothing.
  */
 import { Command, CommanderError, Option } from 'commander'
 import { COMMANDS } from './commands.ts'
@@ -118,7 +118,10 @@ function find(word: string): BarmanCommandSpec | undefined {
   return COMMANDS.find(({ name, aliases }) => name === word || aliases?.includes(word) === true)
 }
 
-/** `--arch` becomes `--archive` when nothing else begins with it. What stands after `--` is left alone. */
+/**
+ * `--arch` becomes `--archive` when nothing else begins with it. What stands after `--` is left
+ * alone.
+ */
 function expandOptions(words: readonly string[], spec: BarmanCommandSpec): string[] {
   const longs = (spec.options ?? []).flatMap(({ flags }) => flags.match(/--[a-z0-9-]+/g) ?? [])
   const end = words.includes('--') ? words.indexOf('--') : words.length

@@ -1,12 +1,13 @@
 /**
- * What the word after an option may be, by its kind, and the value it becomes. Every number of a command line is read here.
+ * What the word after an option may be, by its kind, and the value it becomes. Every number of a
+ * command line is read here.
  */
 import { InvalidArgumentError } from 'commander'
 import { parseBackupId } from '../../repository/backup-info.ts'
 
 /**
- * `whole`: from 0 · `positive`: from 1 · `targetTimeline`: a timeline, latest or current · `backupName`: what a backup can be called
- * and found by · `port`.
+ * `whole`: from 0 · `positive`: from 1 · `targetTimeline`: a timeline, latest or current ·
+ * `backupName`: what a backup can be called and found by · `port`.
  */
 export type WordKind = 'whole' | 'positive' | 'targetTimeline' | 'backupName' | 'port'
 
@@ -34,7 +35,10 @@ const READERS: Readonly<Record<WordKind, readonly [read: WordReader, not: string
   backupName: [readName, 'a name for a backup: not empty, no id and no word that means a backup'],
 }
 
-/** The value of a word of this kind. @throws {InvalidArgumentError} which the parser makes a usage error of. */
+/**
+ * The value of a word of this kind.
+ * @throws {InvalidArgumentError} which the parser makes a usage error of.
+ */
 export function readWord(kind: WordKind, word: string): string | number {
   const [read, not] = READERS[kind]
   const value = read(word)

@@ -1,6 +1,6 @@
 /**
- * What must be known of a backup before its data is taken in: whose it is, and whether its pages have checksums. What its metadata
- * does not say is read from its pg_control.
+ * What must be known of a backup before its data is taken in: whose it is, and whether its pages
+ * have checksums. What its metadata does not say is read from its pg_control.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -23,7 +23,10 @@ export interface BackupOrigin extends ServerIdentity {
   readonly dataChecksums: boolean
 }
 
-/** @throws {BackstayError} FAILED when there is no pg_control where one is needed; POSTGRES_FILE_INVALID */
+/**
+ * @throws {BackstayError} FAILED when there is no pg_control where one is needed;
+ * POSTGRES_FILE_INVALID
+ */
 export async function readBackupFacts(
   backup: BarmanBackup,
   data: BackupData,

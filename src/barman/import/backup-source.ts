@@ -43,7 +43,8 @@ export async function findData(backup: BarmanBackup): Promise<BackupData | strin
 }
 
 /**
- * Gives the whole backup to `sink`, begin and end included, and checks that it is what its metadata says.
+ * Gives the whole backup to `sink`, begin and end included, and checks that it is what its metadata
+ * says.
  * @throws {BackstayError} FAILED, POSTGRES_IDENTITY; what the sink throws.
  */
 export async function feedBackup(
@@ -77,7 +78,9 @@ export async function feedBackup(
   return { manifestHolds: isServers && sink.content('tablespace_map') === undefined }
 }
 
-/** Links of tablespaces, which archives do not hold, and the label where only the metadata has it. */
+/**
+ * Links of tablespaces, which archives do not hold, and the label where only the metadata has it.
+ */
 async function addMissing(backup: BarmanBackup, sink: ObservedSink): Promise<void> {
   const common = {
     tablespaceOid: undefined,

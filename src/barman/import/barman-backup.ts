@@ -1,5 +1,6 @@
 /**
- * One backup of Barman as its metadata file says it. Source: the format as documented and as found in files of Barman 3.4 to 3.20.
+ * One backup of Barman as its metadata file says it. Source: the format as documented and as found
+ * in files of Barman 3.4 to 3.20.
  */
 import { type Lsn, parseLsn } from '../../postgres/lsn.ts'
 import { DEFAULT_SEGMENT_BYTES, isSegmentBytes } from '../../postgres/segment-name.ts'
@@ -45,7 +46,10 @@ export interface BarmanBackupPlace {
   readonly keep: KeepTarget | undefined
 }
 
-/** Reads backup.info. A backup that never got far has a status only: then what is said is why nothing can be imported. */
+/**
+ * Reads backup.info. A backup that never got far has a status only: then what is said is why
+ * nothing can be imported.
+ */
 export function parseBarmanBackup(text: string, place: BarmanBackupPlace): BarmanBackup | string {
   const fields = readFields(text)
   const status = fields.get('status') ?? 'unknown'

@@ -28,7 +28,10 @@ export type FoundBarmanBackup =
   | { readonly id: string; readonly backup: BarmanBackup }
   | { readonly id: string; readonly why: string }
 
-/** As the configuration says. `customFilter` is not taken from it: who may set the other options must not have it run. */
+/**
+ * As the configuration says. `customFilter` is not taken from it: who may set the other options
+ * must not have it run.
+ */
 export function placeOfServer(server: BarmanServer, customFilter: string | undefined): BarmanPlace {
   const { name, backupDirectory, incomingDirectory, options } = server
   const standard = standardPlace(backupDirectory)
@@ -45,7 +48,10 @@ export function placeOfServer(server: BarmanServer, customFilter: string | undef
   }
 }
 
-/** With every directory at its usual place below `backupDirectory`, which is called as the server is. */
+/**
+ * With every directory at its usual place below `backupDirectory`, which is called as the server
+ * is.
+ */
 export function standardPlace(backupDirectory: string): BarmanPlace {
   const wals = join(backupDirectory, 'wals')
   return {
@@ -71,7 +77,10 @@ function metaDirectory({ backupDirectory }: BarmanPlace): string {
   return join(backupDirectory, 'meta')
 }
 
-/** The backups of both layouts, oldest first. @throws {BackstayError} HOST_PRIVILEGE, FAILED when a directory cannot be read. */
+/**
+ * The backups of both layouts, oldest first.
+ * @throws {BackstayError} HOST_PRIVILEGE, FAILED when a directory cannot be read.
+ */
 export async function findBarmanBackups(place: BarmanPlace): Promise<FoundBarmanBackup[]> {
   const meta = metaDirectory(place)
   const inMeta = (await listOptional(meta)).flatMap((name) => {

@@ -1,6 +1,7 @@
 /**
- * Takes one Barman backup into the repository: receive → make durable → prove its WAL → publish → keep → verify. Until it is
- * published nothing is listed, and what an interrupted import leaves behind is removed by the next one.
+ * Takes one Barman backup into the repository: receive → make durable → prove its WAL → publish →
+ * keep → verify. Until it is published nothing is listed, and what an interrupted import leaves
+ * behind is removed by the next one.
  */
 import { loadDamage } from '../../backup/known-damage.ts'
 import { BackupReceiver, type ReceivedBackup } from '../../backup/take/backup-receiver.ts'
@@ -43,7 +44,8 @@ export interface BackupImport {
 
 /**
  * Imports it and lists it. The caller holds the catalogue's lock.
- * @throws {BackstayError} WAL_UNAVAILABLE, POSTGRES_IDENTITY, FAILED, DISK_SPACE, STORE; the signal's reason.
+ * @throws {BackstayError} WAL_UNAVAILABLE, POSTGRES_IDENTITY, FAILED, DISK_SPACE, STORE; the
+ * signal's reason.
  */
 export async function importBackup(order: BackupImport): Promise<BackupInfo> {
   const { cluster, id, backup, facts, map } = order
@@ -54,7 +56,8 @@ export async function importBackup(order: BackupImport): Promise<BackupInfo> {
     await publishBackup(cluster, info)
     return info
   } catch (error) {
-    // What cannot be removed now is removed by the next import; the reason of the failure matters more.
+    // What cannot be removed now is removed by the next import; the reason of the failure matters
+    // more.
     await discardBackup(cluster, id).catch(() => undefined)
     throw error
   }
@@ -83,7 +86,10 @@ async function receive(order: BackupImport): Promise<BackupInfo> {
   return await receiveBy(order, choice, method)
 }
 
-/** Whole, or only the pages that differ from an older backup; a block-incremental one can only stand on its parent. */
+/**
+ * Whole, or only the pages that differ from an older backup; a block-incremental one can only stand
+ * on its parent.
+ */
 async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise<ReferenceChoice> {
   const backups = await listBackups(cluster)
   if (backup.parent !== undefined) {

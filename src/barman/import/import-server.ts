@@ -1,6 +1,6 @@
 /**
- * Brings what a Barman server has kept into the repository: WAL first, then its backups from the oldest on. The source is only read.
- * It can be run again: what is there already stays as it is.
+ * Brings what a Barman server has kept into the repository: WAL first, then its backups from the
+ * oldest on. The source is only read. It can be run again: what is there already stays as it is.
  */
 import { verifiedPacks } from '../../backup/verify/verified-packs.ts'
 import { verifyBackup } from '../../backup/verify/verify-backup.ts'
@@ -29,7 +29,8 @@ const RECENTLY_MS = 24 * 3_600_000
 
 /**
  * With `isDryRun` everything that can be refused is, and nothing is taken.
- * @throws {BackstayError} REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, STORE, HOST_PRIVILEGE; the signal's reason.
+ * @throws {BackstayError} REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, STORE, HOST_PRIVILEGE;
+ * the signal's reason.
  */
 export async function importServer(order: ServerImport): Promise<ServerImportResult> {
   const { place, isDryRun } = order
@@ -65,7 +66,8 @@ interface ImportCourse {
 }
 
 /**
- * A server of which nothing belongs to the cluster is refused before any of it is taken: its WAL would be turned away file by file.
+ * A server of which nothing belongs to the cluster is refused before any of it is taken: its WAL
+ * would be turned away file by file.
  * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_VERSION
  */
 async function checkOwn(

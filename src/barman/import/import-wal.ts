@@ -1,5 +1,6 @@
 /**
- * Takes Barman's WAL into the repository. Each file is unpacked and looked at as if a server had just sent it.
+ * Takes Barman's WAL into the repository. Each file is unpacked and looked at as if a server had
+ * just sent it.
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
@@ -35,7 +36,8 @@ interface WalImportOrder {
 }
 
 /**
- * Stores the files; what is no WAL of this cluster, or is there with other content, is left out and named.
+ * Stores the files; what is no WAL of this cluster, or is there with other content, is left out and
+ * named.
  * @throws {BackstayError} STORE, DISK_SPACE, HOST_PRIVILEGE; the signal's reason.
  */
 export async function importWal(
@@ -79,7 +81,10 @@ async function takeOne(
   }
 }
 
-/** The file as PostgreSQL wrote it. @throws {BackstayError} WAL_INVALID when it cannot be unpacked. */
+/**
+ * The file as PostgreSQL wrote it.
+ * @throws {BackstayError} WAL_INVALID when it cannot be unpacked.
+ */
 async function readBarmanWal(
   file: BarmanWalFile,
   customFilter: string | undefined,

@@ -34,7 +34,10 @@ async function lookAt(found: BarmanBackup, identifier: string | undefined): Prom
   }
 }
 
-/** Whose WAL and backups these are: what the newest backup says, else the WAL itself; undefined when there is neither. */
+/**
+ * Whose WAL and backups these are: what the newest backup says, else the WAL itself; undefined when
+ * there is neither.
+ */
 export async function identityOf(
   looked: readonly LookedBackup[],
   wal: BarmanWal,

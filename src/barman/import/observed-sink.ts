@@ -1,5 +1,6 @@
 /**
- * Stands before the receiver of a base backup and remembers the small files that say what the data is.
+ * Stands before the receiver of a base backup and remembers the small files that say what the data
+ * is.
  */
 import { CONTROL_FILE_PATH } from '../../postgres/control-file.ts'
 import type {

@@ -1,5 +1,6 @@
 /**
- * A backup that Barman keeps as directories: the data directory, and one for each tablespace beside it.
+ * A backup that Barman keeps as directories: the data directory, and one for each tablespace beside
+ * it.
  */
 import type { Stats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
@@ -14,7 +15,10 @@ import { openRegular } from '../../util/read-regular.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 
-/** Barman's own, and what a restore makes anew. backup_label is among the excluded files because a server writes its own. */
+/**
+ * Barman's own, and what a restore makes anew. backup_label is among the excluded files because a
+ * server writes its own.
+ */
 const LEFT_OUT: ReadonlySet<string> = new Set([
   'backup_manifest',
   'tablespace_map',
@@ -30,7 +34,10 @@ interface Tree {
   readonly buffer: Buffer
 }
 
-/** Gives everything below `data`, and the tablespaces beside it, to `sink`. @throws {BackstayError} FAILED, HOST_PRIVILEGE; what the sink throws. */
+/**
+ * Gives everything below `data`, and the tablespaces beside it, to `sink`.
+ * @throws {BackstayError} FAILED, HOST_PRIVILEGE; what the sink throws.
+ */
 export async function feedDirectories(
   backup: BarmanBackup,
   data: string,

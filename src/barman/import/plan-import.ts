@@ -25,7 +25,10 @@ export interface ImportableBackup {
   readonly facts: BackupOrigin
 }
 
-/** `wait`: cannot be imported yet; `refuse`: something is in the way; `skip`: there is nothing to import. */
+/**
+ * `wait`: cannot be imported yet; `refuse`: something is in the way; `skip`: there is nothing to
+ * import.
+ */
 export type PlannedBackup =
   | ({ readonly action: 'import' } & ImportableBackup)
   | { readonly action: 'present'; readonly id: BackupId; readonly backup: BarmanBackup }

@@ -1,6 +1,7 @@
 /**
- * Reads a value as Python writes it with repr(): text, numbers, lists, tuples, dictionaries, True, False, None. Barman's metadata
- * holds such values. Source: Python documentation, "Lexical analysis", "Expressions".
+ * Reads a value as Python writes it with repr(): text, numbers, lists, tuples, dictionaries, True,
+ * False, None. Barman's metadata holds such values. Source: Python documentation, "Lexical
+ * analysis", "Expressions".
  */
 
 /** A value; tuples are lists. */

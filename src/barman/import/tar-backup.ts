@@ -1,5 +1,6 @@
 /**
- * A backup that Barman keeps as archives: `base.tar`, one `<oid>.tar` for each tablespace, compressed or not.
+ * A backup that Barman keeps as archives: `base.tar`, one `<oid>.tar` for each tablespace,
+ * compressed or not.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -21,7 +22,10 @@ interface Archive {
   readonly tablespaceOid: number | undefined
 }
 
-/** The names in the folder of archives → the archives in the order they are read; why not when one is missing. */
+/**
+ * The names in the folder of archives → the archives in the order they are read; why not when one
+ * is missing.
+ */
 export function archivesOf(
   names: readonly string[],
   directory: string,
@@ -37,7 +41,10 @@ export function archivesOf(
   return archives
 }
 
-/** Gives the entries of all archives to `sink`. @throws {BackstayError} FAILED when one is damaged; what the sink throws. */
+/**
+ * Gives the entries of all archives to `sink`.
+ * @throws {BackstayError} FAILED when one is damaged; what the sink throws.
+ */
 export async function feedArchives(
   archives: readonly Archive[],
   sink: BaseBackupSink,

@@ -1,5 +1,6 @@
 /**
- * A compressed file of Barman's as a stream of its content. gzip and zstd are Node's; lz4 and bzip2 are run as programs.
+ * A compressed file of Barman's as a stream of its content. gzip and zstd are Node's; lz4 and bzip2
+ * are run as programs.
  */
 import { spawn } from 'node:child_process'
 import type { Readable, Transform } from 'node:stream'
@@ -19,7 +20,8 @@ export type ArchiveEnding = (typeof ARCHIVE_ENDINGS)[number]
 
 /**
  * The content of `path` piece by piece; a piece is the caller's until the next is asked for.
- * @throws {BackstayError} FAILED when it is damaged, or the program that unpacks it is not installed.
+ * @throws {BackstayError} FAILED when it is damaged, or the program that unpacks it is not
+ * installed.
  */
 export async function* unpackedFile(path: string, ending: ArchiveEnding): AsyncIterable<Buffer> {
   try {

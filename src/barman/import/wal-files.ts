@@ -1,5 +1,6 @@
 /**
- * The WAL files of a Barman server: what its archive holds, what waits to be archived, and what xlog.db says of them. Only reads.
+ * The WAL files of a Barman server: what its archive holds, what waits to be archived, and what
+ * xlog.db says of them. Only reads.
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 /**
- * Everything a command says: console lines as they come, or one JSON object at the end; and the exit code.
+ * Everything a command says: console lines as they come, or one JSON object at the end; and the
+ * exit code.
  */
 import { printable } from '../../errors/printable.ts'
 import { redact } from '../../errors/redact.ts'

@@ -1,5 +1,6 @@
 /**
- * JSON as Barman's scripts expect it on standard output: keys sorted, `, ` and `: ` between things, ASCII only.
+ * JSON as Barman's scripts expect it on standard output: keys sorted, `, ` and `: ` between things,
+ * ASCII only.
  */
 
 /** A value that can be printed. */

@@ -1,6 +1,6 @@
 /**
- * What is done with objects that come from the primary: small ones are looked at before they are stored, packs go straight to their
- * place. Nothing is replaced.
+ * What is done with objects that come from the primary: small ones are looked at before they are
+ * stored, packs go straight to their place. Nothing is replaced.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { inspectSegment } from '../../postgres/wal-page.ts'
@@ -77,7 +77,10 @@ export function walObjectBytesMax({ identity }: ClusterRepository): number {
   return frameBound(Math.max(identity.segmentBytes, walBytesMax('', identity.segmentBytes)))
 }
 
-/** Stores one object of WAL once it is proved whole and of this cluster. @throws {BackstayError} WAL_INVALID, REPOSITORY_DAMAGED */
+/**
+ * Stores one object of WAL once it is proved whole and of this cluster.
+ * @throws {BackstayError} WAL_INVALID, REPOSITORY_DAMAGED
+ */
 export async function storeWalObject(
   cluster: ClusterRepository,
   object: string,

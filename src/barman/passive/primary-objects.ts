@@ -21,7 +21,10 @@ export interface ObjectTaker {
   end(): Promise<void>
 }
 
-/** Asks the primary where. @throws {BackstayError} HOST_COMMAND when it does not answer, or is no Backstay. */
+/**
+ * Asks the primary where.
+ * @throws {BackstayError} HOST_COMMAND when it does not answer, or is no Backstay.
+ */
 export async function askPlace(
   shell: PrimaryShell,
   server: { readonly name: string; readonly configFile: string | undefined },
@@ -74,7 +77,10 @@ function isObjectName(name: string, cluster: string): boolean {
   return isPlain && name.startsWith(`${cluster}/`)
 }
 
-/** Fetches objects in the order of `names`. @throws {BackstayError} HOST_COMMAND when one is gone; what `taker` throws. */
+/**
+ * Fetches objects in the order of `names`.
+ * @throws {BackstayError} HOST_COMMAND when one is gone; what `taker` throws.
+ */
 export async function fetchObjects(
   shell: PrimaryShell,
   { place, names }: { readonly place: PrimaryPlace; readonly names: readonly string[] },

@@ -1,6 +1,7 @@
 /**
- * Keeps a passive server's part of the repository like the primary's: what is not held and what local retention would not remove at
- * once is copied. A backup is listed when all its objects and its WAL are here and were read through.
+ * Keeps a passive server's part of the repository like the primary's: what is not held and what
+ * local retention would not remove at once is copied. A backup is listed when all its objects and
+ * its WAL are here and were read through.
  */
 import { verifyBackup } from '../../backup/verify/verify-backup.ts'
 import { planExpiry } from '../../backup/retention.ts'
@@ -35,7 +36,10 @@ export interface PassivePair {
   readonly cluster: ClusterRepository
   /** Objects the primary has. */
   readonly objects: ReadonlySet<string>
-  /** Backups the primary has and we have not, oldest first, without those local retention would remove at once. */
+  /**
+   * Backups the primary has and we have not, oldest first, without those local retention would
+   * remove at once.
+   */
   readonly missing: readonly RemoteBackup[]
   /** Segments of the primary that nothing here would need. */
   readonly unneeded: ReadonlySet<string>
@@ -197,7 +201,8 @@ export async function syncBackup(pair: PassivePair, backup: RemoteBackup): Promi
     await cluster.store.put(cluster.names.backupInfo(info.id), backup.content)
     await verify(cluster, info.id, context.signal)
   } catch (error) {
-    // What cannot be removed now is removed by the next copy; the reason of the failure matters more.
+    // What cannot be removed now is removed by the next copy; the reason of the failure matters
+    // more.
     await discardBackup(cluster, info.id).catch(() => undefined)
     throw error
   }

@@ -1,8 +1,9 @@
 /**
- * Restores into a directory of this machine, with the WAL recovery needs beside the data unless it is to be fetched later.
+ * Restores into a directory of this machine, with the WAL recovery needs beside the data unless it
+ * is to be fetched later.
  *
- * The WAL is copied first, outside of the directory, and moved into it before the engine names pg_control: whatever the process
- * dies at, no directory can be started that lacks its WAL.
+ * The WAL is copied first, outside of the directory, and moved into it before the engine names
+ * pg_control: whatever the process dies at, no directory can be started that lacks its WAL.
  */
 import { cpSync, renameSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -36,7 +37,10 @@ export interface PlannedRestore {
   readonly order: BarmanRestoreOrder
   /** Where files are written now; the order's destination is where they are when recovery runs. */
   readonly directory: string
-  /** Where tablespaces (by oid) and the WAL staging directory are written now, when that is not where they will be. */
+  /**
+   * Where tablespaces (by oid) and the WAL staging directory are written now, when that is not
+   * where they will be.
+   */
   readonly elsewhere?: {
     readonly tablespaces: ReadonlyMap<string, string>
     readonly wal: string
@@ -138,7 +142,10 @@ async function stageWal(planned: PlannedRestore): Promise<StagedWal> {
   }
 }
 
-/** Beside the destination, so that moving is renaming; where that is not allowed, in the server's own directory. */
+/**
+ * Beside the destination, so that moving is renaming; where that is not allowed, in the server's
+ * own directory.
+ */
 async function stagingBeside({ server, directory }: PlannedRestore): Promise<string> {
   try {
     return await mkdtemp(join(dirname(directory), '.barman_wal-'))
@@ -157,7 +164,10 @@ function move(from: string, to: string): void {
   }
 }
 
-/** A standby never ends its recovery by itself, and a promotion ends it too: the WAL is not needed after that. */
+/**
+ * A standby never ends its recovery by itself, and a promotion ends it too: the WAL is not needed
+ * after that.
+ */
 function endCommandOf({ order }: PlannedRestore): { endCommand?: string } {
   return order.getWal ? {} : { endCommand: `rm -fr ${commandWord(walDirectoryOf(order))}` }
 }

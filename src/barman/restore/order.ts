@@ -44,7 +44,10 @@ const UNSUPPORTED = [
   ['awsRegion', '--aws-region'],
 ] as const
 
-/** The order, or why there is none. @throws {BackstayError} USAGE for a target that cannot be read. */
+/**
+ * The order, or why there is none.
+ * @throws {BackstayError} USAGE for a target that cannot be read.
+ */
 export function orderOf(context: BarmanContext, server: BarmanServer): BarmanRestoreOrder | string {
   const { options, words } = context
   const given = TARGETS.filter((key) => options[key] !== undefined)

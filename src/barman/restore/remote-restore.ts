@@ -1,6 +1,7 @@
 /**
- * Restores onto another host through its ssh command: the directory is made here, beside the server's own files, and sent as a tar
- * stream; pg_control goes last, so that a copy that broke off cannot be started. The other host needs tar and a shell only.
+ * Restores onto another host through its ssh command: the directory is made here, beside the
+ * server's own files, and sent as a tar stream; pg_control goes last, so that a copy that broke off
+ * cannot be started. The other host needs tar and a shell only.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createReadStream } from 'node:fs'
@@ -18,7 +19,10 @@ export function whyNotRemote({ order }: Pick<PlannedRestore, 'order'>): string |
   return order.isDelta ? '--delta-restore does not go with --remote-ssh-command' : undefined
 }
 
-/** @throws {BackstayError} DIRECTORY_FOREIGN when the destination is not empty, HOST_COMMAND; what a local restore throws. */
+/**
+ * @throws {BackstayError} DIRECTORY_FOREIGN when the destination is not empty, HOST_COMMAND; what a
+ * local restore throws.
+ */
 export async function restoreRemotely(
   planned: Omit<PlannedRestore, 'directory'>,
 ): Promise<readonly string[]> {
@@ -49,7 +53,10 @@ export async function restoreRemotely(
   }
 }
 
-/** Where each tablespace will be on the other host, by oid; those inside of the data directory go with it. */
+/**
+ * Where each tablespace will be on the other host, by oid; those inside of the data directory go
+ * with it.
+ */
 async function remoteTablespaces({
   context,
   server,
@@ -92,7 +99,8 @@ async function send(remote: Remote, from: string, destination: string): Promise<
   const tar = spawn('tar', words, { stdio: ['ignore', 'pipe', 'inherit'], signal: remote.signal })
   const packed = ended(tar, 'tar')
   const receiver = startRemote(remote, `tar -C ${target} -xpf -`)
-  // tar stops reading where the archive ends, so the pipe may break behind it: whether all has arrived the two programs say.
+  // tar stops reading where the archive ends, so the pipe may break behind it: whether all has
+  // arrived the two programs say.
   const copied = pipeline(tar.stdout, receiver.stdin as NodeJS.WritableStream).catch(() => {})
   await settle([packed, ended(receiver, remote.command), copied])
 }

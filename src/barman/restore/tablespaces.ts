@@ -1,5 +1,6 @@
 /**
- * Where tablespaces go. Barman's users name them; the repository knows their oids and places, so a name is asked of the server.
+ * Where tablespaces go. Barman's users name them; the repository knows their oids and places, so a
+ * name is asked of the server.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -10,7 +11,8 @@ import { sqlConnection } from '../server/connections.ts'
 
 /**
  * Oid or old place → new directory.
- * @throws {BackstayError} USAGE for a rule that cannot be read or a tablespace that is not in the backup; POSTGRES_… when a
+ * @throws {BackstayError} USAGE for a rule that cannot be read or a tablespace that is not in the
+ * backup; POSTGRES_… when a
  *   name has to be looked up and the server does not answer.
  */
 export async function tablespaceMapping(

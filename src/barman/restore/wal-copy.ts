@@ -1,6 +1,7 @@
 /**
- * The WAL a restored directory takes along, so that it can be opened where the repository cannot be reached: what lies on the
- * plan's path, unfinished segments filled with zeros, and every history file.
+ * The WAL a restored directory takes along, so that it can be opened where the repository cannot be
+ * reached: what lies on the plan's path, unfinished segments filled with zeros, and every history
+ * file.
  */
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,9 +13,10 @@ import { syncDirectory } from '../../util/sync-directory.ts'
 import { readWalFile } from '../../wal/read-wal-file.ts'
 
 /**
- * Writes the files into `directory`, which exists; durable when it resolves. Segments that are not held are left out: the plan
- * has made sure that what the target needs is there.
- * @throws {BackstayError} REPOSITORY_DAMAGED, STORE; errno errors of the directory; the signal's reason.
+ * Writes the files into `directory`, which exists; durable when it resolves. Segments that are not
+ * held are left out: the plan has made sure that what the target needs is there.
+ * @throws {BackstayError} REPOSITORY_DAMAGED, STORE; errno errors of the directory; the signal's
+ * reason.
  */
 export async function copyWal(
   repository: ClusterRepository,

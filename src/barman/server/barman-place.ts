@@ -1,6 +1,6 @@
 /**
- * Where the WAL and the backups of a Barman server are: a cluster in the repository `<barman_home>/backstay`, or in the one its section
- * names with `backstay_repository`.
+ * Where the WAL and the backups of a Barman server are: a cluster in the repository
+ * `<barman_home>/backstay`, or in the one its section names with `backstay_repository`.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -22,8 +22,8 @@ export function repositoryDirectory(barmanHome: string): string {
 }
 
 /**
- * The cluster's name for a section of the configuration: itself where a folder may be called so, else what can be kept of it and
- * part of its SHA-256.
+ * The cluster's name for a section of the configuration: itself where a folder may be called so,
+ * else what can be kept of it and part of its SHA-256.
  */
 export function clusterNameOf(section: string): string {
   if (LEGAL.test(section)) return section

@@ -1,6 +1,6 @@
 /**
- * Opens a server's part of the repository for writing, and makes it the first time: then the server, or the first WAL that comes,
- * says whose it is.
+ * Opens a server's part of the repository for writing, and makes it the first time: then the
+ * server, or the first WAL that comes, says whose it is.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -16,7 +16,8 @@ import { openServer, placeOf } from './barman-place.ts'
 
 /**
  * The server's part of the repository, made when it is not there.
- * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_AUTH, … when it has to be asked and does not answer.
+ * @throws {BackstayError} POSTGRES_UNREACHABLE, POSTGRES_AUTH, … when it has to be asked and does
+ * not answer.
  */
 export async function openOrClaim(
   context: BarmanContext,

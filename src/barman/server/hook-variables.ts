@@ -7,7 +7,9 @@ import type { BackupId, CataloguedBackup } from '../../repository/backup-info.ts
 import type { BarmanContext } from '../context.ts'
 import { placeOf } from './barman-place.ts'
 
-/** Of backup `id` among `all`, newest first; without an id, what is known before a backup begins. */
+/**
+ * Of backup `id` among `all`, newest first; without an id, what is known before a backup begins.
+ */
 export function backupVariables(
   context: BarmanContext,
   server: BarmanServer,

@@ -1,5 +1,6 @@
 /**
- * What a server says of itself, for check, status and show-servers. Everything is asked with statements that change nothing.
+ * What a server says of itself, for check, status and show-servers. Everything is asked with
+ * statements that change nothing.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -38,7 +39,9 @@ export interface SqlFacts {
   readonly systemIdentifier: string | undefined
 }
 
-/** The way over SQL and the one over the replication protocol, each with its answer or its error. */
+/**
+ * The way over SQL and the one over the replication protocol, each with its answer or its error.
+ */
 export interface ServerLook {
   readonly sql: SqlFacts | undefined
   readonly sqlError: string | undefined

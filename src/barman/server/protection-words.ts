@@ -1,7 +1,8 @@
 /**
- * The words of a libpq connection string that protect, with libpq's environment variables behind them: honoured, or refused where they
- * cannot be. A word that is dropped would leave an operator unprotected who asked for protection.
- * Source: PostgreSQL documentation, "Parameter Key Words" and "Environment Variables" of libpq; fe-connect.c (PQconninfoOptions).
+ * The words of a libpq connection string that protect, with libpq's environment variables behind
+ * them: honoured, or refused where they cannot be. A word that is dropped would leave an operator
+ * unprotected who asked for protection. Source: PostgreSQL documentation, "Parameter Key Words" and
+ * "Environment Variables" of libpq; fe-connect.c (PQconninfoOptions).
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Conninfo } from '../../postgres/conninfo.ts'
@@ -61,7 +62,10 @@ const WITHOUT_EFFECT: Readonly<Record<string, readonly string[]>> = {
 /** libpq's methods of require_auth, those included that are never answered here. */
 const METHODS = [...AUTH_METHODS, 'gss', 'sspi', 'oauth']
 
-/** What protects a connection. @throws {BackstayError} CONFIG_INVALID for a word or value that cannot be kept */
+/**
+ * What protects a connection.
+ * @throws {BackstayError} CONFIG_INVALID for a word or value that cannot be kept
+ */
 export function protectionFrom(
   conninfo: Conninfo,
   environment: Environment,

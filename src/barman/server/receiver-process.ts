@@ -1,5 +1,6 @@
 /**
- * The receiver of a server as a process: whether one runs, starting one that outlives us, stopping one.
+ * The receiver of a server as a process: whether one runs, starting one that outlives us, stopping
+ * one.
  */
 import { spawn } from 'node:child_process'
 import type { BarmanServer } from '../../config/barman/model.ts'
@@ -51,7 +52,9 @@ export async function stopTask(
   return (await until(isGone, { clock, timeoutMs: STOP_TIMEOUT_MS, signal })) === true
 }
 
-/** Starts `barman <words>` with our configuration in a session of its own; it lives on when we end. */
+/**
+ * Starts `barman <words>` with our configuration in a session of its own; it lives on when we end.
+ */
 export function startDetached({ config, options }: BarmanContext, words: readonly string[]): void {
   const [program = '', ...rest] = ownProgram('barman.js')
   const child = spawn(program, [...rest, '-c', config.file, '-q', ...words], {

@@ -26,7 +26,8 @@ export async function retentionStatuses(
   const policy = policyOf(server)
   if (policy === undefined) return new Map(backups.map((each) => [each.info.id, keptOr(each, '-')]))
   const stays = await stayingWith(repository, policy)
-  // What would go if a window alone decided stays because of minimum_redundancy only; a count is never less than that.
+  // What would go if a window alone decided stays because of minimum_redundancy only; a count is
+  // never less than that.
   const isWindow = server.retention?.kind === 'window'
   const needed = isWindow ? await stayingWith(repository, { ...policy, minimum: 1 }) : stays
   return new Map(

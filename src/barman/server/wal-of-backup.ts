@@ -1,5 +1,6 @@
 /**
- * How much WAL belongs to each backup, as Barman counts it: what makes it consistent, and what follows until the next one.
+ * How much WAL belongs to each backup, as Barman counts it: what makes it consistent, and what
+ * follows until the next one.
  */
 import {
   formatSegmentName,

@@ -1,5 +1,6 @@
 /**
- * From the members of a put-wal stream to files whose checksums are right. Pure; the texts are Barman's.
+ * From the members of a put-wal stream to files whose checksums are right. Pure; the texts are
+ * Barman's.
  */
 import { createHash } from 'node:crypto'
 import type { TarMember } from './tar-members.ts'

@@ -1,5 +1,6 @@
 /**
- * WAL that a client has compressed, by its first bytes. gzip and zstd are Node's, Snappy is unpacked here; bzip2, xz and lz4 are run as programs.
+ * WAL that a client has compressed, by its first bytes. gzip and zstd are Node's, Snappy is
+ * unpacked here; bzip2, xz and lz4 are run as programs.
  */
 import { promisify } from 'node:util'
 import { gunzip, zstdDecompress } from 'node:zlib'
@@ -19,18 +20,27 @@ const MAGICS: readonly (readonly [Compression, string])[] = [
   ['snappy', 'ff060000734e61507059'],
 ]
 
-/** The compression, or undefined for a file that is not compressed. No WAL file begins with one of the magics. */
+/**
+ * The compression, or undefined for a file that is not compressed. No WAL file begins with one of
+ * the magics.
+ */
 function compressionOf(content: Buffer): Compression | undefined {
   const head = content.toString('hex', 0, 10)
   return MAGICS.find(([, magic]) => head.startsWith(magic))?.[0]
 }
 
-/** The most a waiting file may have, compressed or not: what is compressed may have become a little longer. */
+/**
+ * The most a waiting file may have, compressed or not: what is compressed may have become a little
+ * longer.
+ */
 export function incomingBytesMax(name: string): number {
   return walBytesMax(name, MOST_SEGMENT_BYTES) + 1024 * 1024
 }
 
-/** The content as PostgreSQL wrote it. @throws {BackstayError} WAL_INVALID when it cannot be unpacked. */
+/**
+ * The content as PostgreSQL wrote it.
+ * @throws {BackstayError} WAL_INVALID when it cannot be unpacked.
+ */
 export async function decompressWal(name: string, content: Buffer): Promise<Buffer> {
   const compression = compressionOf(content)
   if (compression === undefined) return content

@@ -1,5 +1,6 @@
 /**
- * Looks for WAL beside the finished segments of the repository: history files, the receiver's spool, partial segments.
+ * Looks for WAL beside the finished segments of the repository: history files, the receiver's
+ * spool, partial segments.
  */
 import {
   formatSegmentName,

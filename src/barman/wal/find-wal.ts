@@ -1,6 +1,7 @@
 /**
- * Finds a WAL file for get-wal. Unlike recovery itself, Barman's clients must ask for unfinished segments expressly. What a finished
- * segment needs is loaded at once, the rest when it is needed: get-wal starts for every segment of a recovery.
+ * Finds a WAL file for get-wal. Unlike recovery itself, Barman's clients must ask for unfinished
+ * segments expressly. What a finished segment needs is loaded at once, the rest when it is needed:
+ * get-wal starts for every segment of a recovery.
  */
 import {
   formatSegmentName,
@@ -23,7 +24,10 @@ export async function findWal(
   return await findElsewhere(repository, name, partial)
 }
 
-/** A finished segment as it is stored: one zstd frame with its checksum. Undefined when it is held in another form or not at all. */
+/**
+ * A finished segment as it is stored: one zstd frame with its checksum. Undefined when it is held
+ * in another form or not at all.
+ */
 export async function findStoredWal(
   repository: ClusterRepository,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * The incoming directory: WAL that an archive_command has copied there by itself (cp, rsync, scp). Files are taken in order of
- * their names and removed once they are durable in the repository.
+ * The incoming directory: WAL that an archive_command has copied there by itself (cp, rsync, scp).
+ * Files are taken in order of their names and removed once they are durable in the repository.
  */
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,16 +21,20 @@ export interface TakenFile {
   readonly setAside: string | undefined
 }
 
-/** Names waiting, sorted; what is being written (dot files, *.tmp) is not among them. An absent directory holds none. */
+/**
+ * Names waiting, sorted; what is being written (dot files, *.tmp) is not among them. An absent
+ * directory holds none.
+ */
 export async function listIncoming(server: BarmanServer): Promise<string[]> {
   const names = await readdir(server.incomingDirectory).catch(() => [])
   return names.filter((name) => !name.startsWith('.') && !name.endsWith('.tmp')).sort()
 }
 
 /**
- * Stores what waits. A file that is no WAL, or is there with other content, goes to the errors directory; one that is too short
- * stays: it may still be written.
- * @throws {BackstayError} STORE, DISK_SPACE; POSTGRES_UNREACHABLE when it is not known yet whose WAL it is.
+ * Stores what waits. A file that is no WAL, or is there with other content, goes to the errors
+ * directory; one that is too short stays: it may still be written.
+ * @throws {BackstayError} STORE, DISK_SPACE; POSTGRES_UNREACHABLE when it is not known yet whose
+ * WAL it is.
  */
 export async function takeIncoming(
   context: BarmanContext,
@@ -69,7 +73,10 @@ async function takeOne(
   }
 }
 
-/** The directory is open to whoever archives. @throws {BackstayError} WAL_INVALID for what is no file, or too long for one */
+/**
+ * The directory is open to whoever archives.
+ * @throws {BackstayError} WAL_INVALID for what is no file, or too long for one
+ */
 async function readWaiting(name: string, path: string): Promise<Buffer> {
   try {
     return await readRegular(path, incomingBytesMax(name))

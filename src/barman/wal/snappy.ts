@@ -1,6 +1,7 @@
 /**
- * Unpacks Snappy's framed streams, which clients of Barman can send. Every length is bounded and every checksum compared.
- * Source: Snappy's format description and framing format description (google/snappy, format_description.txt, framing_format.txt).
+ * Unpacks Snappy's framed streams, which clients of Barman can send. Every length is bounded and
+ * every checksum compared. Source: Snappy's format description and framing format description
+ * (google/snappy, format_description.txt, framing_format.txt).
  */
 import { crc32c } from '@node-rs/crc32'
 
@@ -13,7 +14,10 @@ const MOST_CHUNK_BYTES = 65_536
 const CRC_BYTES = 4
 const MASK_DELTA = 0xa282ead8
 
-/** The content of a framed stream. @throws {Error} when it is damaged or has more than `mostBytes`. */
+/**
+ * The content of a framed stream.
+ * @throws {Error} when it is damaged or has more than `mostBytes`.
+ */
 export function unpackSnappy(stream: Buffer, mostBytes: number): Buffer {
   const parts: Buffer[] = []
   let [at, bytes] = [0, 0]

@@ -1,7 +1,8 @@
 /**
- * Reads a tar stream of a few files into memory: what a WAL client sends. PAX and GNU long names are understood. Whoever sends
- * it is not trusted: sizes and counts have limits, and nothing is returned before the stream has ended as it should.
- * Source: POSIX.1-2008 "pax Interchange Format", "ustar Interchange Format".
+ * Reads a tar stream of a few files into memory: what a WAL client sends. PAX and GNU long names
+ * are understood. Whoever sends it is not trusted: sizes and counts have limits, and nothing is
+ * returned before the stream has ended as it should. Source: POSIX.1-2008 "pax Interchange Format",
+ * "ustar Interchange Format".
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { MOST_SEGMENT_BYTES } from '../../postgres/segment-name.ts'
@@ -15,7 +16,10 @@ export interface TarMember {
   readonly content: Buffer
 }
 
-/** Of everything together: a client sends one file and its sum. With client-side compression it can be a little more than a segment. */
+/**
+ * Of everything together: a client sends one file and its sum. With client-side compression it can
+ * be a little more than a segment.
+ */
 const MOST_BYTES = MOST_SEGMENT_BYTES + 1024 ** 2
 /** Of a name, or of what else a header of PAX says. */
 const MOST_NAME_BYTES = 64 * 1024
@@ -24,7 +28,10 @@ const MOST_HEADERS = 64
 /** PAX for all that follows, PAX for the next, GNU's long name. */
 const SAYING: ReadonlySet<string> = new Set(['g', 'x', 'L'])
 
-/** @throws {BackstayError} WAL_INVALID with Barman's words: `empty file`, `unexpected end of data`, … */
+/**
+ * @throws {BackstayError} WAL_INVALID with Barman's words: `empty file`, `unexpected end of data`,
+ * …
+ */
 export async function readTarMembers(stream: AsyncIterable<Buffer>): Promise<TarMember[]> {
   const source = new ByteSource(stream)
   const members: TarMember[] = []

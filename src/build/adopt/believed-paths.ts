@@ -1,16 +1,26 @@
 /**
- * Which of the paths a server names about itself go into the cluster file. Afterwards they count as the operator's word, and root writes
- * there; so a place is taken over only where the distribution keeps data, configurations and sockets. Pure.
+ * Which of the paths a server names about itself go into the cluster file. Afterwards they count as
+ * the operator's word, and root writes there; so a place is taken over only where the distribution
+ * keeps data, configurations and sockets. Pure.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { shellQuote } from '../../host/shell-quote.ts'
 
-/** Debian's. Elsewhere the configuration lies in the data directory, or somebody chose the place and can name it. */
+/**
+ * Debian's. Elsewhere the configuration lies in the data directory, or somebody chose the place and
+ * can name it.
+ */
 const CONFIGURATIONS = '/etc/postgresql/'
-/** Where distributions, and PostgreSQL itself, put sockets. Any other directory `up` would make as root and give to PostgreSQL's user. */
+/**
+ * Where distributions, and PostgreSQL itself, put sockets. Any other directory `up` would make as
+ * root and give to PostgreSQL's user.
+ */
 const SOCKETS = ['/run/postgresql', '/var/run/postgresql', '/tmp']
-/** Those of Debian and Red Hat for data, PostgreSQL's OS user's own. Any other `up` could be led to make, and to give to him. */
+/**
+ * Those of Debian and Red Hat for data, PostgreSQL's OS user's own. Any other `up` could be led to
+ * make, and to give to him.
+ */
 const DATA = ['/var/lib/postgresql/', '/var/lib/pgsql/']
 
 /** The paths to take over. */
@@ -20,7 +30,9 @@ export interface BelievedPaths {
   readonly hbaFile?: string
   /** Undefined when the server has no socket, or none in a place that is believed. */
   readonly socketDirectory: string | undefined
-  /** As the server names them, where there are several and all are believed: PGDG's default is two. */
+  /**
+   * As the server names them, where there are several and all are believed: PGDG's default is two.
+   */
   readonly socketDirectories?: string
 }
 
@@ -31,7 +43,8 @@ export function isUsualData(directory: string): boolean {
 
 /**
  * @param settings what the server answers to SHOW.
- * @param isVouched of a data directory elsewhere: whether the operator named it, or it was seen there.
+ * @param isVouched of a data directory elsewhere: whether the operator named it, or it was seen
+ * there.
  * @throws DIRECTORY_FOREIGN for a data directory that only the server speaks of.
  */
 export function believedPaths(

@@ -29,10 +29,15 @@ export interface HostAndPort {
 /** Where to look, and as whom. */
 export interface AdoptOrder {
   readonly primary: HostAndPort
-  /** Standbys named by the operator; others are looked for where pg_stat_replication says they are. */
+  /**
+   * Standbys named by the operator; others are looked for where pg_stat_replication says they are.
+   */
   readonly standbys: readonly HostAndPort[]
   readonly login: Pick<ConnectionOptions, 'user' | 'passfile' | 'signal'>
-  /** Data directories outside the distribution's places that the operator vouches for. Default: none. */
+  /**
+   * Data directories outside the distribution's places that the operator vouches for. Default:
+   * none.
+   */
   readonly dataDirectories?: readonly string[]
   /** Whether data with that identifier is seen to lie there. Default: nothing is seen. */
   readonly seesData?: (place: HostAndPort, data: SeenData) => Promise<boolean>
@@ -57,8 +62,8 @@ interface Sender {
 
 /**
  * Looks.
- * @throws NOT_READY when the server is no primary, or the role no superuser; POSTGRES_VERSION; POSTGRES_IDENTITY for a standby
- * of another cluster; what connecting throws.
+ * @throws NOT_READY when the server is no primary, or the role no superuser; POSTGRES_VERSION;
+ * POSTGRES_IDENTITY for a standby of another cluster; what connecting throws.
  */
 export async function lookAdopted(order: AdoptOrder): Promise<AdoptedCluster> {
   const { answer, senders } = await withSql(optionsOf(order, order.primary), async (sql) => ({
@@ -102,9 +107,15 @@ function overrideNote(name: string, found: AdoptedFound): readonly string[] {
   ]
 }
 
-/** There is no cluster file yet that could say what to expect of a server the operator names: its lines may say trust. */
+/**
+ * There is no cluster file yet that could say what to expect of a server the operator names: its
+ * lines may say trust.
+ */
 const OF_A_NAMED_ONE = ['scram-sha-256', 'md5', 'none'] as const
-/** Any holder of the replication role decides what pg_stat_replication says: an md5 answer is as good as the superuser's password. */
+/**
+ * Any holder of the replication role decides what pg_stat_replication says: an md5 answer is as
+ * good as the superuser's password.
+ */
 const OF_A_DISCOVERED_ONE = ['scram-sha-256'] as const
 
 function optionsOf(
@@ -208,7 +219,10 @@ async function discover(
   return found
 }
 
-/** What it says, or why it was not asked: its proof is another than SCRAM, or the password was refused. */
+/**
+ * What it says, or why it was not asked: its proof is another than SCRAM, or the password was
+ * refused.
+ */
 async function askIfAny(
   order: AdoptOrder,
   place: HostAndPort,
@@ -272,7 +286,8 @@ function describe(
     superuser: login.user,
     segmentBytes,
     hasChecksums,
-    // What is said here is all that is answered: a superuser stored for md5 could not log in any more.
+    // What is said here is all that is answered: a superuser stored for md5 could not log in any
+    // more.
     authentication:
       setting('password_encryption') === 'scram-sha-256' && answer.hasMd5Password !== true
         ? 'scram-sha-256'

@@ -1,5 +1,6 @@
 /**
- * What Backstay has to know of a cluster it did not build: which it is, and the superuser's password.
+ * What Backstay has to know of a cluster it did not build: which it is, and the superuser's
+ * password.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Clock } from '../../util/clock.ts'

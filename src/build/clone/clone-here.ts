@@ -21,7 +21,10 @@ export interface CloneHereOptions {
   tell(progress: RemoteProgress): void
 }
 
-/** Carries the order out that `line` is. @throws USAGE when it is none for that directory; what `makeStandby` throws. */
+/**
+ * Carries the order out that `line` is.
+ * @throws USAGE when it is none for that directory; what `makeStandby` throws.
+ */
 export async function cloneHere(line: string, options: CloneHereOptions): Promise<void> {
   const { machine, clone, password } = parseRemoteOrder(line)
   const { signal, clock } = options

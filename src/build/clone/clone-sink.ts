@@ -1,6 +1,7 @@
 /**
- * Writes a base backup straight into a standby's directory and its tablespaces' ones. pg_control is held back: without
- * it nothing can be started from the directory. Files that only concern the primary are left out.
+ * Writes a base backup straight into a standby's directory and its tablespaces' ones. pg_control is
+ * held back: without it nothing can be started from the directory. Files that only concern the
+ * primary are left out.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -28,7 +29,9 @@ import {
 } from '../../cluster/clone-room.ts'
 import { refuseOccupied } from './refuse-occupied.ts'
 
-/** Of the primary alone, or written anew by us. The log directory's own files are the primary's too. */
+/**
+ * Of the primary alone, or written anew by us. The log directory's own files are the primary's too.
+ */
 const LEFT_OUT = [
   MANAGED_CONF_NAME,
   STANDBY_CONF_NAME,
@@ -83,7 +86,10 @@ export class CloneSink implements BaseBackupSink, AsyncDisposable {
     return this.#controlMode
   }
 
-  /** @throws DIRECTORY_FOREIGN for a tablespace the cluster file does not speak of, DISK_SPACE; nothing is written then. */
+  /**
+   * @throws DIRECTORY_FOREIGN for a tablespace the cluster file does not speak of, DISK_SPACE;
+   * nothing is written then.
+   */
   async begin(start: BaseBackupStart): Promise<void> {
     const { host, server, owner, mark } = this.#target
     this.#decidePlaces(start.tablespaces)
@@ -174,7 +180,10 @@ export class CloneSink implements BaseBackupSink, AsyncDisposable {
     this.#trees.set(oid, await host.openTree(directory, { owner }))
   }
 
-  /** The name came from the server: whatever it says, nothing is made or given away that PostgreSQL's user could not make. */
+  /**
+   * The name came from the server: whatever it says, nothing is made or given away that
+   * PostgreSQL's user could not make.
+   */
   async #makeAsOwner(directory: string): Promise<void> {
     const { host, owner, server } = this.#target
     await runChecked(host, ['mkdir', '-p', '-m', '700', '--', directory], { user: owner })

@@ -1,6 +1,6 @@
 /**
- * Has Backstay on the standby's machine clone straight from the primary: gives the order, shows that somebody waits, passes
- * the progress on. The clone over there ends when this process does.
+ * Has Backstay on the standby's machine clone straight from the primary: gives the order, shows
+ * that somebody waits, passes the progress on. The clone over there ends when this process does.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { readErrorJson } from '../../errors/render.ts'
@@ -16,8 +16,8 @@ import { parseProgress, type RemoteOrder } from './remote-order.ts'
 
 /**
  * Clones with the Backstay that `command` starts there.
- * @throws what the clone there throws, under its own code; HOST_UNREACHABLE when the connection is lost, HOST_COMMAND when the
- * process there was ended.
+ * @throws what the clone there throws, under its own code; HOST_UNREACHABLE when the connection is
+ * lost, HOST_COMMAND when the process there was ended.
  */
 export async function cloneThere(
   context: ClusterContext,

@@ -1,6 +1,7 @@
 /**
- * Clones the primary into a standby's directory: by Backstay on the standby's machine, straight from the primary, or by this process,
- * which then passes every byte on when that machine is another one.
+ * Clones the primary into a standby's directory: by Backstay on the standby's machine, straight
+ * from the primary, or by this process, which then passes every byte on when that machine is
+ * another one.
  */
 import type { ClusterContext } from '../../cluster/context.ts'
 import { roleConnection } from '../../cluster/look/connect.ts'

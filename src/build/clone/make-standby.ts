@@ -1,7 +1,8 @@
 /**
- * Makes a standby on the machine its directory lies on, or through a Host that reaches it: a base backup through the replication
- * protocol and everything that makes it this standby. What happens when it dies: before pg_control is there, the directory carries a
- * mark and is redone; afterwards it is a whole, configured standby.
+ * Makes a standby on the machine its directory lies on, or through a Host that reaches it: a base
+ * backup through the replication protocol and everything that makes it this standby. What happens
+ * when it dies: before pg_control is there, the directory carries a mark and is redone; afterwards
+ * it is a whole, configured standby.
  */
 import { posix } from 'node:path'
 import type { Host } from '../../host/host.ts'
@@ -37,7 +38,9 @@ export interface CloneSite {
   readonly host: Host
   /** The replication role's way to the primary, from where this process runs. */
   readonly connection: ConnectionOptions
-  /** This process, when it runs on the machine the directory is on and can outlive the operator's. */
+  /**
+   * This process, when it runs on the machine the directory is on and can outlive the operator's.
+   */
   readonly worker?: CloneWorker
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -50,7 +53,8 @@ export interface CloneSite {
 /**
  * Makes it. The directory must be missing, empty, or an unfinished clone (which is removed first).
  * A failure removes what was written; an interruption leaves it, marked.
- * @throws DISK_SPACE, DIRECTORY_FOREIGN, DIRECTORY_OWNER before anything is written; what connection and host throw.
+ * @throws DISK_SPACE, DIRECTORY_FOREIGN, DIRECTORY_OWNER before anything is written; what
+ * connection and host throw.
  */
 export async function makeStandby(order: StandbyOrder, site: CloneSite): Promise<void> {
   const { owner } = order
@@ -70,7 +74,10 @@ export async function makeStandby(order: StandbyOrder, site: CloneSite): Promise
   await host.remove(posix.join(directory, CLONE_MARK_NAME))
 }
 
-/** The next operator has to know of this process before it can write anything, however long the primary makes it wait. */
+/**
+ * The next operator has to know of this process before it can write anything, however long the
+ * primary makes it wait.
+ */
 async function markEarly(order: StandbyOrder, site: CloneSite): Promise<void> {
   const { host } = site
   const { owner, server } = order

@@ -1,5 +1,6 @@
 /**
- * Whether the machine of a standby reaches the primary at all: asked before gigabytes are copied that could not follow it.
+ * Whether the machine of a standby reaches the primary at all: asked before gigabytes are copied
+ * that could not follow it.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
@@ -11,7 +12,8 @@ const WAIT_SECONDS = 5
 const NO_ANSWER = 2
 
 /**
- * Asks from there, with pg_isready where that is installed. On this machine the clone's own connection is the proof.
+ * Asks from there, with pg_isready where that is installed. On this machine the clone's own
+ * connection is the proof.
  * @throws POSTGRES_UNREACHABLE naming both machines.
  */
 export async function checkReachesPrimary(

@@ -1,6 +1,7 @@
 /**
- * What a clone is written into is given to PostgreSQL's OS user with all that lies there: it has to be nothing. Asked right before, because
- * the look that the plan was made from may be old, and was that user's own word where the directory is his.
+ * What a clone is written into is given to PostgreSQL's OS user with all that lies there: it has to
+ * be nothing. Asked right before, because the look that the plan was made from may be old, and was
+ * that user's own word where the directory is his.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
@@ -13,7 +14,10 @@ export interface CloneGround {
   readonly owner: string
 }
 
-/** Passes what is missing, or his and empty but for the mark of a clone. @throws DIRECTORY_FOREIGN, DIRECTORY_OWNER */
+/**
+ * Passes what is missing, or his and empty but for the mark of a clone.
+ * @throws DIRECTORY_FOREIGN, DIRECTORY_OWNER
+ */
 export async function refuseOccupied(host: Host, ground: CloneGround): Promise<void> {
   const { directory, owner } = ground
   const names = await host.list(directory)

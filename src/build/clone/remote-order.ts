@@ -1,6 +1,7 @@
 /**
- * What the operator's Backstay and the one on the standby's machine say to each other. There: the order as one line of JSON, then an
- * empty line every few seconds as long as the operator is there. Back: lines of JSON with the progress. Both are the same version.
+ * What the operator's Backstay and the one on the standby's machine say to each other. There: the
+ * order as one line of JSON, then an empty line every few seconds as long as the operator is there.
+ * Back: lines of JSON with the progress. Both are the same version.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { readJson } from '../../util/read-json.ts'

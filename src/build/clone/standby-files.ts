@@ -1,6 +1,7 @@
 /**
- * Gives a filled directory everything that makes it this standby and no other: its settings, its way to the primary,
- * the signal to start as a standby. Written before pg_control, so that it can never start as a primary.
+ * Gives a filled directory everything that makes it this standby and no other: its settings, its
+ * way to the primary, the signal to start as a standby. Written before pg_control, so that it can
+ * never start as a primary.
  */
 import { posix } from 'node:path'
 import type { Host } from '../../host/host.ts'
@@ -29,7 +30,10 @@ export interface StandbyFilesPlace {
   readonly directory?: string
 }
 
-/** Writes the files, where the cluster file says that the server's are, else in the directory, which gets files of its own. */
+/**
+ * Writes the files, where the cluster file says that the server's are, else in the directory, which
+ * gets files of its own.
+ */
 export async function writeStandbyFiles(
   wanted: ClusterWanted,
   host: Host,
@@ -67,7 +71,10 @@ export async function writeStandbyFiles(
   if (signal !== undefined) await write(signal, '')
 }
 
-/** What ALTER SYSTEM, or a restore, may have left on the primary from another time; it would win over our file. */
+/**
+ * What ALTER SYSTEM, or a restore, may have left on the primary from another time; it would win
+ * over our file.
+ */
 function withoutForeignSettings(text: string): string {
   const own = withoutRecoverySettings(withoutRestoreSettings(text))
   return removeConfSetting(own, 'promote_trigger_file')

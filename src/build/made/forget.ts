@@ -1,6 +1,6 @@
 /**
- * Takes away what Backstay made of a server, or of the backup part, that the cluster file has no more. Data stay unless the operator says
- * otherwise; a repository always does.
+ * Takes away what Backstay made of a server, or of the backup part, that the cluster file has no
+ * more. Data stay unless the operator says otherwise; a repository always does.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { fencePathOf } from '../../host/boot-guard.ts'
@@ -59,9 +59,10 @@ export interface ForgetResult {
 
 /**
  * Forgets.
- * @throws USAGE for a name that is in the file, or that nothing was made under; NOT_READY while no primary answers, NEEDS_CONFIRMATION,
- * UNFINISHED, HOST_UNREACHABLE, POSTGRES_IDENTITY when the data there are another cluster's, DIRECTORY_FOREIGN, also for a tablespace
- * that another server has too, DIRECTORY_OWNER when one could not be emptied.
+ * @throws USAGE for a name that is in the file, or that nothing was made under; NOT_READY while no
+ * primary answers, NEEDS_CONFIRMATION, UNFINISHED, HOST_UNREACHABLE, POSTGRES_IDENTITY when the
+ * data there are another cluster's, DIRECTORY_FOREIGN, also for a tablespace that another server
+ * has too, DIRECTORY_OWNER when one could not be emptied.
  */
 export async function forget(context: ClusterContext, wish: ForgetWish): Promise<ForgetResult> {
   await using lock = await lockCluster(context, 'forget')
@@ -183,7 +184,10 @@ async function forgetBackup(
   return { removed, kept: [`${backup.repository}: the repository with its backups`] }
 }
 
-/** Unit and ways are called after the cluster: on a machine where its backup part is now they are the present one's. */
+/**
+ * Unit and ways are called after the cluster: on a machine where its backup part is now they are
+ * the present one's.
+ */
 async function clearBackupMachine(
   context: ClusterContext,
   backup: BackupWanted,
@@ -238,7 +242,8 @@ function refuseWithoutPrimary(found: ClusterFound, name: string): void {
 
 /**
  * Whether there are data of a server.
- * @throws POSTGRES_IDENTITY when somebody has put other ones there since, DIRECTORY_FOREIGN when something else is to be removed
+ * @throws POSTGRES_IDENTITY when somebody has put other ones there since, DIRECTORY_FOREIGN when
+ * something else is to be removed
  */
 async function isOurData(
   context: ClusterContext,

@@ -1,5 +1,6 @@
 /**
- * What is left on the primary of servers that are in the cluster file no more: slots, and roles that log in.
+ * What is left on the primary of servers that are in the cluster file no more: slots, and roles
+ * that log in.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { until } from '../../util/until.ts'
@@ -22,11 +23,16 @@ SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
 /** A slot that is to go. */
 export interface LeftSlot {
   readonly slot: string
-  /** The machine of who streamed is gone: a session that the server still has with it says nothing. */
+  /**
+   * The machine of who streamed is gone: a session that the server still has with it says nothing.
+   */
   readonly isDeserted: boolean
 }
 
-/** Drops a physical slot nobody uses any more; false when there is none. @throws NOT_READY when it stays in use */
+/**
+ * Drops a physical slot nobody uses any more; false when there is none.
+ * @throws NOT_READY when it stays in use
+ */
 export async function dropLeftSlot(
   context: ClusterContext,
   found: ClusterFound,
@@ -60,7 +66,8 @@ export async function dropLeftSlot(
 }
 
 /**
- * Takes login and password from roles that have no job left. They are not dropped: something may belong to them.
+ * Takes login and password from roles that have no job left. They are not dropped: something may
+ * belong to them.
  * @returns those that were there
  */
 export async function silenceRoles(

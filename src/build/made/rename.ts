@@ -1,6 +1,6 @@
 /**
- * A server that has another name in the cluster file now: what was made under the old name goes, and the server runs as the service of the
- * new one. Two units never start one directory.
+ * A server that has another name in the cluster file now: what was made under the old name goes,
+ * and the server runs as the service of the new one. Two units never start one directory.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { postgresServiceOf } from '../../host/postgres-unit.ts'
@@ -34,7 +34,8 @@ export interface RenameWish {
 /**
  * Renames. Run again after an interruption, it goes on.
  * @returns what is gone, in words
- * @throws USAGE when these are not two names of one server; NEEDS_CONFIRMATION, NOT_READY, UNFINISHED, what `up` throws
+ * @throws USAGE when these are not two names of one server; NEEDS_CONFIRMATION, NOT_READY,
+ * UNFINISHED, what `up` throws
  */
 export async function rename(
   context: ClusterContext,
@@ -85,7 +86,10 @@ async function oldServer(
   })
 }
 
-/** Under the old service it would die unclean at the next reboot, when systemd does not know that any more. */
+/**
+ * Under the old service it would die unclean at the next reboot, when systemd does not know that
+ * any more.
+ */
 async function restart(context: ClusterContext, found: ClusterFound, name: string): Promise<void> {
   const { primary, lead } = planRestart(context.wanted, found, { server: name, switchover: false })
   const wanted = wantedServer(context.wanted, primary.name)

@@ -1,5 +1,6 @@
 /**
- * The lines of our block in pg_hba.conf: a way in for Backstay, for the standbys, for the backup server, and the operator's.
+ * The lines of our block in pg_hba.conf: a way in for Backstay, for the standbys, for the backup
+ * server, and the operator's.
  */
 import { isIP } from 'node:net'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
@@ -12,9 +13,10 @@ interface RoleAccess {
 }
 
 /**
- * Lines in the order they are tried. Ours come first, so that no line of the operator can shut the cluster out of itself;
- * they name our roles only. On the machine itself the OS user who has the superuser's name needs no password, as packages
- * set it up (`sudo -u postgres psql`); Backstay logs in over TCP then.
+ * Lines in the order they are tried. Ours come first, so that no line of the operator can shut the
+ * cluster out of itself; they name our roles only. On the machine itself the OS user who has the
+ * superuser's name needs no password, as packages set it up (`sudo -u postgres psql`); Backstay
+ * logs in over TCP then.
  * @param osUser runs PostgreSQL on that server.
  */
 export function accessLines(wanted: ClusterWanted, osUser: string): readonly string[] {

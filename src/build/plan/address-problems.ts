@@ -5,7 +5,10 @@ import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { blocker, type Problem } from '../../cluster/problem.ts'
 import { isLoopback } from '../../cluster/settings.ts'
 
-/** Other machines connect to a server's address: it must not be a name that every machine has for itself. */
+/**
+ * Other machines connect to a server's address: it must not be a name that every machine has for
+ * itself.
+ */
 export function addressProblems(wanted: ClusterWanted): readonly Problem[] {
   const { servers, backup } = wanted
   const inhabitants = [...servers, ...(backup === undefined ? [] : [backup])]

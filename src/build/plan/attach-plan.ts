@@ -27,7 +27,10 @@ export function attachSteps(
   return isDisturbed ? [attachStep(found.name, primary, 'it has to stream again afterwards')] : []
 }
 
-/** Whether both ends say that the standby streams from this primary, and it goes on from what that has. */
+/**
+ * Whether both ends say that the standby streams from this primary, and it goes on from what that
+ * has.
+ */
 export function isStreaming(primary: SqlFound | undefined, standby: ServerFound): boolean {
   const sender = primary?.senders.find((row) => row.applicationName === standby.name)
   const isAttached = sender?.state === 'streaming' && standby.sql?.receiver?.status === 'streaming'

@@ -8,7 +8,10 @@ import { planClone } from './clone-plan.ts'
 import type { ServerPlan } from './server-plan.ts'
 import { type Step, step } from './step.ts'
 
-/** Plans a clone from where the cluster file says; without a backup from the primary, with the reason. */
+/**
+ * Plans a clone from where the cluster file says; without a backup from the primary, with the
+ * reason.
+ */
 export function planCloneFrom(
   wanted: ClusterWanted,
   found: ClusterFound,

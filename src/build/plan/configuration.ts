@@ -1,6 +1,6 @@
 /**
- * The files of one existing server against what they should hold, and what it takes to bring them into force:
- * nothing, a reload or a restart. Pure; the same for primary and standby.
+ * The files of one existing server against what they should hold, and what it takes to bring them
+ * into force: nothing, a reload or a restart. Pure; the same for primary and standby.
  */
 import { readHbaBlock } from '../../postgres/hba-block.ts'
 import { type HbaPlaced, placeHbaBlock } from '../../postgres/hba-order.ts'
@@ -36,7 +36,9 @@ export interface ConfigurationPlan {
   readonly problems: readonly Problem[]
 }
 
-/** The text of backstay.conf: our settings, and the way to what makes the server a standby (12+). */
+/**
+ * The text of backstay.conf: our settings, and the way to what makes the server a standby (12+).
+ */
 export function managedConfText(wanted: ClusterWanted, settings: Settings): string {
   const text = formatManagedConf(settings)
   return versionFacts(wanted.postgres.version).recoveryConf
@@ -116,7 +118,10 @@ function planSettingsFile(
   }
 }
 
-/** What a changed settings file needs. Without an answer over SQL the port may be what changed: only a restart is sure. */
+/**
+ * What a changed settings file needs. Without an answer over SQL the port may be what changed: only
+ * a restart is sure.
+ */
 function fileEffect(server: MemberFound, settings: Settings): Effect {
   if (server.running === undefined) return 'none'
   if (server.sql === undefined) return 'restart'

@@ -1,11 +1,12 @@
 /**
- * Two texts as the lines that differ: enough for settings and hba blocks, whose order matters little or not at all.
+ * Two texts as the lines that differ: enough for settings and hba blocks, whose order matters
+ * little or not at all.
  */
 import type { DiffLine } from './step.ts'
 
 /**
- * Lines of `before` that `after` lacks, then lines that only `after` has; comments and blank lines are left out.
- * A line that only moved is not shown.
+ * Lines of `before` that `after` lacks, then lines that only `after` has; comments and blank lines
+ * are left out. A line that only moved is not shown.
  */
 export function diffLines(before: string | undefined, after: string): readonly DiffLine[] {
   const old = meaningfulLines(before ?? '')

@@ -7,7 +7,10 @@ import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { added } from './diff.ts'
 import { type Step, step } from './step.ts'
 
-/** One step for each machine without PostgreSQL that has a package manager we know; several servers may share one. */
+/**
+ * One step for each machine without PostgreSQL that has a package manager we know; several servers
+ * may share one.
+ */
 export function installSteps(
   wanted: ClusterWanted,
   servers: readonly Pick<ServerFound, 'name' | 'packageManager' | 'machineId'>[],

@@ -1,5 +1,6 @@
 /**
- * What is said of what Backstay once made and the cluster file no longer has. Nothing is done about it unasked. Pure.
+ * What is said of what Backstay once made and the cluster file no longer has. Nothing is done about
+ * it unasked. Pure.
  */
 import { postgresServiceOf } from '../../host/postgres-unit.ts'
 import type { ClusterFound } from '../../cluster/found.ts'

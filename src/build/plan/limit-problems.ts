@@ -1,5 +1,6 @@
 /**
- * WAL senders and slots of an existing primary that others use up, where no restart of the plan raises the limit.
+ * WAL senders and slots of an existing primary that others use up, where no restart of the plan
+ * raises the limit.
  */
 import type { MemberFound } from '../../cluster/leader.ts'
 import { blocker, type Problem } from '../../cluster/problem.ts'

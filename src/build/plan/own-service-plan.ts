@@ -1,5 +1,6 @@
 /**
- * The step that has systemd run `backstay serve` where the backup server is the machine Backstay itself runs on. Pure.
+ * The step that has systemd run `backstay serve` where the backup server is the machine Backstay
+ * itself runs on. Pure.
  */
 import { unitPathOf } from '../../host/postgres-unit.ts'
 import type { ClusterFound, OwnServiceFound } from '../../cluster/found.ts'
@@ -12,7 +13,10 @@ import { type Step, step } from './step.ts'
 
 const NOTHING: ServerPlan = { steps: [], problems: [] }
 
-/** Nothing where systemd does not run or the operator is not root: `up` says that when it ends (report/local-service.ts). */
+/**
+ * Nothing where systemd does not run or the operator is not root: `up` says that when it ends
+ * (report/local-service.ts).
+ */
 export function planOwnService(
   wanted: ClusterWanted,
   { ownService: found }: ClusterFound,

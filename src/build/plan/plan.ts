@@ -1,5 +1,6 @@
 /**
- * What has to be done so that the cluster as found becomes the cluster as wanted. Pure: decides, touches nothing.
+ * What has to be done so that the cluster as found becomes the cluster as wanted. Pure: decides,
+ * touches nothing.
  */
 import type { ClusterFound, ServerFound } from '../../cluster/found.ts'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
@@ -29,7 +30,9 @@ import { wantedServer } from '../../cluster/wanted-server.ts'
 
 /** The steps in the order they are done, and what stands in the way. */
 export interface Plan {
-  /** Empty when nothing is to be done, and when a problem of severity `error` forbids everything. */
+  /**
+   * Empty when nothing is to be done, and when a problem of severity `error` forbids everything.
+   */
   readonly steps: readonly Step[]
   readonly problems: readonly Problem[]
   /** Name of the server that is, or is to be, the primary; undefined while undecided. */
@@ -80,7 +83,10 @@ export function makePlan(wanted: ClusterWanted, found: ClusterFound): Plan {
   }
 }
 
-/** Servers on one machine may share a directory (the Unix sockets') and Backstay: both are made once. */
+/**
+ * Servers on one machine may share a directory (the Unix sockets') and Backstay: both are made
+ * once.
+ */
 function withoutRepeats(wanted: ClusterWanted, steps: readonly Step[]): readonly Step[] {
   const seen = new Set<string>()
   return steps.filter((entry) => {
@@ -145,8 +151,8 @@ function planPasswords(wanted: ClusterWanted, found: ClusterFound): ServerPlan {
 }
 
 /**
- * Standbys that exist come before the primary: a limit that grows has to grow on them first (cluster/settings.ts).
- * New ones, and stopped ones, come after it: they need it running.
+ * Standbys that exist come before the primary: a limit that grows has to grow on them first
+ * (cluster/settings.ts). New ones, and stopped ones, come after it: they need it running.
  */
 function planServers(
   wanted: ClusterWanted,
@@ -187,8 +193,9 @@ function planServers(
 }
 
 /**
- * A primary is not restarted while a standby that should be there is not: one that is stopped comes up first, and for one that cannot
- * be reached the restart waits. Whatever else the primary needs is done at once.
+ * A primary is not restarted while a standby that should be there is not: one that is stopped comes
+ * up first, and for one that cannot be reached the restart waits. Whatever else the primary needs
+ * is done at once.
  */
 function aroundRestart(
   lead: ServerPlan,
@@ -225,7 +232,8 @@ function planOther(
   if (isUnclear || isHopeless(server) || isOnlyItsWord(wish, server)) {
     return { steps: [], problems: [] }
   }
-  // A stopped primary shows its roles and slots only once it runs: the clone is planned in the next round.
+  // A stopped primary shows its roles and slots only once it runs: the clone is planned in the next
+  // round.
   if (primary.found !== undefined && primary.found.sql === undefined) {
     return { steps: [], problems: [] }
   }

@@ -20,7 +20,9 @@ import { planSlot } from './slot-plan.ts'
 import { slotsWanted } from '../../cluster/wanted-slots.ts'
 import { unitSteps } from './unit-plan.ts'
 
-/** Plans it. Without an answer over SQL only files and process are planned: the rest is not known. */
+/**
+ * Plans it. Without an answer over SQL only files and process are planned: the rest is not known.
+ */
 export function planPrimary(
   wanted: ClusterWanted,
   server: ServerWanted,
@@ -52,7 +54,9 @@ export function planPrimary(
   }
 }
 
-/** Once commits wait for standbys they go on doing so; they begin to when enough standbys stream. */
+/**
+ * Once commits wait for standbys they go on doing so; they begin to when enough standbys stream.
+ */
 export function mayBeSynchronous(
   wanted: ClusterWanted,
   server: ServerWanted,

@@ -1,5 +1,6 @@
 /**
- * The place of the repository: its directory and the password file of the backup server. Its content is the backup server's.
+ * The place of the repository: its directory and the password file of the backup server. Its
+ * content is the backup server's.
  */
 import { posix } from 'node:path'
 import type { ClusterFound, RepositoryFound } from '../../cluster/found.ts'
@@ -11,13 +12,17 @@ import { type Step, step } from './step.ts'
 
 const NOTHING: ServerPlan = { steps: [], problems: [] }
 
-/** Plans it. A directory that belongs to somebody else is a problem: what is in it may be somebody else's, too. */
+/**
+ * Plans it. A directory that belongs to somebody else is a problem: what is in it may be somebody
+ * else's, too.
+ */
 export function planRepository(wanted: ClusterWanted, found: ClusterFound): ServerPlan {
   const { backup } = wanted
   const { repository } = found
   if (backup === undefined || repository === undefined) return NOTHING
   if (repository.state === 'missing') {
-    // Its OS user may be missing as well, which only a look at the machine tells; that failed, and is a warning of its own.
+    // Its OS user may be missing as well, which only a look at the machine tells; that failed, and
+    // is a warning of its own.
     if (found.backupHost?.hostError !== undefined) return NOTHING
     return {
       steps: [directoryStep(backup, repository), passfileStep(backup, 'missing')],
@@ -38,8 +43,8 @@ interface Owners {
 }
 
 /**
- * Who owns the repository keeps it: to give away a repository full of backups because a default has changed (the machine runs a server now)
- * would take it from the service that fills it.
+ * Who owns the repository keeps it: to give away a repository full of backups because a default has
+ * changed (the machine runs a server now) would take it from the service that fills it.
  */
 function ownerProblem(
   wanted: ClusterWanted,
@@ -76,7 +81,10 @@ function storesAsServer(wanted: ClusterWanted, { host }: BackupWanted): boolean 
   )
 }
 
-/** The name's backups are another cluster's: the backup server would refuse this one, and an empty cluster would hide what was lost. */
+/**
+ * The name's backups are another cluster's: the backup server would refuse this one, and an empty
+ * cluster would hide what was lost.
+ */
 function strangerProblem(wanted: ClusterWanted, found: ClusterFound): Problem | undefined {
   const { backup, name } = wanted
   const { repository, identity } = found

@@ -1,6 +1,6 @@
 /**
- * Which servers a restart takes, in which order, and when it is refused: no server is taken away while another one that should be
- * there is not. Pure.
+ * Which servers a restart takes, in which order, and when it is refused: no server is taken away
+ * while another one that should be there is not. Pure.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { ClusterFound, ServerFound } from '../../cluster/found.ts'
@@ -60,7 +60,9 @@ function checkName({ servers }: ClusterWanted, { server }: RestartWish): void {
   throw new BackstayError('USAGE', `Cannot restart "${server}": the servers are ${known}`)
 }
 
-/** A standby that does not stream may be the very one that a restart is to cure; it then has to run. */
+/**
+ * A standby that does not stream may be the very one that a restart is to cure; it then has to run.
+ */
 function refuseAway(found: ClusterFound, primary: AnsweringServer, { server }: RestartWish): void {
   for (const other of found.servers) {
     if (other.name === primary.name) continue

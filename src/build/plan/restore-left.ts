@@ -1,6 +1,6 @@
 /**
- * What a restore left in postgresql.auto.conf of a server that is one of the cluster again: it would keep the server from following
- * anybody, from archiving, from being cloned. Pure.
+ * What a restore left in postgresql.auto.conf of a server that is one of the cluster again: it
+ * would keep the server from following anybody, from archiving, from being cloned. Pure.
  */
 import { posix } from 'node:path'
 import { withoutRestoreSettings } from '../../restore/left-settings.ts'

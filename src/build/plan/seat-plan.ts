@@ -20,7 +20,10 @@ import {
 
 const NOTHING: ServerPlan = { steps: [], problems: [] }
 
-/** Plans it; nothing without `backup.barman`. What is there under the names and is not Backstay's stays, and is said. */
+/**
+ * Plans it; nothing without `backup.barman`. What is there under the names and is not Backstay's
+ * stays, and is said.
+ */
 export function planSeat(
   wanted: ClusterWanted,
   found: BackupHostFound | undefined,
@@ -32,7 +35,8 @@ export function planSeat(
   const seat = found?.seen?.seat
   if (found?.seen === undefined || seat === undefined) return NOTHING
   const files = seatFiles(wanted, { backup, osUser: found.seen.osUser, primary }).filter(
-    // A main file that is there is the operator's or a package's; ours is only for a machine without one.
+    // A main file that is there is the operator's or a package's; ours is only for a machine
+    // without one.
     ({ path }) => path !== SEAT_MAIN_FILE || !seat.hasOtherMain,
   )
   const parts = files.map((file) => planFile(backup.name, file, seat.texts.get(file.path)))

@@ -1,5 +1,6 @@
 /**
- * What the plan of every server is made of, whatever its role: directories, password file, start, restart or reload.
+ * What the plan of every server is made of, whatever its role: directories, password file, start,
+ * restart or reload.
  */
 import { describeTightDisk, roomRemedy } from '../../host/full-disk.ts'
 import type { FoundError, ServerFound } from '../../cluster/found.ts'

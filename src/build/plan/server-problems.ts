@@ -1,5 +1,6 @@
 /**
- * What makes it impossible to work with one server at all, judged before anything is planned for it. Pure.
+ * What makes it impossible to work with one server at all, judged before anything is planned for
+ * it. Pure.
  */
 import type { BinariesFound, ClusterFound, FoundError, ServerFound } from '../../cluster/found.ts'
 import type { ClusterWanted, ServerWanted } from '../../cluster/wanted.ts'
@@ -33,7 +34,10 @@ export function isHopeless(
   return isError(server.binaries) && server.packageManager === undefined
 }
 
-/** Whether nothing lies where an adopted server says its data is: then nothing says that it may be made there either. */
+/**
+ * Whether nothing lies where an adopted server says its data is: then nothing says that it may be
+ * made there either.
+ */
 export function isOnlyItsWord(wish: ServerWanted, { directory }: ServerFound): boolean {
   return wish.isAdopted === true && (directory.state === 'missing' || directory.state === 'empty')
 }

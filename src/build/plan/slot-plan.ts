@@ -1,5 +1,6 @@
 /**
- * The steps that give a primary its slots, and take ours away from a standby. Slots of others are never touched.
+ * The steps that give a primary its slots, and take ours away from a standby. Slots of others are
+ * never touched.
  */
 import type { SlotFound } from '../../cluster/found-sql.ts'
 import { isOurSlotName } from '../../cluster/names.ts'

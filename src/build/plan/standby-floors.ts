@@ -9,7 +9,10 @@ import {
   type StandbyFloorSetting,
 } from '../../cluster/settings.ts'
 
-/** What the standby may not fall below: what the primary runs with, and what the standby has replayed of it. */
+/**
+ * What the standby may not fall below: what the primary runs with, and what the standby has
+ * replayed of it.
+ */
 export function floorsFor(
   standby: MemberFound | undefined,
   primary: MemberFound | undefined,

@@ -1,6 +1,7 @@
 /**
- * The steps that bring an existing standby back to following the primary. Pure. A directory that may hold something nobody
- * else has is never made a standby here: that is rejoin's and reclone's work.
+ * The steps that bring an existing standby back to following the primary. Pure. A directory that
+ * may hold something nobody else has is never made a standby here: that is rejoin's and reclone's
+ * work.
  */
 import { AHEAD, isAhead } from '../../cluster/replication.ts'
 import type { ClusterWanted, ServerWanted } from '../../cluster/wanted.ts'
@@ -62,7 +63,8 @@ export function planStandby(
     ],
     problems: [
       ...configuration.problems,
-      // One standby that does not answer (it may still recover) is no reason to leave the others alone.
+      // One standby that does not answer (it may still recover) is no reason to leave the others
+      // alone.
       ...silence.map((problem) => ({ ...problem, severity: 'warning' as const })),
       ...conninfoProblems(wanted, server, clean),
     ],

@@ -1,5 +1,6 @@
 /**
- * What makes a server follow the primary: backstay-standby.conf with standby.signal (12+), recovery.conf (up to 11).
+ * What makes a server follow the primary: backstay-standby.conf with standby.signal (12+),
+ * recovery.conf (up to 11).
  */
 import { shellQuote } from '../../host/shell-quote.ts'
 import { formatConfLine } from '../../postgres/conf-file.ts'
@@ -19,7 +20,10 @@ const HEADER = [
   '# Read on every start; without meaning while the server is a primary.',
 ]
 
-/** How `standby` connects to `primary`: with its own name, the replication role and a password file, never a password. */
+/**
+ * How `standby` connects to `primary`: with its own name, the replication role and a password file,
+ * never a password.
+ */
 function primaryConninfo(
   wanted: ClusterWanted,
   standby: ServerWanted,
@@ -56,9 +60,9 @@ export function standbyFileWanted(
 }
 
 /**
- * A standby that came from a backup fetches the WAL after it from the repository, as long as a file says so: until it streams.
- * Later that would only hold up a promotion, which asks for files that are nowhere. A code above 125 would stop a server that can
- * stream, so every failure is 1.
+ * A standby that came from a backup fetches the WAL after it from the repository, as long as a file
+ * says so: until it streams. Later that would only hold up a promotion, which asks for files that
+ * are nowhere. A code above 125 would stop a server that can stream, so every failure is 1.
  */
 function restoreSettings(
   { name: cluster }: ClusterWanted,

@@ -86,7 +86,10 @@ export interface StepText {
   readonly isDestructive?: boolean
 }
 
-/** Puts a step together; its id is the server and what it acts on. Its diff is for people and JSON: secrets are taken out of it. */
+/**
+ * Puts a step together; its id is the server and what it acts on. Its diff is for people and JSON:
+ * secrets are taken out of it.
+ */
 export function step(server: string | undefined, action: StepAction, text: StepText): Step {
   return {
     ...action,

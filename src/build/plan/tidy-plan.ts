@@ -1,5 +1,6 @@
 /**
- * The steps that remove what outlived its purpose: marks, notes, and directories that a reclone set aside.
+ * The steps that remove what outlived its purpose: marks, notes, and directories that a reclone set
+ * aside.
  */
 import { posix } from 'node:path'
 import type { ServerFound } from '../../cluster/found.ts'

@@ -31,7 +31,10 @@ export function unitTextWanted(
   })
 }
 
-/** One step, when the unit or the guard is missing or not as it has to be; none where systemd does not start servers. */
+/**
+ * One step, when the unit or the guard is missing or not as it has to be; none where systemd does
+ * not start servers.
+ */
 export function unitSteps(
   wanted: ClusterWanted,
   server: ServerWanted,

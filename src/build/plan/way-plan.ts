@@ -17,7 +17,10 @@ import { added } from './diff.ts'
 import type { ServerPlan } from './server-plan.ts'
 import { type Step, step } from './step.ts'
 
-/** Plans them: last of all, because a way is proved when it is made, and Backstay has to be there for that. */
+/**
+ * Plans them: last of all, because a way is proved when it is made, and Backstay has to be there
+ * for that.
+ */
 export function planWays(wanted: ClusterWanted, { ways }: ClusterFound): ServerPlan {
   const { backup } = wanted
   if (backup === undefined || ways === undefined) return { steps: [], problems: [] }
@@ -25,7 +28,10 @@ export function planWays(wanted: ClusterWanted, { ways }: ClusterFound): ServerP
   return { steps, problems: [] }
 }
 
-/** The steps that end the fetching of standbys that stream: a promotion would ask the repository, which may be away. */
+/**
+ * The steps that end the fetching of standbys that stream: a promotion would ask the repository,
+ * which may be away.
+ */
 export function planFetching(
   found: ClusterFound,
   primary: PrimaryOfPlan,

@@ -1,6 +1,6 @@
 /**
- * Waits until a standby streams from the primary, as both of them say. As long as it comes nearer the wait goes on; when
- * it stands still the reason is taken from its own log.
+ * Waits until a standby streams from the primary, as both of them say. As long as it comes nearer
+ * the wait goes on; when it stands still the reason is taken from its own log.
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { ErrorCode } from '../../errors/codes.ts'
@@ -17,11 +17,17 @@ import { wantedServer } from '../../cluster/wanted-server.ts'
 
 /** Standing still for this long is a failure. */
 const STALL_MS = 60_000
-/** A reason in the log is believed after two tries of the walreceiver (wal_retrieve_retry_interval is 5 s). */
+/**
+ * A reason in the log is believed after two tries of the walreceiver (wal_retrieve_retry_interval
+ * is 5 s).
+ */
 const REASON_AFTER_MS = 11_000
 const LONGEST_MS = 7 * 24 * 3_600_000
 
-/** A connection that broke without a word holds its slot until the primary gives it up (wal_sender_timeout: 60 s as it comes). */
+/**
+ * A connection that broke without a word holds its slot until the primary gives it up
+ * (wal_sender_timeout: 60 s as it comes).
+ */
 const SLOT_HELD_MS = 90_000
 
 /** Reasons a standby gives, and what each means. */
@@ -96,14 +102,18 @@ interface AttachProgress {
   readonly position: string
 }
 
-/** Waits. @throws the reason the standby gives, DISK_SPACE when it has no room for WAL, or TIMEOUT. */
+/**
+ * Waits.
+ * @throws the reason the standby gives, DISK_SPACE when it has no room for WAL, or TIMEOUT.
+ */
 export const attachStandby: Act<'attach'> = async (context, step) => {
   const standby = serverOfStep(context, step)
   const pair = { standby, primary: wantedServer(context.wanted, step.primary) }
   try {
     await awaitStream(context, pair)
   } catch (error) {
-    // A standby that finds no room while it replays ends, and what is met then is a broken connection.
+    // A standby that finds no room while it replays ends, and what is met then is a broken
+    // connection.
     if (isBackstayError(error) && GONE.has(error.code)) await refuseFullDisk(context, pair)
     throw error
   }
@@ -188,7 +198,10 @@ async function findLog(
   return await findLogEnd(host, server.directory, directory)
 }
 
-/** Throws what the log says, or how many milliseconds that may last without being a failure: 0 when it says nothing. */
+/**
+ * Throws what the log says, or how many milliseconds that may last without being a failure: 0 when
+ * it says nothing.
+ */
 async function judgeReason(
   context: ClusterContext,
   pair: ReplicationPair,

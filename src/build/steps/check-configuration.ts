@@ -1,5 +1,6 @@
 /**
- * Asks PostgreSQL itself whether it would accept its configuration files, before anything depends on it.
+ * Asks PostgreSQL itself whether it would accept its configuration files, before anything depends
+ * on it.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { PostgresInstance } from '../../host/postgres-instance.ts'

@@ -1,5 +1,6 @@
 /**
- * Makes a standby from the newest backup: Backstay on its machine restores it, straight from the backup server.
+ * Makes a standby from the newest backup: Backstay on its machine restores it, straight from the
+ * backup server.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { getReadyThere, giveRestoreOrder, makeDirectoriesThere } from '../../fleet/give-order.ts'

@@ -74,7 +74,10 @@ export const reloadStep: Act<'reload'> = async (context, step) => {
   )
 }
 
-/** PostgreSQL reads what it can and goes on with the old lines of a file that has an error: nothing else tells. */
+/**
+ * PostgreSQL reads what it can and goes on with the old lines of a file that has an error: nothing
+ * else tells.
+ */
 async function checkTaken(context: ClusterContext, server: ServerWanted): Promise<void> {
   await using sql = await openAdminSql(context, server)
   const lines = await sql.query<FileErrorFound>(FILE_ERRORS_QUERY)

@@ -1,6 +1,7 @@
 /**
- * Ends what a reclone set aside. That the primary has all of it was proved when it was set aside, of the primary as it was then: one that was set
- * back to an older copy since, or another one, need not have it.
+ * Ends what a reclone set aside. That the primary has all of it was proved when it was set aside,
+ * of the primary as it was then: one that was set back to an older copy since, or another one, need
+ * not have it.
  */
 import { posix } from 'node:path'
 import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'
@@ -16,7 +17,10 @@ const PRIMARY_QUERY = `
 SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 * 1000 AS "upMs",
        ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS timeline`
 
-/** Removes a directory, and only one that was remembered. What is not certain any more stays, and is forgotten. */
+/**
+ * Removes a directory, and only one that was remembered. What is not certain any more stays, and is
+ * forgotten.
+ */
 export const removeAside: Act<'remove-aside'> = async (context, step) => {
   const server = serverOfStep(context, step)
   const asides = await context.state.readAsides(server.name)
@@ -34,7 +38,10 @@ export const removeAside: Act<'remove-aside'> = async (context, step) => {
   )
 }
 
-/** Whether the primary has been one, without a stop, since before the directory was set aside: it runs as long, on the same timeline. */
+/**
+ * Whether the primary has been one, without a stop, since before the directory was set aside: it
+ * runs as long, on the same timeline.
+ */
 async function isPrimaryAsItWas(
   context: ClusterContext,
   server: ServerWanted,
@@ -48,7 +55,9 @@ async function isPrimaryAsItWas(
   return there.timeline === timeline && context.clock.now() - there.upMs < timeMs
 }
 
-/** Of the data directory that was set aside with it; undefined when that cannot be read any more. */
+/**
+ * Of the data directory that was set aside with it; undefined when that cannot be read any more.
+ */
 async function timelineOf(
   context: ClusterContext,
   server: ServerWanted,

@@ -1,5 +1,6 @@
 /**
- * Writes configuration files. What PostgreSQL refuses is taken back, so that a bad line never lies in wait for a restart.
+ * Writes configuration files. What PostgreSQL refuses is taken back, so that a bad line never lies
+ * in wait for a restart.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'

@@ -1,6 +1,7 @@
 /**
- * Makes the primary's cluster. A note in the state directory stands from before initdb until the cluster is configured:
- * while it stands and the server was never started, everything in the directory is ours and empty, and is made anew.
+ * Makes the primary's cluster. A note in the state directory stands from before initdb until the
+ * cluster is configured: while it stands and the server was never started, everything in the
+ * directory is ours and empty, and is made anew.
  */
 import { posix } from 'node:path'
 import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'

@@ -1,12 +1,16 @@
 /**
- * Puts this Backstay on another machine: for good on the backup server's, for a clone on a standby's.
+ * Puts this Backstay on another machine: for good on the backup server's, for a clone on a
+ * standby's.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterContext, factOf } from '../../cluster/context.ts'
 import { ensurePackage, makeCurrent } from '../../fleet/ensure-package.ts'
 import { type Act, serverOfStep, type StepOf } from './act-context.ts'
 
-/** Ships it. What keeps it from a standby's machine is only told: the clone has another way. @throws what `ensurePackage` throws */
+/**
+ * Ships it. What keeps it from a standby's machine is only told: the clone has another way.
+ * @throws what `ensurePackage` throws
+ */
 export const putPackage: Act<'package'> = async (context, step) => {
   await (step.use === 'service' ? putForService(context) : putForClone(context, step))
 }

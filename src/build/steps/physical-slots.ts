@@ -4,7 +4,10 @@
 import { openAdminSql } from '../../cluster/look/connect.ts'
 import { type Act, serverOfStep } from './act-context.ts'
 
-/** Creates the slot, reserving WAL at once; one the server gave up is dropped first, in the same transaction. */
+/**
+ * Creates the slot, reserving WAL at once; one the server gave up is dropped first, in the same
+ * transaction.
+ */
 export const createSlot: Act<'slot'> = async (context, step) => {
   await using sql = await openAdminSql(context, serverOfStep(context, step))
   if (step.replaces) {

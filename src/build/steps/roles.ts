@@ -1,5 +1,6 @@
 /**
- * Makes a role as it has to be, in one transaction. Passwords travel as verifiers, and not into the server's log.
+ * Makes a role as it has to be, in one transaction. Passwords travel as verifiers, and not into the
+ * server's log.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { RoleFound } from '../../cluster/found-sql.ts'

@@ -77,7 +77,10 @@ export default defineCommand({
 const SCHEMA_FILE = 'docs/reference/backstay.schema.json'
 const DEFAULT_PORT = 5432
 
-/** @throws USAGE, NOT_READY, CONFIG_INVALID, FAILED when the file is there already, what looking throws */
+/**
+ * @throws USAGE, NOT_READY, CONFIG_INVALID, FAILED when the file is there already, what looking
+ * throws
+ */
 async function run(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
 ): Promise<CommandResult> {

@@ -1,5 +1,6 @@
 /**
- * `backstay backup-status`: what `status` asks the backup server when its repository is on another machine.
+ * `backstay backup-status`: what `status` asks the backup server when its repository is on another
+ * machine.
  */
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'

@@ -131,7 +131,10 @@ function tell(event: BackUpEvent, task: TaskHandle, told: Told): void {
   return undefined
 }
 
-/** Which of them holds what is wanted is for the operator to say; a backup of the one that was chosen is still worth having. */
+/**
+ * Which of them holds what is wanted is for the operator to say; a backup of the one that was
+ * chosen is still worth having.
+ */
 function splitBrain(chosen: ConnectionOptions, rivals: readonly string[]): string {
   return `SPLIT BRAIN: ${describeServer(chosen)}, which is backed up, and ${rivals.join(', ')} are primaries of one cluster; see backstay status, and end all but one`
 }

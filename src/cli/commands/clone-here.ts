@@ -17,7 +17,10 @@ export default defineCommand({
   run,
 })
 
-/** Progress goes to standard output, a line of JSON each. @throws USAGE, INTERRUPTED, what the clone throws */
+/**
+ * Progress goes to standard output, a line of JSON each.
+ * @throws USAGE, INTERRUPTED, what the clone throws
+ */
 async function run(context: CommandContext<OptionSpecs, typeof ARGUMENTS>): Promise<CommandResult> {
   const { clock, stdout } = context
   const { directory } = context.arguments

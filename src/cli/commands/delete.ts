@@ -43,7 +43,9 @@ async function run(
   return doneResult(await deleteBackup(repository, id, policy))
 }
 
-/** A whole id is taken as it is: a backup whose backup.json is damaged cannot be found otherwise. */
+/**
+ * A whole id is taken as it is: a backup whose backup.json is damaged cannot be found otherwise.
+ */
 async function idOf(repository: ClusterRepository, wanted: string): Promise<BackupId> {
   return parseBackupId(wanted) ?? (await findBackup(repository, wanted)).info.id
 }

@@ -105,7 +105,10 @@ async function openDemo(
   )
 }
 
-/** One demo at a time in a directory: whoever ends stops the servers. @throws REPOSITORY_LOCKED naming the other one */
+/**
+ * One demo at a time in a directory: whoever ends stops the servers.
+ * @throws REPOSITORY_LOCKED naming the other one
+ */
 async function lockDemo(
   { cluster: { state } }: ClusterSession,
   { clock }: Pick<DemoContext, 'clock'>,

@@ -50,7 +50,10 @@ async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResu
   return doneResult(expired)
 }
 
-/** What the options say, else the cluster file. A window or a count on the command line replaces both of the file's. */
+/**
+ * What the options say, else the cluster file. A window or a count on the command line replaces
+ * both of the file's.
+ */
 async function policyOf(context: CommandContext<typeof OPTIONS>): Promise<RetentionPolicy> {
   const { window, count, minimum, repository } = context.options
   const file = repository === undefined ? (await context.config()).wanted.backup : undefined

@@ -39,7 +39,10 @@ export default defineCommand({
   run,
 })
 
-/** @throws USAGE, NEEDS_CONFIRMATION, NOT_READY, HOST_UNREACHABLE, POSTGRES_IDENTITY, what stopping throws */
+/**
+ * @throws USAGE, NEEDS_CONFIRMATION, NOT_READY, HOST_UNREACHABLE, POSTGRES_IDENTITY, what stopping
+ * throws
+ */
 async function run(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
 ): Promise<CommandResult> {

@@ -1,5 +1,6 @@
 /**
- * `backstay gate`: the forced command of the keys that `up` gives to database servers; not for people.
+ * `backstay gate`: the forced command of the keys that `up` gives to database servers; not for
+ * people.
  */
 import { serviceConfigOf } from '../../cluster/machine/service-source.ts'
 import { gateGreeting } from '../../cluster/machine/way-files.ts'
@@ -47,7 +48,10 @@ type GateContext = CommandContext<typeof OPTIONS>
 const RESERVE_BYTES_MAX = 1024 ** 3
 const RESERVE_SHARE = 0.02
 
-/** What it ends with when it fails: recovery-exit-code.ts. @throws {BackstayError} HOST_PRIVILEGE, WAL_INVALID, … */
+/**
+ * What it ends with when it fails: recovery-exit-code.ts.
+ * @throws {BackstayError} HOST_PRIVILEGE, WAL_INVALID, …
+ */
 async function run(context: GateContext): Promise<void> {
   const request = parseGateRequest(context.environment['SSH_ORIGINAL_COMMAND'])
   const { repository: directory, cluster } = context.options
@@ -102,7 +106,10 @@ async function push(
   await judgeProvisional(repository, policy.contradicted(history, ground), by.server)
 }
 
-/** The pusher as the primary; undefined for a key from before keys had names, and where the cluster file is not at hand. */
+/**
+ * The pusher as the primary; undefined for a key from before keys had names, and where the cluster
+ * file is not at hand.
+ */
 async function primaryFor(
   { options, signal, workingDirectory }: GateContext,
   repository: ClusterRepository,
@@ -142,7 +149,8 @@ async function get(
     import('../../wal/read-wal-file.ts'),
     import('../../repository/hold-for-server.ts'),
   ])
-  // Whoever fetches WAL recovers: what it still needs stays. A hold that is not renewed lasts for hours yet.
+  // Whoever fetches WAL recovers: what it still needs stays. A hold that is not renewed lasts for
+  // hours yet.
   await renewHolds(repository, context.options.server).catch(() => undefined)
   const found = await readWalFile(repository, name)
   if (found !== undefined) return await say(context, found.content)
@@ -150,7 +158,10 @@ async function get(
   await refuseAbsent(repository, name)
 }
 
-/** A reader that takes nothing would keep the place for ever. @throws {BackstayError} INTERRUPTED */
+/**
+ * A reader that takes nothing would keep the place for ever.
+ * @throws {BackstayError} INTERRUPTED
+ */
 async function say({ stdout }: GateContext, content: string | Uint8Array): Promise<void> {
   const timeoutMs = SILENCE_MS + (content.length / SLOWEST_BYTES_PER_S) * 1000
   await new Promise<void>((resolve, reject) => {

@@ -97,7 +97,10 @@ interface Wish {
   readonly address: { readonly host: string; readonly port: number }
 }
 
-/** @throws {BackstayError} USAGE, CONFIG_MISSING, DIRECTORY_OWNER, HOST_PRIVILEGE, REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, … */
+/**
+ * @throws {BackstayError} USAGE, CONFIG_MISSING, DIRECTORY_OWNER, HOST_PRIVILEGE,
+ * REPOSITORY_LOCKED, POSTGRES_IDENTITY, DISK_SPACE, …
+ */
 async function run(context: ImportContext): Promise<CommandResult> {
   const { dryRun } = context.options
   const wishes = await wishesOf(context)
@@ -171,8 +174,9 @@ async function wishesOf(context: ImportContext): Promise<Wish[]> {
 }
 
 /**
- * Server → its custom_decompression_filter as the operator's own files say it. What config-update and config-switch have written is
- * barman's user's, and who imports, into a repository of his own, is another user perhaps.
+ * Server → its custom_decompression_filter as the operator's own files say it. What config-update
+ * and config-switch have written is barman's user's, and who imports, into a repository of his own,
+ * is another user perhaps.
  */
 async function writtenFilters(main: MainFile): Promise<ReadonlyMap<string, string | undefined>> {
   const { servers } = await completeConfig(main, { isLeftOut: true })
@@ -192,7 +196,8 @@ async function wishOfDirectory(context: ImportContext, from: string): Promise<Wi
 }
 
 /**
- * The place. What lies in the hands of barman's user is not read as root: between two looks a file can become a link to any other.
+ * The place. What lies in the hands of barman's user is not read as root: between two looks a file
+ * can become a link to any other.
  * @throws {BackstayError} DIRECTORY_OWNER
  */
 function readable(context: ImportContext, place: BarmanPlace, repository: string): BarmanPlace {

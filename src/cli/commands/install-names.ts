@@ -1,5 +1,6 @@
 /**
- * `backstay install-names`: puts the programs with Barman's names where shells, cron lines and ssh find them.
+ * `backstay install-names`: puts the programs with Barman's names where shells, cron lines and ssh
+ * find them.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { NAMES_MARK } from '../../fleet/lasting-names.ts'
@@ -36,7 +37,10 @@ export default defineCommand({
 
 const NAMES = ['barman', 'barman-wal-archive', 'barman-wal-restore'] as const
 
-/** @throws {BackstayError} DIRECTORY_FOREIGN when another program has one of the names; HOST_PRIVILEGE. */
+/**
+ * @throws {BackstayError} DIRECTORY_FOREIGN when another program has one of the names;
+ * HOST_PRIVILEGE.
+ */
 async function run(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
 ): Promise<CommandResult> {

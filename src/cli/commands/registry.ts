@@ -1,8 +1,9 @@
 /**
  * The list of commands, as --help shows it.
  *
- * To add one: write `commands/<noun>.ts` with its definition as default export, and a line here; its key is what is typed. Then `npm run docs`.
- * A command's file, and the engine with it, is loaded when that command is typed: lists are made from the lines here.
+ * To add one: write `commands/<noun>.ts` with its definition as default export, and a line here;
+ * its key is what is typed. Then `npm run docs`. A command's file, and the engine with it, is
+ * loaded when that command is typed: lists are made from the lines here.
  */
 import type { Registry } from '../catalogue.ts'
 

@@ -40,7 +40,10 @@ export default defineCommand({
   run,
 })
 
-/** @throws USAGE, NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED, what a step throws */
+/**
+ * @throws USAGE, NEEDS_CONFIRMATION, PRIMARY_MISSING, SPLIT_BRAIN, DIRECTORY_FOREIGN, UNFINISHED,
+ * what a step throws
+ */
 async function run(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
 ): Promise<CommandResult> {

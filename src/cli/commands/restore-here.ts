@@ -41,11 +41,17 @@ export default defineCommand({
   run,
 })
 
-/** Each thread has one. Of 16 connections that a server may have (session/gate-places.ts); the recovery and this process need some. */
+/**
+ * Each thread has one. Of 16 connections that a server may have (session/gate-places.ts); the
+ * recovery and this process need some.
+ */
 const CONNECTIONS_MAX = 12
 const TELL_EVERY_MS = 200
 
-/** What is said goes to standard output, a line of JSON each. @throws what `restore` throws, INTERRUPTED */
+/**
+ * What is said goes to standard output, a line of JSON each.
+ * @throws what `restore` throws, INTERRUPTED
+ */
 async function run(context: CommandContext): Promise<void> {
   using lifeline = openLifeline(context.stdin)
   const signal = AbortSignal.any([context.signal, lifeline.signal])

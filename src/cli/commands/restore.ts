@@ -77,7 +77,10 @@ On the machine of a server the Backstay there restores, as PostgreSQL's OS user;
   run,
 })
 
-/** @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, SERVER_RUNNING, DISK_SPACE, REPOSITORY_DAMAGED, … */
+/**
+ * @throws {BackstayError} TARGET_UNREACHABLE, DIRECTORY_FOREIGN, SERVER_RUNNING, DISK_SPACE,
+ * REPOSITORY_DAMAGED, …
+ */
 async function run(context: RestoreContext): Promise<CommandResult> {
   const elsewhere = await serverElsewhere(context)
   if (elsewhere !== undefined) {

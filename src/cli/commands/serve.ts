@@ -112,10 +112,16 @@ function jobsOf(context: ServeContext, wanted: ClusterWanted, configFile: string
   ]
 }
 
-/** Exit code of what was done and has something to tell, which `status` finds by itself: damaged pages, two primaries. */
+/**
+ * Exit code of what was done and has something to tell, which `status` finds by itself: damaged
+ * pages, two primaries.
+ */
 const DONE_WITH_REMARKS = 3
 
-/** Runs the work and notes when it failed. The command itself takes the note away when it succeeds, by hand too. */
+/**
+ * Runs the work and notes when it failed. The command itself takes the note away when it succeeds,
+ * by hand too.
+ */
 async function noting(
   { clock }: ServeContext,
   { wanted, kind }: { readonly wanted: ClusterWanted; readonly kind: JobKind },

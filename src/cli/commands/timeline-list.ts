@@ -26,7 +26,9 @@ export default defineCommand({
   run,
 })
 
-/** `possible`: it cannot be told whether production is on it; `past`: production came through it. */
+/**
+ * `possible`: it cannot be told whether production is on it; `past`: production came through it.
+ */
 type LineState = 'production' | 'possible' | 'past' | 'branch' | 'abandoned'
 
 interface TimelineRow {
@@ -51,7 +53,10 @@ const COLUMNS: readonly Column<TimelineRow>[] = [
   { title: 'state', value: ({ state }) => state, shrinks: true },
 ]
 
-/** Ends with 3 when production may be on several. @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING */
+/**
+ * Ends with 3 when production may be on several.
+ * @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING
+ */
 async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandResult> {
   const repository = await openWalPlace(context)
   const sources = await loadSources(repository, context.signal)

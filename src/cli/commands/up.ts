@@ -31,7 +31,10 @@ export default defineCommand({
   run,
 })
 
-/** @throws CONFIG_MISSING, CONFIG_INVALID, REPOSITORY_LOCKED, the first problem found, what a step throws */
+/**
+ * @throws CONFIG_MISSING, CONFIG_INVALID, REPOSITORY_LOCKED, the first problem found, what a step
+ * throws
+ */
 async function run(context: CommandContext): Promise<CommandResult> {
   const { tasks, colour } = context.output
   await using session = await openClusterSession(context, { report: reportSteps(tasks) })

@@ -48,7 +48,10 @@ const COLUMNS: readonly Column<Gap>[] = [
   { title: 'why', value: ({ reason }) => reason ?? 'not there', shrinks: true },
 ]
 
-/** Ends with 3 when there are gaps, or anything else that somebody has to look at. @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING */
+/**
+ * Ends with 3 when there are gaps, or anything else that somebody has to look at.
+ * @throws {BackstayError} REPOSITORY_MISSING, USAGE, CONFIG_MISSING
+ */
 async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandResult> {
   const repository = await openWalPlace(context)
   if (await hasUnexamined(repository)) {
@@ -83,7 +86,10 @@ async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandRes
   }
 }
 
-/** What is missing now, each with the record made of it when it was lost; a record whose range was filled since is not shown. */
+/**
+ * What is missing now, each with the record made of it when it was lost; a record whose range was
+ * filled since is not shown.
+ */
 function explain(found: readonly WalRange[], recorded: readonly WalGap[]): Gap[] {
   return found.map((gap) => {
     const record = recorded.find(

@@ -30,7 +30,9 @@ other content under the same name is an error and changes nothing.`,
   run,
 })
 
-/** @throws {BackstayError} WAL_CONFLICT, WAL_INVALID, WAL_MISSING, REPOSITORY_MISSING, STORE, USAGE */
+/**
+ * @throws {BackstayError} WAL_CONFLICT, WAL_INVALID, WAL_MISSING, REPOSITORY_MISSING, STORE, USAGE
+ */
 async function run(
   context: CommandContext<WalPlaceOptions, typeof ARGUMENTS>,
 ): Promise<CommandResult> {

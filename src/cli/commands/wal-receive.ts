@@ -43,7 +43,10 @@ switchover. Runs until it is interrupted. \`backstay serve\` runs it for you.`,
 
 type WalReceiveContext = CommandContext<typeof OPTIONS>
 
-/** @throws {BackstayError} REPOSITORY_LOCKED when the cluster has a receiver already; what `openOrClaim` throws. */
+/**
+ * @throws {BackstayError} REPOSITORY_LOCKED when the cluster has a receiver already; what
+ * `openOrClaim` throws.
+ */
 async function run(context: WalReceiveContext): Promise<void> {
   const { wanted } = await context.config()
   const backup = backupOf(wanted)
@@ -74,7 +77,10 @@ function untilInputEnds({ stdin, signal }: WalReceiveContext): AbortSignal {
   return AbortSignal.any([signal, orphaned.signal])
 }
 
-/** A cluster that is in the repository is opened without asking a server: there may be none, and the spool waits to be stored. */
+/**
+ * A cluster that is in the repository is opened without asking a server: there may be none, and the
+ * spool waits to be stored.
+ */
 async function openOrClaim(
   context: WalReceiveContext,
   wanted: ClusterWanted,

@@ -34,7 +34,10 @@ interface SwitchedWal {
   readonly lsn: Lsn
 }
 
-/** @throws {BackstayError} POSTGRES_UNREACHABLE when no primary answers, WAL_UNAVAILABLE when the segment does not come. */
+/**
+ * @throws {BackstayError} POSTGRES_UNREACHABLE when no primary answers, WAL_UNAVAILABLE when the
+ * segment does not come.
+ */
 async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResult> {
   const { options, config, signal, clock, workingDirectory } = context
   const none = { repository: undefined, cluster: undefined }

@@ -1,5 +1,6 @@
 /**
- * Where the demo lives: a directory and three ports that are free, reachable for the OS user PostgreSQL runs as.
+ * Where the demo lives: a directory and three ports that are free, reachable for the OS user
+ * PostgreSQL runs as.
  */
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
@@ -7,7 +8,10 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
 import { findDistrust } from '../../util/trusted-path.ts'
 
-/** Where root's demo goes when the working directory is closed to the user PostgreSQL runs as, or is not root's alone. */
+/**
+ * Where root's demo goes when the working directory is closed to the user PostgreSQL runs as, or is
+ * not root's alone.
+ */
 const ROOTS_DIRECTORY = '/var/lib/backstay-demo'
 const NAME = 'backstay-demo'
 
@@ -24,7 +28,10 @@ export interface DirectoryWish {
   /** What --directory says. */
   readonly given: string | undefined
   readonly workingDirectory: string
-  /** Where the user keeps data of programs ($XDG_DATA_HOME, ~/.local/share); undefined without a home. */
+  /**
+   * Where the user keeps data of programs ($XDG_DATA_HOME, ~/.local/share); undefined without a
+   * home.
+   */
   readonly dataHome: string | undefined
   /** Whose files are obeyed. */
   readonly trusted: ReadonlySet<number>
@@ -33,8 +40,8 @@ export interface DirectoryWish {
 }
 
 /**
- * The demo's directory: the one given, else `backstay-demo` here, else (when the OS user cannot get there, or others could write
- * there what the demo would then do) one of the user's own.
+ * The demo's directory: the one given, else `backstay-demo` here, else (when the OS user cannot get
+ * there, or others could write there what the demo would then do) one of the user's own.
  * @throws HOST_PRIVILEGE when the one given is closed to the OS user.
  */
 export async function demoDirectory(host: Host, wish: DirectoryWish): Promise<string> {
@@ -72,7 +79,8 @@ export function demoSocketDirectory(directory: string): string {
 }
 
 /**
- * The first of three neighbouring ports that are free, beginning with `given` (which must be free then) or 25432.
+ * The first of three neighbouring ports that are free, beginning with `given` (which must be free
+ * then) or 25432.
  * @throws PORT_IN_USE
  */
 export async function demoPort(given: number | undefined): Promise<number> {

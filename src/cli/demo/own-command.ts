@@ -19,7 +19,10 @@ export interface OwnCommand {
   readonly environment: Environment
 }
 
-/** Runs a command with --json to its end and gives its object. @throws FAILED with what the command said. */
+/**
+ * Runs a command with --json to its end and gives its object.
+ * @throws FAILED with what the command said.
+ */
 export async function runOwnCommand(command: OwnCommand, signal: AbortSignal): Promise<unknown> {
   const child = start({ ...command, words: [...command.words, '--json'] }, 'pipe')
   const release = stopWith(signal, () => child.kill('SIGTERM'))

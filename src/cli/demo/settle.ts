@@ -1,5 +1,6 @@
 /**
- * Settles a demo in its directory: finds the cluster file of an earlier start, or writes one for ports and binaries that work.
+ * Settles a demo in its directory: finds the cluster file of an earlier start, or writes one for
+ * ports and binaries that work.
  */
 import { join } from 'node:path'
 import { loadCluster, type LoadedCluster } from '../../config/load.ts'

@@ -1,5 +1,6 @@
 /**
- * What the demo does, in order: the cluster is built and proved, backed up, and the backup is proved by restoring it.
+ * What the demo does, in order: the cluster is built and proved, backed up, and the backup is
+ * proved by restoring it.
  */
 import { randomUUID } from 'node:crypto'
 import { open } from 'node:fs/promises'
@@ -103,7 +104,10 @@ export async function waitForRow(stage: DemoStage, row: DemoRow): Promise<void> 
   if (reached === undefined) throw lateWal(row)
 }
 
-/** Restores the backup with all WAL into a scratch directory, opens it, finds the row, and removes the copy. */
+/**
+ * Restores the backup with all WAL into a scratch directory, opens it, finds the row, and removes
+ * the copy.
+ */
 export async function proveRestore(stage: DemoStage, row: DemoRow): Promise<void> {
   const { cluster, place } = stage
   const { signal } = cluster

@@ -21,7 +21,10 @@ export function makeColour(enabled: boolean): Colour {
   return { good: style('green'), bad: style('red'), warn: style('yellow'), dim: style('dim') }
 }
 
-/** Whether output to `stream` is coloured: a terminal that can, and nobody who said no (https://no-color.org). */
+/**
+ * Whether output to `stream` is coloured: a terminal that can, and nobody who said no
+ * (https://no-color.org).
+ */
 export function wantsColour(
   stream: { readonly isTTY?: boolean },
   environment: Environment,

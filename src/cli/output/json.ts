@@ -4,7 +4,10 @@
 
 import { printableJson } from '../../errors/printable.ts'
 
-/** Renders `value`; what a terminal would not show, or obey, stands in it as JSON's own escapes. A bigint becomes text; an LSN should be text already. */
+/**
+ * Renders `value`; what a terminal would not show, or obey, stands in it as JSON's own escapes. A
+ * bigint becomes text; an LSN should be text already.
+ */
 export function renderJson(value: object, isTerminal: boolean): string {
   const text = JSON.stringify(
     value,

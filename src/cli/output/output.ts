@@ -1,5 +1,6 @@
 /**
- * What a command may say while it works, and how wide and how colourful. Its result goes through CommandResult.
+ * What a command may say while it works, and how wide and how colourful. Its result goes through
+ * CommandResult.
  */
 import { printable } from '../../errors/printable.ts'
 import type { Clock } from '../../util/clock.ts'
@@ -17,7 +18,9 @@ export interface Output {
   readonly columns: number | undefined
   readonly colour: Colour
   readonly tasks: TaskReporter
-  /** Writes text at once, for commands that stay (`demo`, `status --watch`); nothing with --json. */
+  /**
+   * Writes text at once, for commands that stay (`demo`, `status --watch`); nothing with --json.
+   */
   write(text: string): void
 }
 

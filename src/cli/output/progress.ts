@@ -14,7 +14,9 @@ export interface TaskProgress {
 
 const BAR_CELLS = 20
 
-/** `█████░░░░░  50 %  1.2 GB of 2.4 GB  680.0 MB/s  2 s left`; without a total only bytes and rate. */
+/**
+ * `█████░░░░░  50 %  1.2 GB of 2.4 GB  680.0 MB/s  2 s left`; without a total only bytes and rate.
+ */
 export function renderProgress({ doneBytes, totalBytes, elapsedMs }: TaskProgress): string {
   const bytesPerMs = elapsedMs > 0 ? doneBytes / elapsedMs : 0
   const rate = `${formatSize(bytesPerMs * 1000)}/s`

@@ -10,7 +10,10 @@ export interface Column<Row> {
   value(row: Row): string
   /** Default left; numbers read better on the right. */
   readonly align?: 'right'
-  /** Whether the column gives way when the terminal is too narrow; the last column does where none says so. */
+  /**
+   * Whether the column gives way when the terminal is too narrow; the last column does where none
+   * says so.
+   */
   readonly shrinks?: true
 }
 
@@ -18,7 +21,8 @@ const GAP = '  '
 const LEAST_WIDTH = 8
 
 /**
- * Renders rows below their headings, with a newline at the end. Without `width` (a pipe) nothing is cut.
+ * Renders rows below their headings, with a newline at the end. Without `width` (a pipe) nothing is
+ * cut.
  */
 export function renderTable<Row>(
   columns: readonly Column<Row>[],

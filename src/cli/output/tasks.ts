@@ -1,6 +1,7 @@
 /**
- * Telling what is being done: the interface commands and engine callbacks report to, its plain form for pipes, and its
- * silent form for --json and --quiet. The live form for terminals is terminal-tasks.ts.
+ * Telling what is being done: the interface commands and engine callbacks report to, its plain form
+ * for pipes, and its silent form for --json and --quiet. The live form for terminals is
+ * terminal-tasks.ts.
  */
 import type { Clock } from '../../util/clock.ts'
 import { formatDuration } from '../../util/duration.ts'
@@ -16,7 +17,10 @@ export interface TaskHandle {
 
 /** Reports work. Tasks may run at the same time. */
 export interface TaskReporter {
-  /** Runs `work` and says how it ended and how long it took. Gives back, or throws, what `work` does. */
+  /**
+   * Runs `work` and says how it ended and how long it took. Gives back, or throws, what `work`
+   * does.
+   */
   task<T>(title: string, work: (task: TaskHandle) => Promise<T>): Promise<T>
   /** Says something that stays. */
   note(text: string): void

@@ -1,6 +1,6 @@
 /**
- * Tasks on a terminal: what runs is redrawn in place below what has ended. Nothing is left to undo when the process is
- * killed: the cursor stays visible and no terminal mode is changed.
+ * Tasks on a terminal: what runs is redrawn in place below what has ended. Nothing is left to undo
+ * when the process is killed: the cursor stays visible and no terminal mode is changed.
  */
 import { printable } from '../../errors/printable.ts'
 import { formatDuration } from '../../util/duration.ts'

@@ -1,5 +1,6 @@
 /**
- * Reads a file that a database server sends, of the size it announced: no more, no less, and not for ever.
+ * Reads a file that a database server sends, of the size it announced: no more, no less, and not
+ * for ever.
  */
 import type { Readable } from 'node:stream'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -16,8 +17,10 @@ interface Announced {
 }
 
 /**
- * All of it. A connection that breaks off looks like the end of the file: only the announced size tells.
- * @throws {BackstayError} WAL_INVALID when other than that comes, or nothing for a minute, or it takes too long
+ * All of it. A connection that breaks off looks like the end of the file: only the announced size
+ * tells.
+ * @throws {BackstayError} WAL_INVALID when other than that comes, or nothing for a minute, or it
+ * takes too long
  */
 export async function announcedContent(stdin: Readable, announced: Announced): Promise<Buffer> {
   const { sizeBytes } = announced

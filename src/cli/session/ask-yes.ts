@@ -1,5 +1,6 @@
 /**
- * Asking before something is destroyed. Questions name what servers and machines said of themselves: none of it may change what a person reads.
+ * Asking before something is destroyed. Questions name what servers and machines said of
+ * themselves: none of it may change what a person reads.
  */
 import { createInterface } from 'node:readline/promises'
 import { printableWord } from '../../errors/printable.ts'

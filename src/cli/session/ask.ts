@@ -9,7 +9,10 @@ import type { InitAnswers, InitQuestion } from './init-questions.ts'
 
 const TRIES_MAX = 5
 
-/** Asks what `given` does not answer. @throws INTERRUPTED at Ctrl-C or Ctrl-D, USAGE after five wrong answers */
+/**
+ * Asks what `given` does not answer.
+ * @throws INTERRUPTED at Ctrl-C or Ctrl-D, USAGE after five wrong answers
+ */
 export async function askQuestions(
   questions: readonly InitQuestion[],
   given: Partial<InitAnswers>,

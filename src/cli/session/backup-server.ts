@@ -1,6 +1,6 @@
 /**
- * Commands that work in the repository run on the machine it is on: when that is another one, the Backstay installed there is
- * started with the same words, and what it says is said here.
+ * Commands that work in the repository run on the machine it is on: when that is another one, the
+ * Backstay installed there is started with the same words, and what it says is said here.
  */
 import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/machine/service-source.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -24,7 +24,8 @@ export interface ElsewhereEnded {
 }
 
 /**
- * Runs `words` there; undefined when the repository is on this machine, or the command names one itself.
+ * Runs `words` there; undefined when the repository is on this machine, or the command names one
+ * itself.
  * @throws HOST_UNREACHABLE, HOST_PRIVILEGE, HOST_COMMAND when Backstay is not installed there
  */
 export async function runOnBackupServer(

@@ -1,5 +1,6 @@
 /**
- * From the command line to a cluster: the cluster file, the hosts it names and the context every cluster operation is given.
+ * From the command line to a cluster: the cluster file, the hosts it names and the context every
+ * cluster operation is given.
  */
 import { readFile } from 'node:fs/promises'
 import { type ClusterContext, type ClusterOptions, clusterContext } from '../../cluster/context.ts'
@@ -29,10 +30,16 @@ export interface ClusterSession extends AsyncDisposable {
 /** What a caller may add to the context. */
 export type SessionOptions = Pick<ClusterOptions, 'report' | 'osUserFallback' | 'ownService'>
 
-/** Where root copies embedded PostgreSQL when the OS user that runs it cannot reach the checkout. Nobody else can write there. */
+/**
+ * Where root copies embedded PostgreSQL when the OS user that runs it cannot reach the checkout.
+ * Nobody else can write there.
+ */
 const EMBEDDED_COPIES = '/var/lib/backstay-postgres'
 
-/** What a session needs of a command. Without the rest it works on this machine and on hosts that ask nothing. */
+/**
+ * What a session needs of a command. Without the rest it works on this machine and on hosts that
+ * ask nothing.
+ */
 export type SessionContext = Pick<
   CommandContext,
   'config' | 'clock' | 'signal' | 'workingDirectory'
@@ -77,7 +84,10 @@ export async function openClusterSession(
   }
 }
 
-/** The directory of programs that the file names, where they are run on this machine. @throws DIRECTORY_OWNER */
+/**
+ * The directory of programs that the file names, where they are run on this machine.
+ * @throws DIRECTORY_OWNER
+ */
 function checkBinaries(wanted: ClusterWanted, trusted: ReadonlySet<number>): void {
   const { binaries } = wanted.postgres
   if (binaries === undefined || !wanted.servers.some(({ host }) => host.local)) return

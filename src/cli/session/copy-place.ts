@@ -12,7 +12,8 @@ import { absolute } from './wal-place.ts'
 
 /**
  * Finds the copy and works on it.
- * @throws {BackstayError} DIRECTORY_FOREIGN when it is none, USAGE for a server that is not in the cluster file
+ * @throws {BackstayError} DIRECTORY_FOREIGN when it is none, USAGE for a server that is not in the
+ * cluster file
  */
 export async function withCopy<T>(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
@@ -37,7 +38,10 @@ export async function withCopy<T>(
   return await work(host, await findCopy(host, directory))
 }
 
-/** A server that was restored into its place is noted as a copy too until `up` has made it a server again. */
+/**
+ * A server that was restored into its place is noted as a copy too until `up` has made it a server
+ * again.
+ */
 async function refuseServers(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
   directory: string,

@@ -1,6 +1,7 @@
 /**
- * How much one database server may have going on in the repository at a time: each connection is a process here, and each push holds
- * a segment in memory. Places are each server's own: whoever has one server's key keeps nobody else out with it.
+ * How much one database server may have going on in the repository at a time: each connection is a
+ * process here, and each push holds a segment in memory. Places are each server's own: whoever has
+ * one server's key keeps nobody else out with it.
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
@@ -9,7 +10,10 @@ import { type HeldLock, takeLock } from '../../repository/lock.ts'
 /** What a place is for. */
 export type PlaceKind = 'read' | 'get' | 'push'
 
-/** Keys from before keys had names share the places of a server that cannot be: names begin with a letter. */
+/**
+ * Keys from before keys had names share the places of a server that cannot be: names begin with a
+ * letter.
+ */
 const UNNAMED = '_'
 
 const PLACES: Readonly<Record<PlaceKind, { most: number; full: string; hint: string }>> = {
@@ -30,7 +34,10 @@ const PLACES: Readonly<Record<PlaceKind, { most: number; full: string; hint: str
   },
 }
 
-/** Takes one of the server's places, until it is disposed of. @throws {BackstayError} REPOSITORY_LOCKED when none is free */
+/**
+ * Takes one of the server's places, until it is disposed of.
+ * @throws {BackstayError} REPOSITORY_LOCKED when none is free
+ */
 export async function takePlace(
   repository: ClusterRepository,
   kind: PlaceKind,

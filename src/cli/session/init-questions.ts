@@ -1,5 +1,6 @@
 /**
- * What `backstay init` wants to know: the questions, what an answer may be, and what the answers make.
+ * What `backstay init` wants to know: the questions, what an answer may be, and what the answers
+ * make.
  */
 import type { NewCluster, ServerAddress } from '../../config/template.ts'
 import { NAME_PATTERN, NAME_RULE } from '../../config/values.ts'
@@ -110,7 +111,10 @@ function readAddress(text: string): ServerAddress {
   return match[3] === undefined ? { host } : { host, port: Number(match[3]) }
 }
 
-/** The same machine twice would be one server with two names: the file would be refused, and all answers with it. */
+/**
+ * The same machine twice would be one server with two names: the file would be refused, and all
+ * answers with it.
+ */
 function faultOfStandbys(text: string, { primary = '' }: Partial<InitAnswers>): string | undefined {
   const words = splitWords(text)
   const fault = words.map(faultOfAddress).find(Boolean)

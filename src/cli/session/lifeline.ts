@@ -1,6 +1,7 @@
 /**
- * Standard input as the line to whoever ordered some work from elsewhere: the order first, then signs of life. Work that nobody waits
- * for any more would change a server behind the back of the next operator, so it ends, in good order or at once.
+ * Standard input as the line to whoever ordered some work from elsewhere: the order first, then
+ * signs of life. Work that nobody waits for any more would change a server behind the back of the
+ * next operator, so it ends, in good order or at once.
  */
 import type { Readable } from 'node:stream'
 import { SIGN_OF_LIFE_MS } from '../../fleet/order-line.ts'
@@ -17,7 +18,10 @@ const ORDER_LENGTH_MAX = 64 * 1024 * 1024
 export interface Lifeline extends Disposable {
   /** The first line. Rejects when the line ends before. */
   readonly order: Promise<string>
-  /** Aborts when the line ends or is silent for too long; the process is ended 10 s later if it is still there. */
+  /**
+   * Aborts when the line ends or is silent for too long; the process is ended 10 s later if it is
+   * still there.
+   */
   readonly signal: AbortSignal
 }
 
@@ -36,7 +40,8 @@ export function openLifeline(stdin: Readable): Lifeline {
     controller.abort(error)
     lastResort = setTimeout(() => exitNow(error.exitCode), GRACE_MS)
   }
-  // Counted, not measured: after a pause of the whole machine the signs that came meanwhile are read first.
+  // Counted, not measured: after a pause of the whole machine the signs that came meanwhile are
+  // read first.
   const watch = setInterval(() => {
     missed += 1
     if (missed > MISSED_MAX) lose('there was no sign of life for a minute')

@@ -1,6 +1,7 @@
 /**
- * Whether a repository may be made in a directory by the commands that run day by day. `up` makes the place and leaves the backup
- * server's password file in it: a directory without both that and a repository is not that place, but what an unmounted disk leaves.
+ * Whether a repository may be made in a directory by the commands that run day by day. `up` makes
+ * the place and leaves the backup server's password file in it: a directory without both that and a
+ * repository is not that place, but what an unmounted disk leaves.
  */
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +12,8 @@ import { errnoOf, translateDiskError } from '../../store/disk-error.ts'
 
 /**
  * Call it before anything is written below `directory`.
- * @throws {BackstayError} REPOSITORY_MISSING when `up` did not make it; STORE when that cannot be seen.
+ * @throws {BackstayError} REPOSITORY_MISSING when `up` did not make it; STORE when that cannot be
+ * seen.
  */
 export async function requireMadePlace(directory: string): Promise<void> {
   const passfile = repositoryPassfileOf(directory)

@@ -1,6 +1,6 @@
 /**
- * This Backstay as a package for another machine: its own files, what it depends on, and the Node.js it runs on. From a
- * checkout as well as from an installed package.
+ * This Backstay as a package for another machine: its own files, what it depends on, and the
+ * Node.js it runs on. From a checkout as well as from an installed package.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'

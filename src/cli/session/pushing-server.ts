@@ -1,6 +1,6 @@
 /**
- * Whether the server that pushes is the primary now: asked of the servers themselves, and remembered for a moment, because an
- * archive_command starts for every segment.
+ * Whether the server that pushes is the primary now: asked of the servers themselves, and
+ * remembered for a moment, because an archive_command starts for every segment.
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -38,7 +38,8 @@ export interface Pusher {
 }
 
 /**
- * The primary, which is the pusher. Undefined when no server could be asked, and the pusher was the primary when one could.
+ * The primary, which is the pusher. Undefined when no server could be asked, and the pusher was the
+ * primary when one could.
  * @throws {BackstayError} HOST_PRIVILEGE when another server is the primary
  */
 export async function pushingPrimary(pusher: Pusher): Promise<PrimarySeen | undefined> {
@@ -61,7 +62,10 @@ export async function pushingPrimary(pusher: Pusher): Promise<PrimarySeen | unde
   )
 }
 
-/** By the receiver's rules. Of several that claim it only the one on the line production was seen on is believed. */
+/**
+ * By the receiver's rules. Of several that claim it only the one on the line production was seen on
+ * is believed.
+ */
 async function askForPrimary(
   pusher: Pusher,
   note: PrimaryNote | undefined,
@@ -85,8 +89,8 @@ async function askForPrimary(
 }
 
 /**
- * Of several primaries on one timeline, which of them is listed first says nothing: the one that was seen as the primary of that timeline before
- * the others came.
+ * Of several primaries on one timeline, which of them is listed first says nothing: the one that
+ * was seen as the primary of that timeline before the others came.
  * @throws {BackstayError} HOST_PRIVILEGE when none was
  */
 async function askTied(

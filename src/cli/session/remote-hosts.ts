@@ -1,5 +1,6 @@
 /**
- * The hosts of a cluster that are reached over ssh: each opened once, when it is first needed, and shared by everything on it.
+ * The hosts of a cluster that are reached over ssh: each opened once, when it is first needed, and
+ * shared by everything on it.
  */
 import { readFile, stat } from 'node:fs/promises'
 import type { HostWanted } from '../../cluster/wanted.ts'
@@ -14,7 +15,10 @@ import type { Environment } from '../../util/environment.ts'
 /** What ssh itself needs of our environment. */
 const SSH_VARIABLES = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SSH_AUTH_SOCK'] as const
 
-/** Paths of Unix sockets may have 107 bytes: a longer directory than this would leave too little for ours. */
+/**
+ * Paths of Unix sockets may have 107 bytes: a longer directory than this would leave too little for
+ * ours.
+ */
 const TMPDIR_LENGTH_MAX = 60
 
 /** How long a host that could not be opened is not tried again. */
@@ -54,7 +58,8 @@ export class RemoteHosts implements AsyncDisposable {
   }
 
   /**
-   * A failure is remembered for a while: several looks in a row do not each wait for a host that does not answer.
+   * A failure is remembered for a while: several looks in a row do not each wait for a host that
+   * does not answer.
    * @throws HOST_UNREACHABLE, HOST_PRIVILEGE
    */
   async open(wanted: HostWanted): Promise<Host> {

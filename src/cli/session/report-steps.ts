@@ -1,5 +1,6 @@
 /**
- * What happens to a cluster, told as tasks: one for each step, with what it is waiting for and how far a clone is.
+ * What happens to a cluster, told as tasks: one for each step, with what it is waiting for and how
+ * far a clone is.
  */
 import type { ClusterEvent } from '../../cluster/context.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'

@@ -1,7 +1,7 @@
 /**
- * Started as root, the commands that write the repository go on as the OS user it belongs to: the restore_command of a restored
- * server, which runs as that user, can then read it, and nothing that works for hours is root. There is no way back, so one
- * process does one side's work.
+ * Started as root, the commands that write the repository go on as the OS user it belongs to: the
+ * restore_command of a restored server, which runs as that user, can then read it, and nothing that
+ * works for hours is root. There is no way back, so one process does one side's work.
  */
 import { closeSync, openSync } from 'node:fs'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -18,9 +18,10 @@ interface UserNumbers {
 }
 
 /**
- * Becomes the user who has the way to `directory` in his hands, unless this process is not root, nobody but root has, or he cannot read
- * Backstay itself (a checkout in root's home).
- * @throws {BackstayError} REPOSITORY_MISSING when there is no such directory, DIRECTORY_OWNER when the way is in the hands of two users
+ * Becomes the user who has the way to `directory` in his hands, unless this process is not root,
+ * nobody but root has, or he cannot read Backstay itself (a checkout in root's home).
+ * @throws {BackstayError} REPOSITORY_MISSING when there is no such directory, DIRECTORY_OWNER when
+ * the way is in the hands of two users
  */
 export async function becomeRepositoryOwner(directory: string): Promise<void> {
   const host = new LocalHost('localhost')
@@ -45,8 +46,9 @@ async function numbersOf(host: Host, user: string): Promise<UserNumbers> {
 }
 
 /**
- * All at once, without a wait: nothing else of this process happens half as him. Whether he can read the program this process finds out
- * itself, with his rights: a process of his that looked would be his to end, and root would go on as root.
+ * All at once, without a wait: nothing else of this process happens half as him. Whether he can
+ * read the program this process finds out itself, with his rights: a process of his that looked
+ * would be his to end, and root would go on as root.
  */
 function become({ uid, gid, groups }: UserNumbers): void {
   const [ownGroup = 0, ownGroups = []] = [process.getegid?.(), process.getgroups?.()]

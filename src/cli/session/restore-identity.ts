@@ -1,6 +1,6 @@
 /**
- * Who restores and who is to run the server: as root, files must end up with PostgreSQL's OS user, and the server's
- * restore_command must be able to read the repository.
+ * Who restores and who is to run the server: as root, files must end up with PostgreSQL's OS user,
+ * and the server's restore_command must be able to read the repository.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Host } from '../../host/host.ts'
@@ -19,7 +19,8 @@ const DEFAULT_OS_USER = 'postgres'
 
 /**
  * The OS user who is to own the directory and run the server.
- * @throws HOST_PRIVILEGE; USAGE for a copy that root would open as the repository's owner, whom nobody named
+ * @throws HOST_PRIVILEGE; USAGE for a copy that root would open as the repository's owner, whom
+ * nobody named
  */
 export async function osUserOf(
   context: RestoreContext,
@@ -32,7 +33,8 @@ export async function osUserOf(
     const { wanted } = await context.config()
     return await decideOsUser(host, { configured: wanted.postgres.osUser })
   }
-  // Without a cluster file the repository's owner is the best guess: he is PostgreSQL's user wherever both share a machine.
+  // Without a cluster file the repository's owner is the best guess: he is PostgreSQL's user
+  // wherever both share a machine.
   const owner = await ownerOfWay(host, `${repositoryDirectory}/.`)
   if (owner === undefined || owner === 'root') {
     return await decideOsUser(host, { configured: DEFAULT_OS_USER })
@@ -42,7 +44,10 @@ export async function osUserOf(
   return guess
 }
 
-/** Whoever made the origin's configuration, extensions and triggers would become who can change every backup. */
+/**
+ * Whoever made the origin's configuration, extensions and triggers would become who can change
+ * every backup.
+ */
 function unnamedOwner(owner: string): BackstayError {
   return new BackstayError(
     'USAGE',
@@ -77,8 +82,8 @@ export interface Writer {
 }
 
 /**
- * As root: makes the directories for `osUser`, then goes on as the repository's owner where that is the same user, so that
- * the locks taken in the repository stay his. Otherwise nothing changes.
+ * As root: makes the directories for `osUser`, then goes on as the repository's owner where that is
+ * the same user, so that the locks taken in the repository stay his. Otherwise nothing changes.
  */
 export async function becomeWriter(
   osUser: string,
@@ -112,7 +117,10 @@ async function makeAsUser(host: Host, directory: string, user: string): Promise<
   )
 }
 
-/** A standby follows the archive for ever: a copy of the WAL would be its end. @throws {BackstayError} HOST_PRIVILEGE, USAGE */
+/**
+ * A standby follows the archive for ever: a copy of the WAL would be its end.
+ * @throws {BackstayError} HOST_PRIVILEGE, USAGE
+ */
 export function refuseStandby({ options }: RestoreContext, problems: readonly string[]): void {
   if (!options.standbyMode) return
   const [first] = problems

@@ -1,6 +1,6 @@
 /**
- * Restores onto the machine of a server of the cluster file: the Backstay there does it, the data comes to it straight from the
- * backup server, and its progress is shown here.
+ * Restores onto the machine of a server of the cluster file: the Backstay there does it, the data
+ * comes to it straight from the backup server, and its progress is shown here.
  */
 import { z } from 'zod'
 import { getReadyThere, giveRestoreOrder, makeDirectoriesThere } from '../../fleet/give-order.ts'
@@ -39,7 +39,10 @@ const TIMEOUT_MS = 14 * 86_400_000
 type PlanTold = RestoreTold & { readonly told: 'plan' }
 type DoneTold = RestoreTold & { readonly told: 'done' }
 
-/** @throws {BackstayError} USAGE, HOST_UNREACHABLE, HOST_COMMAND; what a restore on this machine throws */
+/**
+ * @throws {BackstayError} USAGE, HOST_UNREACHABLE, HOST_COMMAND; what a restore on this machine
+ * throws
+ */
 export async function restoreThere(
   context: RestoreContext,
   server: ServerWanted,
@@ -62,7 +65,8 @@ export async function restoreThere(
   const planned = await plan(course, program)
   if (context.options.plan) return planResult(course, planned)
   context.output.write(`${planned.text}${notes(allWarnings(course, planned))}`)
-  // Only what the operator names: whatever else the backup says, PostgreSQL's user makes it or nobody.
+  // Only what the operator names: whatever else the backup says, PostgreSQL's user makes it or
+  // nobody.
   const { directory, tablespaces, walDirectory } = destination
   const wal = walDirectory === undefined ? [] : [walDirectory]
   const named = [directory, ...tablespaces.values(), ...wal]
@@ -180,7 +184,10 @@ function show(task: TaskHandle, told: RestoreTold, { bytesToWrite }: PlanTold): 
   if (told.told === 'phase') task.update(told.text)
 }
 
-/** Without Backstay on the server's machine only the backup server can be asked, and nothing there is changed for a plan. */
+/**
+ * Without Backstay on the server's machine only the backup server can be asked, and nothing there
+ * is changed for a plan.
+ */
 async function planOnBackupServer(course: RemoteRestore): Promise<CommandResult> {
   const { server, session, destination } = course
   const json = readPlan(course, await askForPlan(course, ['--json']))

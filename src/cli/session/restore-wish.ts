@@ -62,8 +62,8 @@ async function serverNamed(context: RestoreContext): Promise<ServerWanted | unde
 }
 
 /**
- * Undefined when no directory was named. A directory named beside a server is one on its machine; the server's own tablespaces
- * are not meant then.
+ * Undefined when no directory was named. A directory named beside a server is one on its machine;
+ * the server's own tablespaces are not meant then.
  * @throws {BackstayError} USAGE
  */
 export async function destinationOf(context: RestoreContext): Promise<Destination | undefined> {
@@ -107,7 +107,10 @@ async function serverOf(context: RestoreContext, name: string): Promise<ServerWa
   return server
 }
 
-/** The server to restore onto when it is on another machine, and the repository on a third. @throws HOST_UNREACHABLE */
+/**
+ * The server to restore onto when it is on another machine, and the repository on a third.
+ * @throws HOST_UNREACHABLE
+ */
 export async function serverElsewhere(context: RestoreContext): Promise<ServerWanted | undefined> {
   const server = await serverNamed(context)
   if (server === undefined || context.options.repository !== undefined) return undefined

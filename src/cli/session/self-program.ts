@@ -9,7 +9,10 @@ export function selfProgram(): readonly [string, ...string[]] {
   return [process.execPath, packageFile('bin/backstay.js')]
 }
 
-/** The same for what outlives this version: a restore_command is run for as long as the server follows. */
+/**
+ * The same for what outlives this version: a restore_command is run for as long as the server
+ * follows.
+ */
 export function lastingProgram(): readonly string[] {
   return selfProgram().map((path) => lastingPath(path))
 }

@@ -1,6 +1,6 @@
 /**
- * Lets a database server read one cluster's part of the repository: objects, the plan of a restore, and a hold on the backup that
- * is restored. Nothing is written but that hold.
+ * Lets a database server read one cluster's part of the repository: objects, the plan of a restore,
+ * and a hold on the backup that is restored. Nothing is written but that hold.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { ReplayDemands } from '../../postgres/parameter-change.ts'
@@ -45,7 +45,10 @@ export function pipeVersion(): PipeVersion {
   return { protocol: PIPE_PROTOCOL, version: readVersion() }
 }
 
-/** What is served, and whose key it is asked with: the holds of a server without a name are those of the empty one. */
+/**
+ * What is served, and whose key it is asked with: the holds of a server without a name are those of
+ * the empty one.
+ */
 export interface ServedRepository {
   readonly repository: ClusterRepository
   readonly server: string | undefined

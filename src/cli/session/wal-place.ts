@@ -1,5 +1,6 @@
 /**
- * Which repository and cluster the `wal` commands work on: what --repository and --cluster say, else the cluster file.
+ * Which repository and cluster the `wal` commands work on: what --repository and --cluster say,
+ * else the cluster file.
  */
 import { isAbsolute, join } from 'node:path'
 import { repositoryPassfileOf } from '../../cluster/names.ts'
@@ -22,7 +23,10 @@ type PlaceContext = Pick<
   'options' | 'config' | 'workingDirectory' | 'clock'
 >
 
-/** @throws {BackstayError} USAGE when only one of the two options is given, CONFIG_MISSING, CONFIG_INVALID */
+/**
+ * @throws {BackstayError} USAGE when only one of the two options is given, CONFIG_MISSING,
+ * CONFIG_INVALID
+ */
 export async function walPlace(context: PlaceContext): Promise<WalPlace> {
   const { repository, cluster } = context.options
   if (repository !== undefined && cluster !== undefined) {
@@ -59,8 +63,8 @@ export function backupOf(wanted: ClusterWanted): BackupWanted {
 }
 
 /**
- * The ways to the cluster's servers for a role of the backup server, in the order of the cluster file. The password is the one
- * that `up` gave to the owner of the repository.
+ * The ways to the cluster's servers for a role of the backup server, in the order of the cluster
+ * file. The password is the one that `up` gave to the owner of the repository.
  */
 export function roleConnections(wanted: ClusterWanted, role: string): ConnectionOptions[] {
   const passfile = repositoryPassfileOf(backupOf(wanted).repository)

@@ -7,7 +7,10 @@ import type { BackupInfo, CataloguedBackup } from '../../repository/backup-info.
 import type { RecoverableWindow } from '../../wal/continuity.ts'
 import type { WalPosition } from '../../wal/wal-position.ts'
 
-/** For --json: what backup.json says, LSNs as text, and from where to where it can be rolled forward. */
+/**
+ * For --json: what backup.json says, LSNs as text, and from where to where it can be rolled
+ * forward.
+ */
 export function backupJson(
   { info, keep }: CataloguedBackup,
   window: RecoverableWindow | undefined,

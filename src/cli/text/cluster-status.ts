@@ -53,7 +53,10 @@ function roleLines({ primary, servers }: ClusterStatus): string[] {
       ]
 }
 
-/** Of a server that does not say what it is, only what it last was is known: the file says what was built first. */
+/**
+ * Of a server that does not say what it is, only what it last was is known: the file says what was
+ * built first.
+ */
 const serverColumns = ({ lastPrimary }: ClusterStatus): readonly Column<ServerStatus>[] => [
   { title: 'server', value: (row) => row.name },
   { title: 'role', value: (row) => row.role ?? (row.name === lastPrimary ? 'primary?' : '?') },
@@ -76,7 +79,10 @@ const serverColumns = ({ lastPrimary }: ClusterStatus): readonly Column<ServerSt
   { title: 'slot', value: (row) => (row.slot === undefined ? NOTHING : slotText(row.slot)) },
 ]
 
-/** What does not fit into the terminal beside the rest stands below it, whole: a row that wraps reads badly, half a slot not at all. */
+/**
+ * What does not fit into the terminal beside the rest stands below it, whole: a row that wraps
+ * reads badly, half a slot not at all.
+ */
 const BELOW: ReadonlySet<string> = new Set(['address', 'version', 'slot'])
 
 function serverTable(status: ClusterStatus, columns: number | undefined): string {

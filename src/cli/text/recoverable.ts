@@ -1,5 +1,6 @@
 /**
- * A recoverable window in words and for --json: moments first, for an operator thinks in times; positions beside them.
+ * A recoverable window in words and for --json: moments first, for an operator thinks in times;
+ * positions beside them.
  */
 import { formatLsn } from '../../postgres/lsn.ts'
 import { isoTimeUs } from '../../restore/target-time.ts'
@@ -16,7 +17,10 @@ export interface TimedWindow {
   readonly toTimeUs: bigint | undefined
 }
 
-/** `2026-11-22 10:00:00+01 (0/4000100, timeline 1) to the last record, about 2026-11-22 10:30:00+01 (0/5000000, timeline 1)` */
+/**
+ * `2026-11-22 10:00:00+01 (0/4000100, timeline 1) to the last record, about 2026-11-22 10:30:00+01
+ * (0/5000000, timeline 1)`
+ */
 export function spellWindow({ from, fromTime, to, toTimeUs }: TimedWindow): string {
   const about = toTimeUs === undefined ? '' : `, about ${spellTimeUs(wholeSecond(toTimeUs))}`
   return `${spellIsoTime(fromTime)} (${spell(from)}) to the last record${about} (${spell(to)})`

@@ -89,7 +89,10 @@ export function planJson(
   }
 }
 
-/** What is read on another timeline was written by another server than the backup's, or after a recovery: nobody should learn it afterwards. */
+/**
+ * What is read on another timeline was written by another server than the backup's, or after a
+ * recovery: nobody should learn it afterwards.
+ */
 function timelineText(plan: RestorePlan): string {
   const path = describePath(plan.path)
   return changesTimeline(plan)

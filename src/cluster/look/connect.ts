@@ -1,6 +1,7 @@
 /**
- * How Backstay reaches a server as superuser and as one of its roles. Servers on other machines are reached through ssh
- * (`ClusterContext.reach`, `reachAddress`), so that nothing but ssh has to be open towards the operator's machine.
+ * How Backstay reaches a server as superuser and as one of its roles. Servers on other machines are
+ * reached through ssh (`ClusterContext.reach`, `reachAddress`), so that nothing but ssh has to be
+ * open towards the operator's machine.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -35,8 +36,9 @@ const REFUSALS: readonly ErrorCode[] = ['POSTGRES_HBA', 'POSTGRES_AUTH', 'POSTGR
 const SILENCES: readonly ErrorCode[] = ['POSTGRES_UNREACHABLE', 'POSTGRES_CONNECTION_LOST']
 
 /**
- * Logs in as superuser in whichever way the server allows: its Unix socket may take nobody but the OS user of that name
- * (peer), its address may be refused or not be listened on. Connects as `SqlClient.connect` does.
+ * Logs in as superuser in whichever way the server allows: its Unix socket may take nobody but the
+ * OS user of that name (peer), its address may be refused or not be listened on. Connects as
+ * `SqlClient.connect` does.
  * @throws what it refused with, if it did; otherwise the last failure.
  */
 export async function openSuperuserSql(
@@ -87,14 +89,16 @@ async function superuserWays(
     if (host === undefined) return undefined
     return { host, port, ownSocket: async () => ownSocket(context, server, listening ?? server) }
   }
-  // Behind ssh the name is a socket's, and what answers is whoever has the port: it has to prove itself.
+  // Behind ssh the name is a socket's, and what answers is whoever has the port: it has to prove
+  // itself.
   const address: WayIn = async () => ({
     ...(await context.reachAddress(server, port)),
     ownSocket: async () => undefined,
   })
   const { host, osUser } = await context.machineOf(server)
   const { superuser } = context.wanted.postgres
-  // A refused login is a line in the server's log: the way that our own lines close to us comes last.
+  // A refused login is a line in the server's log: the way that our own lines close to us comes
+  // last.
   const isPeerOfOthers = osUser === superuser && host.user !== superuser
   const ways = isPeerOfOthers ? [address, socket] : [socket, address]
   if (server.host.local) return ways
@@ -130,7 +134,10 @@ export function roleConnection(
   }
 }
 
-/** The password of the replication role, for standard input of a process elsewhere. @throws BUG when there is none yet */
+/**
+ * The password of the replication role, for standard input of a process elsewhere.
+ * @throws BUG when there is none yet
+ */
 export async function replicationPassword({ state, wanted }: ClusterContext): Promise<string> {
   const { role } = wanted.replication
   const password = (await state.readPasswords([role])).get(role)
@@ -139,8 +146,8 @@ export async function replicationPassword({ state, wanted }: ClusterContext): Pr
 }
 
 /**
- * A connection that changes things: it never waits for a synchronous standby, which may be what is being repaired, and
- * never long for a lock.
+ * A connection that changes things: it never waits for a synchronous standby, which may be what is
+ * being repaired, and never long for a lock.
  */
 export async function openAdminSql(
   context: ClusterContext,
@@ -170,8 +177,8 @@ function common(
 }
 
 /**
- * Names the socket on the server's machine when it is PostgreSQL's, in a directory in which nobody else can exchange it: its lines may say
- * peer or trust, and then only its owner vouches for it.
+ * Names the socket on the server's machine when it is PostgreSQL's, in a directory in which nobody
+ * else can exchange it: its lines may say peer or trust, and then only its owner vouches for it.
  */
 async function ownSocket(
   context: ClusterContext,

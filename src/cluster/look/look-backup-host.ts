@@ -1,5 +1,6 @@
 /**
- * Looks at the machine of a backup server that is not this one: its OS user, the Backstay installed there, and its service.
+ * Looks at the machine of a backup server that is not this one: its OS user, the Backstay installed
+ * there, and its service.
  */
 import { posix } from 'node:path'
 import type { Host } from '../../host/host.ts'
@@ -20,7 +21,10 @@ import {
 import { lookSeat } from './look-seat.ts'
 import type { BackupWanted } from '../wanted.ts'
 
-/** Looks. Undefined without backup part, and when the backup server is this machine: there the operator runs the service. */
+/**
+ * Looks. Undefined without backup part, and when the backup server is this machine: there the
+ * operator runs the service.
+ */
 export async function lookBackupHost(
   context: ClusterContext,
 ): Promise<BackupHostFound | undefined> {

@@ -39,7 +39,8 @@ export async function lookDirectory(
   if (place.kind !== 'directory') return { state: 'foreign', content: `it is a ${place.kind}` }
   const names = (await host.list(path)) ?? []
   const note = await context.state.readInitdbNote(server.name)
-  // The postmaster leaves postmaster.opts on its first start: from then on somebody may have stored something.
+  // The postmaster leaves postmaster.opts on its first start: from then on somebody may have stored
+  // something.
   const isNoted = note?.directory === path
   if (isNoted && !names.includes('postmaster.opts')) {
     const { osUser: user } = await context.machineOf(server)
@@ -147,7 +148,10 @@ async function readControl(
   return control ?? reason
 }
 
-/** pg_control learns of a new timeline at the first checkpoint; the history file is written at the promotion. */
+/**
+ * pg_control learns of a new timeline at the first checkpoint; the history file is written at the
+ * promotion.
+ */
 async function newestTimeline(host: Host, path: string, control: ControlFile): Promise<number> {
   const folder = posix.join(path, 'pg_wal')
   const newest = historyTimelines(folder, (await host.list(folder)) ?? []).at(-1) ?? 0
@@ -165,7 +169,10 @@ async function isStandby(host: Host, place: DataPlace): Promise<boolean> {
   }
 }
 
-/** A standby is in archive recovery from its first checkpoint on; a clone of a primary that runs has a label until then. */
+/**
+ * A standby is in archive recovery from its first checkpoint on; a clone of a primary that runs has
+ * a label until then.
+ */
 function hasCrashed({ state }: ControlFile): boolean {
   return state === 'in production' || state === 'in crash recovery'
 }
@@ -174,7 +181,10 @@ function isRecovering(names: readonly string[]): boolean {
   return names.includes('recovery.signal') || names.includes('recovery.conf')
 }
 
-/** Pid of an initdb of `user` that still works in `path`: its parent was killed, it was not. Anybody may call a process so. */
+/**
+ * Pid of an initdb of `user` that still works in `path`: its parent was killed, it was not. Anybody
+ * may call a process so.
+ */
 async function findInitdb(
   host: Host,
   { path, user }: { readonly path: string; readonly user: string },

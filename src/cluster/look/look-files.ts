@@ -58,8 +58,9 @@ export function passfileText(wanted: ClusterWanted, password: string): string {
 }
 
 /**
- * Where the configuration is: where the cluster file says, else in the data directory. A running server that names another place is not
- * followed there: whoever may change its settings would choose which file root reads and writes. Pure.
+ * Where the configuration is: where the cluster file says, else in the data directory. A running
+ * server that names another place is not followed there: whoever may change its settings would
+ * choose which file root reads and writes. Pure.
  */
 export function configurationPlaces(
   server: ServerWanted,

@@ -1,5 +1,6 @@
 /**
- * Whether each machine of a server holds the copy of the state that it is to hold, and what the copies say.
+ * Whether each machine of a server holds the copy of the state that it is to hold, and what the
+ * copies say.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterContext, factOf } from '../context.ts'
@@ -14,7 +15,10 @@ import {
 } from '../state/kept-state.ts'
 import type { ServerWanted } from '../wanted.ts'
 
-/** By server; nothing for this machine, for logins that are not root, and while nothing can be kept yet. */
+/**
+ * By server; nothing for this machine, for logins that are not root, and while nothing can be kept
+ * yet.
+ */
 export async function lookKept(context: ClusterContext): Promise<ReadonlyMap<string, KeptFound>> {
   const { wanted, state } = context
   const [identity, passwords] = await Promise.all([
@@ -37,7 +41,10 @@ export async function lookKept(context: ClusterContext): Promise<ReadonlyMap<str
   return new Map((await Promise.all(looked)).flat())
 }
 
-/** The copy on a server's machine; undefined when there is none. @throws HOST_UNREACHABLE; DIRECTORY_OWNER when others than root may have it */
+/**
+ * The copy on a server's machine; undefined when there is none.
+ * @throws HOST_UNREACHABLE; DIRECTORY_OWNER when others than root may have it
+ */
 export async function fetchKept(
   context: ClusterContext,
   server: ServerWanted,

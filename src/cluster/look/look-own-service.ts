@@ -1,5 +1,6 @@
 /**
- * Looks at the service of a backup server that is this machine, for a plan: the unit, and whether its OS user could run what it names.
+ * Looks at the service of a backup server that is this machine, for a plan: the unit, and whether
+ * its OS user could run what it names.
  */
 import { posix } from 'node:path'
 import type { Host } from '../../host/host.ts'
@@ -12,7 +13,10 @@ import type { BackupWanted } from '../wanted.ts'
 
 const PROBE_TIMEOUT_MS = 30_000
 
-/** Looks. Undefined when the backup server is another machine; the error when its OS user cannot be told. */
+/**
+ * Looks. Undefined when the backup server is another machine; the error when its OS user cannot be
+ * told.
+ */
 export async function lookOwnService(
   context: ClusterContext,
 ): Promise<OwnServiceFound | NoService | FoundError | undefined> {
@@ -57,7 +61,10 @@ async function lookAround({
   }
 }
 
-/** Starts the program as that user, on the cluster file: a home that is closed to him shows in no mode of the file. */
+/**
+ * Starts the program as that user, on the cluster file: a home that is closed to him shows in no
+ * mode of the file.
+ */
 async function whyNotRunning(
   host: Host,
   user: string,

@@ -1,5 +1,6 @@
 /**
- * Whether Backstay is, or could be, on the machines of the standbys that need a clone: then they clone straight from the primary.
+ * Whether Backstay is, or could be, on the machines of the standbys that need a clone: then they
+ * clone straight from the primary.
  */
 import { type ClusterContext, factOf } from '../context.ts'
 import type { ClusterFound, ServerFound } from '../found.ts'

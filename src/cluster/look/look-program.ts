@@ -1,6 +1,7 @@
 /**
- * Which program a running server was started from, and what is installed in its place: a package update replaces the file under a
- * server, which goes on with the old one, and with libraries that may be gone.
+ * Which program a running server was started from, and what is installed in its place: a package
+ * update replaces the file under a server, which goes on with the old one, and with libraries that
+ * may be gone.
  */
 import type { ClusterContext } from '../context.ts'
 import { factOf } from '../context.ts'
@@ -12,7 +13,10 @@ export interface ProgramFound {
   readonly path: string
   /** Whether the file it runs is gone or was replaced. */
   readonly isReplaced: boolean
-  /** What the file under that name says now: `15.18 (Debian 15.18-0+deb12u1)`; undefined when there is none that runs. */
+  /**
+   * What the file under that name says now: `15.18 (Debian 15.18-0+deb12u1)`; undefined when there
+   * is none that runs.
+   */
   readonly installed: string | undefined
 }
 

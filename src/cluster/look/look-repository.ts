@@ -1,6 +1,6 @@
 /**
- * Looks at the place of the repository: its directory, who owns it, the password file of the backup server in it, and whose backups
- * it holds.
+ * Looks at the place of the repository: its directory, who owns it, the password file of the backup
+ * server in it, and whose backups it holds.
  */
 import { posix } from 'node:path'
 import type { Host } from '../../host/host.ts'

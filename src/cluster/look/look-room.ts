@@ -19,7 +19,10 @@ export function needsClone({ directory }: ServerFound): boolean {
   return NEEDS_CLONE.includes(directory.state)
 }
 
-/** The found cluster with room for each server that needs a clone. Costs the primary a walk over its files, so only then. */
+/**
+ * The found cluster with room for each server that needs a clone. Costs the primary a walk over its
+ * files, so only then.
+ */
 export async function withRoom(
   context: ClusterContext,
   found: ClusterFound,
@@ -105,7 +108,8 @@ async function lookRoom(
         return { source, target, isOccupied: names.length > 0 && !ours.includes(target) }
       }),
     )
-    // What an unfinished clone holds is given back before the next one: only the clone itself can judge then.
+    // What an unfinished clone holds is given back before the next one: only the clone itself can
+    // judge then.
     const isRedone = found.directory.state === 'clone-unfinished'
     return { shortages: isRedone ? [] : await findShortages(host, needs), tablespaces }
   } catch (error) {

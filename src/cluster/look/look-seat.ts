@@ -47,7 +47,10 @@ async function lookPsql(
   return exitCode === 0 ? undefined : await findPackageManager(host)
 }
 
-/** Looks at Barman's clients on the machines of the servers that get them; a machine that does not answer is left out. */
+/**
+ * Looks at Barman's clients on the machines of the servers that get them; a machine that does not
+ * answer is left out.
+ */
 export async function lookClients(context: ClusterContext): Promise<ClientsFound> {
   const { wanted } = context
   const servers = wanted.servers.filter((server) => hasClients(wanted, server))

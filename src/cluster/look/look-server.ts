@@ -1,5 +1,6 @@
 /**
- * Looks at one server: host, programs, directory, process, port, SQL, files. Whatever fails becomes a fact.
+ * Looks at one server: host, programs, directory, process, port, SQL, files. Whatever fails becomes
+ * a fact.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -36,7 +37,10 @@ import {
 import { lookSql, type RolesAsked } from './look-sql.ts'
 import { managedConfPath, standbyFilePath } from '../file-paths.ts'
 
-/** A plan waits this long for a server to finish starting or stopping, and otherwise takes it as it is. */
+/**
+ * A plan waits this long for a server to finish starting or stopping, and otherwise takes it as it
+ * is.
+ */
 const TRANSITION_TIMEOUT_MS = 30_000
 const STATEMENT_TIMEOUT_MS = 10_000
 
@@ -96,7 +100,8 @@ async function lookMachine(
 ): Promise<ServerFound> {
   const { server } = place
   const { host, osUser } = given
-  // Over ssh every look is a round trip: files are read at once, and what does not need the other's answer at the same time.
+  // Over ssh every look is a round trip: files are read at once, and what does not need the other's
+  // answer at the same time.
   const isNear = server.host.local
   const machine = isNear
     ? given

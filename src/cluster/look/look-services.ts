@@ -1,5 +1,6 @@
 /**
- * What only hosts reached over ssh have: a package manager that may install PostgreSQL, and servers as services of systemd.
+ * What only hosts reached over ssh have: a package manager that may install PostgreSQL, and servers
+ * as services of systemd.
  */
 import { GUARD_PATH } from '../../host/boot-guard.ts'
 import type { Host } from '../../host/host.ts'
@@ -47,7 +48,9 @@ export async function lookService(
 /** Where a machine says which one it is, and when it booted. */
 export const MACHINE_ID_PATHS = ['/etc/machine-id', '/proc/sys/kernel/random/boot_id'] as const
 
-/** The machine, told apart from others: its own identifier alone may have been copied with its disk. */
+/**
+ * The machine, told apart from others: its own identifier alone may have been copied with its disk.
+ */
 export async function lookMachineId(host: Host): Promise<string | undefined> {
   const read = async (path: string): Promise<Buffer | undefined> => host.readFile(path)
   const [machine, boot] = await Promise.all(MACHINE_ID_PATHS.map(read))

@@ -59,7 +59,8 @@ export async function lookSql(sql: SqlClient, asked: RolesAsked, clock: Clock): 
   const beforeMs = clock.now()
   const identity = known(await sql.one(IDENTITY_QUERY)) as IdentityFound
   const afterMs = clock.now()
-  // Reading the files tells PostgreSQL which settings wait for a restart, before anybody asked for a reload.
+  // Reading the files tells PostgreSQL which settings wait for a restart, before anybody asked for
+  // a reload.
   const fileErrors = await rows<FileErrorFound>(sql, FILE_ERRORS_QUERY)
   const settings = await rows<SettingFound & { name: string }>(sql, SETTINGS_QUERY)
   const [receiver] = await rows<ReceiverFound>(sql, RECEIVER_QUERY)
@@ -123,7 +124,10 @@ async function rows<T extends object>(
   return (await sql.query(text, values)).map((row) => known(row) as T)
 }
 
-/** A row with PostgreSQL's null as our undefined; the query's column names are the keys of what it is taken for. */
+/**
+ * A row with PostgreSQL's null as our undefined; the query's column names are the keys of what it
+ * is taken for.
+ */
 function known(row: object): object {
   const entries = Object.entries(row).map(([key, value]) => [key, (value as unknown) ?? undefined])
   return Object.fromEntries(entries) as object

@@ -1,5 +1,6 @@
 /**
- * Looks at the ways of the servers into the repository on another machine: their keys, and whether the backup server knows them.
+ * Looks at the ways of the servers into the repository on another machine: their keys, and whether
+ * the backup server knows them.
  */
 import type { Host } from '../../host/host.ts'
 import { runChecked } from '../../host/run-checked.ts'
@@ -14,7 +15,10 @@ keys=$(sshd -T 2>/dev/null | sed -n 's/^hostkey //p')
 [ -n "$keys" ] || keys=$(ls /etc/ssh/ssh_host_*_key)
 for key in $keys; do cat "$key.pub"; done`
 
-/** Looks at those that archive_command needs. Undefined when none does, or the backup server's machine does not answer. */
+/**
+ * Looks at those that archive_command needs. Undefined when none does, or the backup server's
+ * machine does not answer.
+ */
 export async function lookWays(context: ClusterContext): Promise<WaysFound | undefined> {
   const { wanted } = context
   const { backup } = wanted
@@ -88,7 +92,10 @@ export async function lookWay(context: ClusterContext, server: ServerWanted): Pr
   }
 }
 
-/** Asked of ssh-keygen as the user himself: a key that is damaged, or open to others, counts as none. */
+/**
+ * Asked of ssh-keygen as the user himself: a key that is damaged, or open to others, counts as
+ * none.
+ */
 async function publicKeyOf(host: Host, user: string, key: string): Promise<string | undefined> {
   if ((await host.inspect(key)) === undefined) return undefined
   const { exitCode, stdout } = await host.run(['ssh-keygen', '-y', '-P', '', '-f', key], { user })
@@ -96,7 +103,10 @@ async function publicKeyOf(host: Host, user: string, key: string): Promise<strin
   return exitCode === 0 && isPublicKey(words) ? words : undefined
 }
 
-/** Names of those that fetch WAL from the repository, as they do from their clone out of a backup until they stream. */
+/**
+ * Names of those that fetch WAL from the repository, as they do from their clone out of a backup
+ * until they stream.
+ */
 export async function lookFetching(
   context: ClusterContext,
   servers: readonly ServerWanted[],

@@ -1,5 +1,6 @@
 /**
- * Looks at the whole cluster: all servers at once, each with bounded time. Changes nothing anywhere.
+ * Looks at the whole cluster: all servers at once, each with bounded time. Changes nothing
+ * anywhere.
  */
 import type { ClusterContext } from '../context.ts'
 import type { ClusterFound, KeptFound, ServerFound } from '../found.ts'
@@ -70,7 +71,9 @@ function isFromBackup({ clonesFromBackup }: ServerWanted): boolean {
   return clonesFromBackup === true
 }
 
-/** The unit is called after the cluster: with a backup part on this machine it is the present one's. */
+/**
+ * The unit is called after the cluster: with a backup part on this machine it is the present one's.
+ */
 async function hasLeftService(context: ClusterContext, left: Left | undefined): Promise<boolean> {
   if (left?.backup?.host.local !== true || context.wanted.backup?.host.local === true) return false
   return await hasOwnUnit(context, left.backup)

@@ -1,5 +1,6 @@
 /**
- * Looks at the unit of this machine's service, and tells whose it is: it is called after the cluster, and two clusters may have one name.
+ * Looks at the unit of this machine's service, and tells whose it is: it is called after the
+ * cluster, and two clusters may have one name.
  */
 import type { Host } from '../../host/host.ts'
 import { lookUnit, runsSystemd } from '../../host/systemd.ts'
@@ -9,7 +10,10 @@ import type { BackupWanted } from '../wanted.ts'
 import type { NoService, OwnUnit } from '../machine/own-service.ts'
 import { serviceUnitOf } from '../machine/service-source.ts'
 
-/** Looks. Undefined when the backup server is another machine, or the caller makes no services (the demo runs its own). */
+/**
+ * Looks. Undefined when the backup server is another machine, or the caller makes no services (the
+ * demo runs its own).
+ */
 export async function lookOwnUnit(
   context: ClusterContext,
 ): Promise<OwnUnit | NoService | undefined> {
@@ -22,7 +26,9 @@ export async function lookOwnUnit(
   return { state, otherFile: await otherFileOf(home, state.text, service.configFile) }
 }
 
-/** Whether this machine has a unit that works for `backup`, which the cluster file may have no more. */
+/**
+ * Whether this machine has a unit that works for `backup`, which the cluster file may have no more.
+ */
 export async function hasOwnUnit(context: ClusterContext, backup: BackupWanted): Promise<boolean> {
   const unit = await lookOwnUnit({ ...context, wanted: { ...context.wanted, backup } })
   return typeof unit === 'object' && unit.state.text !== undefined && unit.otherFile === undefined

@@ -13,7 +13,10 @@ export interface LogPlace {
   readonly sizeBytes: number
 }
 
-/** The newest file of the log directory and its end; undefined when there is none. `logDirectory` may be relative. */
+/**
+ * The newest file of the log directory and its end; undefined when there is none. `logDirectory`
+ * may be relative.
+ */
 export async function findLogEnd(
   host: Host,
   dataDirectory: string,
@@ -30,7 +33,10 @@ export async function findLogEnd(
   return newest
 }
 
-/** What a log holds after `since`: the end of it, when that is much; all of the end when the log has changed files. */
+/**
+ * What a log holds after `since`: the end of it, when that is much; all of the end when the log has
+ * changed files.
+ */
 export async function readLog(
   { host, osUser }: Machine,
   now: LogPlace,
@@ -44,7 +50,10 @@ export async function readLog(
   return stdout
 }
 
-/** The message of a log line without its prefix: `FATAL:  password authentication failed for user "x"`. */
+/**
+ * The message of a log line without its prefix: `FATAL:  password authentication failed for user
+ * "x"`.
+ */
 export function logMessages(log: string): readonly string[] {
   return log.split('\n').flatMap((line) => {
     const match = /\b(PANIC|FATAL|ERROR|WARNING|LOG|DETAIL|HINT):\s+(.*)$/.exec(line)

@@ -1,5 +1,6 @@
 /**
- * The questions a look asks a server, per major version. Reads only; all of them need a superuser, which Backstay is.
+ * The questions a look asks a server, per major version. Reads only; all of them need a superuser,
+ * which Backstay is.
  */
 
 /** Who the server is and where it is in the WAL. */
@@ -28,8 +29,9 @@ SELECT current_setting('server_version_num')::int AS "versionNumber",
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections`
 
 /**
- * Whose commits do not wait until a standby has them on disk: the server's default (empty text), roles, databases. What remote_write waits for
- * is in the memory of the standby's machine. Files spell names as they like. Our own session says nothing about it but for what the server was
+ * Whose commits do not wait until a standby has them on disk: the server's default (empty text),
+ * roles, databases. What remote_write waits for is in the memory of the standby's machine. Files
+ * spell names as they like. Our own session says nothing about it but for what the server was
  * started with.
  */
 export const ASYNCHRONOUS_QUERY = `
@@ -116,7 +118,10 @@ export const TABLESPACES_QUERY = `
 SELECT oid::int8 AS oid, spcname AS name, pg_tablespace_location(oid) AS location
   FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%'`
 
-/** What a clone has to copy, in and outside the data directory; walks all files. `location` is '' for the directory. */
+/**
+ * What a clone has to copy, in and outside the data directory; walks all files. `location` is ''
+ * for the directory.
+ */
 export const SIZES_QUERY = `
 SELECT coalesce(nullif(pg_tablespace_location(oid), ''), '') AS location, sum(pg_tablespace_size(oid))::int8 AS bytes
   FROM pg_tablespace GROUP BY 1`

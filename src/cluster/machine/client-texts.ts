@@ -1,12 +1,16 @@
 /**
- * Barman's two clients for database servers that have a way into the repository: programs of `sh` that take the clients' words and go
- * through the server's own key. Pure.
+ * Barman's two clients for database servers that have a way into the repository: programs of `sh`
+ * that take the clients' words and go through the server's own key. Pure.
  *
- * They run as PostgreSQL's OS user and as nobody else: ssh does what its configuration says, so that of another user is not used. What the
- * other side sends is bounded in bytes and time, and printed without what steers a terminal.
+ * They run as PostgreSQL's OS user and as nobody else: ssh does what its configuration says, so
+ * that of another user is not used. What the other side sends is bounded in bytes and time, and
+ * printed without what steers a terminal.
  */
 
-/** Where a machine's servers with a way are listed: `<cluster>/<server>`, which holds the data directory. */
+/**
+ * Where a machine's servers with a way are listed: `<cluster>/<server>`, which holds the data
+ * directory.
+ */
 export const WAYS_LIST = '/etc/backstay/ways'
 
 const USAGE_EXIT_CODE = 2
@@ -14,7 +18,10 @@ const USAGE_EXIT_CODE = 2
 const MOST_BYTES = 1024 ** 3
 const LONGEST_SECONDS = 600
 
-/** Reads the options: `flags` stand alone, a word follows those of `withValue`; both are patterns of `case`. */
+/**
+ * Reads the options: `flags` stand alone, a word follows those of `withValue`; both are patterns of
+ * `case`.
+ */
 const readWords = (name: string, flags: string, withValue: string): string => `name=${name}
 fail() { code=$1; shift; printf 'ERROR: %s\\n' "$*" | tr -cd '[:print:]\\n' >&2; exit "$code"; }
 test=
@@ -34,8 +41,9 @@ done
 `
 
 /**
- * Goes into the directory of the way of one of the cluster's servers here, which is the caller's own and in which nobody else can put
- * anything; that of the server in whose directory we were where there are several. Then asks: `code` and `said` are how ssh ended.
+ * Goes into the directory of the way of one of the cluster's servers here, which is the caller's
+ * own and in which nobody else can put anything; that of the server in whose directory we were
+ * where there are several. Then asks: `code` and `said` are how ssh ended.
  */
 const FIND_WAY = `case $server in ''|*[!A-Za-z0-9_.-]*|.*) fail ${USAGE_EXIT_CODE} "unknown server '$server'" ;; esac
 here=$PWD
@@ -56,7 +64,10 @@ ask() {
 }
 `
 
-/** `barman-wal-archive [options] BARMAN_HOST SERVER WAL_PATH`, for archive_command. 0 when the file is durable in the repository. */
+/**
+ * `barman-wal-archive [options] BARMAN_HOST SERVER WAL_PATH`, for archive_command. 0 when the file
+ * is durable in the repository.
+ */
 export const ARCHIVE_CLIENT = `${readWords(
   'barman-wal-archive',
   '-z|--gzip|-j|--bzip2|--xz|--zstd|--lz4|--snappy|--md5',
@@ -80,7 +91,10 @@ ask "wal push $(basename "$path") $size"
 [ "$code" -eq 0 ] || fail 1 "the repository of '$server' did not take $path: $said"
 `
 
-/** `barman-wal-restore [options] BARMAN_HOST SERVER WAL_NAME WAL_DEST`, for restore_command: 1 when the file is not held, else 2, as Barman's. */
+/**
+ * `barman-wal-restore [options] BARMAN_HOST SERVER WAL_NAME WAL_DEST`, for restore_command: 1 when
+ * the file is not held, else 2, as Barman's.
+ */
 export const RESTORE_CLIENT = `${readWords(
   'barman-wal-restore',
   '-P|--partial|-z|--gzip|-j|--bzip2|--keep-compression',

@@ -1,6 +1,6 @@
 /**
- * Barman's seat on the backup server's machine: the programs of its names and the configuration by which they work on the cluster's own
- * repository and slot. Pure: the texts and where they lie.
+ * Barman's seat on the backup server's machine: the programs of its names and the configuration by
+ * which they work on the cluster's own repository and slot. Pure: the texts and where they lie.
  */
 import { posix } from 'node:path'
 import { formatConninfo } from '../../postgres/conninfo.ts'
@@ -15,7 +15,9 @@ export interface SeatFile {
   readonly mode: number
 }
 
-/** Who the seat is made for: the machine's owner of the repository, and the primary of the moment. */
+/**
+ * Who the seat is made for: the machine's owner of the repository, and the primary of the moment.
+ */
 export interface SeatPlace {
   readonly backup: BackupWanted
   readonly osUser: string
@@ -125,7 +127,10 @@ function conninfoOf({ ssl }: ClusterWanted, { backup, primary }: SeatPlace): str
   })
 }
 
-/** Barman knows a window in days or a number; where the file says both, neither alone is the truth, and Backstay's service knows. */
+/**
+ * Barman knows a window in days or a number; where the file says both, neither alone is the truth,
+ * and Backstay's service knows.
+ */
 function retentionText({ retention: { windowMs, count } }: BackupWanted): string | undefined {
   if (windowMs === undefined) return count === undefined ? undefined : `REDUNDANCY ${count}`
   if (count !== undefined || windowMs % DAY_MS !== 0) return undefined

@@ -1,6 +1,7 @@
 /**
- * What another machine is given: this Backstay itself with the Node.js it runs on; a backup server also the cluster file, and a
- * unit of systemd. Made by whoever runs Backstay; the names under which it lies there are here.
+ * What another machine is given: this Backstay itself with the Node.js it runs on; a backup server
+ * also the cluster file, and a unit of systemd. Made by whoever runs Backstay; the names under
+ * which it lies there are here.
  */
 import { posix } from 'node:path'
 import { COMPLETE_NAME, CURRENT_NAME } from '../../util/lasting-path.ts'
@@ -73,7 +74,10 @@ export function packageCommandOf(place: PackagePlace): readonly string[] {
 /** The command line of Backstay there, without its own words. */
 export const SERVICE_COMMAND: readonly string[] = [`${CURRENT}/node`, `${CURRENT}/bin/backstay.js`]
 
-/** Of the cluster file there, which may hold secrets in settings and access lines: root's, read by the service's group. */
+/**
+ * Of the cluster file there, which may hold secrets in settings and access lines: root's, read by
+ * the service's group.
+ */
 export const SERVICE_FILE_MODE = 0o640
 
 /** Where the cluster file lies there. */

@@ -1,6 +1,6 @@
 /**
- * The way of a server's OS user into the repository on another machine: a key of its own that opens nothing but the gate there
- * (docs/adr/0044). Names and texts of its files. Pure.
+ * The way of a server's OS user into the repository on another machine: a key of its own that opens
+ * nothing but the gate there (docs/adr/0044). Names and texts of its files. Pure.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -65,7 +65,8 @@ export function backupProgram(backup: BackupWanted): readonly string[] {
 }
 
 /**
- * The configuration for `ssh -F`: nothing of the user's or the machine's own counts. A dead connection is noticed within 30 s.
+ * The configuration for `ssh -F`: nothing of the user's or the machine's own counts. A dead
+ * connection is noticed within 30 s.
  * @param user OS user that owns the repository
  */
 export function wayConfigText(backup: BackupWanted, user: string, paths: WayPaths): string {
@@ -122,13 +123,17 @@ function commentOf(cluster: string, server: string): string {
   return `backstay:${cluster}/${server}`
 }
 
-/** Whether it is a key and nothing else: a server's machine that was broken into must not bring a line of its own along. */
+/**
+ * Whether it is a key and nothing else: a server's machine that was broken into must not bring a
+ * line of its own along.
+ */
 export function isPublicKey(text: string): boolean {
   return /^ssh-ed25519 [A-Za-z0-9+/]+={0,2}$/.test(text)
 }
 
 /**
- * The line that lets the bearer of `publicKey` through the gate to this cluster's part of the repository, and nowhere else.
+ * The line that lets the bearer of `publicKey` through the gate to this cluster's part of the
+ * repository, and nowhere else.
  * @throws {BackstayError} HOST_COMMAND when it is no public key
  */
 export function authorizedLine(
@@ -152,7 +157,10 @@ export function authorizedLine(
   return `restrict,command="${quoted}" ${publicKey} ${commentOf(cluster, server)}`
 }
 
-/** authorized_keys with our line of one server: everything else in it stays as it is. `undefined`: without a line of ours. */
+/**
+ * authorized_keys with our line of one server: everything else in it stays as it is. `undefined`:
+ * without a line of ours.
+ */
 export function withAuthorizedLine(
   text: string,
   owner: { readonly cluster: string; readonly server: string },

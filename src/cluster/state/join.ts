@@ -1,5 +1,6 @@
 /**
- * Gives this machine what another one knows of the cluster: identity and passwords, from the copies on the servers' machines.
+ * Gives this machine what another one knows of the cluster: identity and passwords, from the copies
+ * on the servers' machines.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterContext, factOf } from '../context.ts'
@@ -28,7 +29,11 @@ interface Copy {
   readonly kept: KeptState
 }
 
-/** Joins. @throws NOT_READY when no copy is found or they differ, POSTGRES_IDENTITY, NEEDS_CONFIRMATION, DIRECTORY_OWNER */
+/**
+ * Joins.
+ * @throws NOT_READY when no copy is found or they differ, POSTGRES_IDENTITY, NEEDS_CONFIRMATION,
+ * DIRECTORY_OWNER
+ */
 export async function joinCluster(
   context: ClusterContext,
   { confirm }: JoinWish,
@@ -57,7 +62,10 @@ export async function joinCluster(
   return { systemIdentifier: identity.systemIdentifier, from, roles, notes }
 }
 
-/** A machine that does not answer is no reason not to ask the others; a copy that others may have changed is. */
+/**
+ * A machine that does not answer is no reason not to ask the others; a copy that others may have
+ * changed is.
+ */
 async function fetchCopies(
   context: ClusterContext,
 ): Promise<{ readonly copies: readonly Copy[]; readonly notes: readonly string[] }> {

@@ -1,7 +1,8 @@
 /**
- * The copy of identity and passwords that lies where the cluster is: on each machine of a server, root's alone, so that a second operator and
- * one who has lost his state directory can get in over the ssh way they have. Not on the backup server's: root there is not to become the
- * superuser of the database (ADR 0078). Texts only; pure.
+ * The copy of identity and passwords that lies where the cluster is: on each machine of a server,
+ * root's alone, so that a second operator and one who has lost his state directory can get in over
+ * the ssh way they have. Not on the backup server's: root there is not to become the superuser of
+ * the database (ADR 0078). Texts only; pure.
  */
 import { z } from 'zod'
 import { BackstayError } from '../../errors/backstay-error.ts'

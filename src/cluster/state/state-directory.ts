@@ -1,6 +1,7 @@
 /**
- * What Backstay remembers of a cluster on the machine it runs on: passwords, the system identifier, notes of unfinished
- * work. Every file is written whole and durably; losing the directory loses the way in, never data.
+ * What Backstay remembers of a cluster on the machine it runs on: passwords, the system identifier,
+ * notes of unfinished work. Every file is written whole and durably; losing the directory loses the
+ * way in, never data.
  */
 import { posix } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -18,7 +19,10 @@ export interface UnfinishedNote {
   readonly startedAt: string
 }
 
-/** One cluster's state directory. Files are read anew on every call; callers hold the cluster's lock when they write. */
+/**
+ * One cluster's state directory. Files are read anew on every call; callers hold the cluster's lock
+ * when they write.
+ */
 export class StateDirectory {
   readonly path: string
   readonly #home: Host
@@ -39,7 +43,10 @@ export class StateDirectory {
     return posix.join(this.path, 'passwords')
   }
 
-  /** The passwords of `roles` that are kept. @throws HOST_PRIVILEGE when others may read the file. */
+  /**
+   * The passwords of `roles` that are kept.
+   * @throws HOST_PRIVILEGE when others may read the file.
+   */
   async readPasswords(roles: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const info = await this.#home.inspect(this.passfile)
     if (info !== undefined && (info.mode & 0o077) !== 0) {
@@ -111,7 +118,9 @@ export class StateDirectory {
     await this.#home.remove(this.#path('journal.json'))
   }
 
-  /** Who was primary when a command last left the cluster in order; undefined before the first time. */
+  /**
+   * Who was primary when a command last left the cluster in order; undefined before the first time.
+   */
   async readLeader(): Promise<LeaderNote | undefined> {
     return (await this.#readJson(this.#path('leader.json'))) as LeaderNote | undefined
   }

@@ -1,6 +1,7 @@
 /**
- * Password verifiers as PostgreSQL stores them, computed here so that a password never travels in SQL or reaches a log.
- * Source: PostgreSQL src/common/scram-common.c (scram_build_secret), src/common/md5_common.c; RFC 5802.
+ * Password verifiers as PostgreSQL stores them, computed here so that a password never travels in
+ * SQL or reaches a log. Source: PostgreSQL src/common/scram-common.c (scram_build_secret),
+ * src/common/md5_common.c; RFC 5802.
  */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
 import { saslprep } from '../../wire/saslprep.ts'

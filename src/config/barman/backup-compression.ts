@@ -1,7 +1,8 @@
 /**
- * What of backup_compression_* cannot go together. It has no effect here, but a configuration that pg_basebackup would not take is
- * refused as Barman refuses it, so that it goes on working when Barman's own programs are started again.
- * Source: PostgreSQL 18 documentation, pg_basebackup, --compress and --format.
+ * What of backup_compression_* cannot go together. It has no effect here, but a configuration that
+ * pg_basebackup would not take is refused as Barman refuses it, so that it goes on working when
+ * Barman's own programs are started again. Source: PostgreSQL 18 documentation, pg_basebackup,
+ * --compress and --format.
  */
 import type { ResolvedOption } from './server-options.ts'
 import { parseInteger } from './values.ts'

@@ -87,7 +87,10 @@ function whyRefused(
   return why === undefined ? undefined : `Invalid value of option '${key}': ${why}`
 }
 
-/** The text of the file with the changes in it. @throws {BackstayError} CONFIG_INVALID when `before` cannot be read. */
+/**
+ * The text of the file with the changes in it.
+ * @throws {BackstayError} CONFIG_INVALID when `before` cannot be read.
+ */
 export function withChanges(
   before: string,
   file: string,

@@ -1,7 +1,8 @@
 /**
- * Reads INI text as Barman's configuration is written: sections, `key = value` or `key: value`, lines that go on when they are
- * indented deeper than their key, comments with `#` or `;` at a line's start. A section or key that comes again adds to or replaces
- * the earlier one; what stands in [DEFAULT] stands in every section. Knows the syntax only. Source: Python documentation,
+ * Reads INI text as Barman's configuration is written: sections, `key = value` or `key: value`,
+ * lines that go on when they are indented deeper than their key, comments with `#` or `;` at a
+ * line's start. A section or key that comes again adds to or replaces the earlier one; what stands
+ * in [DEFAULT] stands in every section. Knows the syntax only. Source: Python documentation,
  * "configparser" (the format Barman documents).
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -21,7 +22,9 @@ export type IniSections = Map<string, Map<string, IniValue>>
 /** The section whose keys every other section has as well. */
 export const DEFAULT_SECTION = 'DEFAULT'
 
-/** The keys of a section, those of [DEFAULT] below them. A section that is not there has the latter. */
+/**
+ * The keys of a section, those of [DEFAULT] below them. A section that is not there has the latter.
+ */
 export function sectionOf(sections: IniSections, name: string): ReadonlyMap<string, IniValue> {
   return new Map([...(sections.get(DEFAULT_SECTION) ?? []), ...(sections.get(name) ?? [])])
 }

@@ -7,8 +7,8 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 const DEEPEST = 10
 
 /**
- * The text with its references replaced. `lookup` gives a value as written, or undefined; `place` is for messages and never holds
- * the value, which may be a password.
+ * The text with its references replaced. `lookup` gives a value as written, or undefined; `place`
+ * is for messages and never holds the value, which may be a password.
  * @throws {BackstayError} CONFIG_INVALID for a lone `%`, an unknown name or a circle.
  */
 export function interpolate(

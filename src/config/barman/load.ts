@@ -1,6 +1,6 @@
 /**
- * Barman's whole configuration: the main file, the files beside it, what commands have written, the servers. All but the first is read
- * as the user who works: the rest may lie in that user's hands.
+ * Barman's whole configuration: the main file, the files beside it, what commands have written, the
+ * servers. All but the first is read as the user who works: the rest may lie in that user's hands.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,11 +25,17 @@ import { autoFile, readState } from './state-files.ts'
 export interface StateWish {
   /** Server → the model that is to be taken for active, whatever its file says. */
   readonly wishedModels?: ReadonlyMap<string, string | undefined>
-  /** What config-update and config-switch have written is passed over: barman's user could have written it. */
+  /**
+   * What config-update and config-switch have written is passed over: barman's user could have
+   * written it.
+   */
   readonly isLeftOut?: boolean
 }
 
-/** Main file and the rest, for who is that user already. @throws {BackstayError} as the two parts */
+/**
+ * Main file and the rest, for who is that user already.
+ * @throws {BackstayError} as the two parts
+ */
 export async function loadBarmanConfig(
   places: ConfigPlaces,
   wish: StateWish = {},
@@ -39,7 +45,8 @@ export async function loadBarmanConfig(
 
 /**
  * The rest. For who was root when the main file was read: after becoming the user.
- * @throws {BackstayError} CONFIG_INVALID; the message is what Barman says where it says something. DIRECTORY_OWNER
+ * @throws {BackstayError} CONFIG_INVALID; the message is what Barman says where it says something.
+ * DIRECTORY_OWNER
  */
 export async function completeConfig(from: MainFile, wish: StateWish = {}): Promise<BarmanConfig> {
   const { file, main, barmanHome, barmanUser } = from
@@ -66,7 +73,10 @@ export async function completeConfig(from: MainFile, wish: StateWish = {}): Prom
   }
 }
 
-/** The files of configuration_files_directory, in order of their names. An absent directory holds none. */
+/**
+ * The files of configuration_files_directory, in order of their names. An absent directory holds
+ * none.
+ */
 async function readMore({ main, trusted }: MainFile, sections: IniSections): Promise<void> {
   const directory = globalText(main, 'configuration_files_directory')
   if (directory === undefined) return

@@ -1,6 +1,7 @@
 /**
- * Finds and reads the main file of Barman's configuration: who works, and where. It is all that root reads before it becomes that user,
- * so root obeys only a file that nobody else could have written.
+ * Finds and reads the main file of Barman's configuration: who works, and where. It is all that
+ * root reads before it becomes that user, so root obeys only a file that nobody else could have
+ * written.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -28,7 +29,10 @@ export interface MainFile {
   readonly main: ReadonlyMap<string, IniValue>
   readonly barmanHome: string
   readonly barmanUser: string
-  /** Whose files are obeyed besides those of who works; undefined when it was not root who read it, and nothing is judged. */
+  /**
+   * Whose files are obeyed besides those of who works; undefined when it was not root who read it,
+   * and nothing is judged.
+   */
   readonly trusted: ReadonlySet<number> | undefined
 }
 
@@ -43,7 +47,8 @@ const FILE_BYTES_MAX = 4 * 1024 * 1024
 
 /**
  * Reads it and nothing else.
- * @throws {BackstayError} CONFIG_MISSING, CONFIG_INVALID, with what Barman says where it says something; DIRECTORY_OWNER for root, when somebody else could have written it
+ * @throws {BackstayError} CONFIG_MISSING, CONFIG_INVALID, with what Barman says where it says
+ * something; DIRECTORY_OWNER for root, when somebody else could have written it
  */
 export async function readMainFile(places: ConfigPlaces): Promise<MainFile> {
   const trusted = await trustedByRoot(places.sudoUid)
@@ -87,14 +92,21 @@ async function findMainFile(
   throw new BackstayError('CONFIG_MISSING', text)
 }
 
-/** Refuses a file or directory of the configuration that somebody else than `trusted` could have written. @throws {BackstayError} DIRECTORY_OWNER */
+/**
+ * Refuses a file or directory of the configuration that somebody else than `trusted` could have
+ * written.
+ * @throws {BackstayError} DIRECTORY_OWNER
+ */
 export async function checkConfigFile(path: string, trusted: ReadonlySet<number>): Promise<void> {
   // Loaded when it is root who asks: barman starts for every segment.
   const { checkTrusted } = await import('../trusted.ts')
   checkTrusted(path, WHAT, trusted)
 }
 
-/** The text of one of the operator's files; undefined when it is not there. @throws {BackstayError} CONFIG_INVALID */
+/**
+ * The text of one of the operator's files; undefined when it is not there.
+ * @throws {BackstayError} CONFIG_INVALID
+ */
 export async function readConfigFile(file: string): Promise<string | undefined> {
   try {
     return (await readRegular(file, FILE_BYTES_MAX)).toString('utf8')
@@ -105,7 +117,10 @@ export async function readConfigFile(file: string): Promise<string | undefined> 
   }
 }
 
-/** An option of [barman], its references replaced; undefined when it is not set. @throws {BackstayError} CONFIG_INVALID */
+/**
+ * An option of [barman], its references replaced; undefined when it is not set.
+ * @throws {BackstayError} CONFIG_INVALID
+ */
 export function globalText(main: ReadonlyMap<string, IniValue>, key: string): string | undefined {
   const value = main.get(key)
   if (value === undefined) return undefined

@@ -36,7 +36,10 @@ const CHECKS: Readonly<Record<PlainKind, TextCheck>> = {
   names: [(text) => parseList(text).length > 0, 'list of names'],
 }
 
-/** Reads the text of an option of this kind. Words and names of slots are kept in lower case, as Barman keeps them. */
+/**
+ * Reads the text of an option of this kind. Words and names of slots are kept in lower case, as
+ * Barman keeps them.
+ */
 export function readOption(kind: OptionKind, text: string): ReadOption {
   const [amount, words] = kind.split(' of ')
   if (words !== undefined)

@@ -1,5 +1,6 @@
 /**
- * Every server option Barman 3.17 knows: where it may stand, its default, how its text is read, and what becomes of it here.
+ * Every server option Barman 3.17 knows: where it may stand, its default, how its text is read, and
+ * what becomes of it here.
  */
 
 /** How an option's text is read. `1..72`: a whole number between them. */
@@ -216,7 +217,10 @@ export const GLOBAL_OPTIONS: ReadonlySet<string> = new Set([
   'log_level',
 ])
 
-/** Our own: the directory of the repository, instead of the one below barman_home. Barman would warn of it. */
+/**
+ * Our own: the directory of the repository, instead of the one below barman_home. Barman would warn
+ * of it.
+ */
 export const REPOSITORY_OPTION = 'backstay_repository'
 
 /** Our own: `on` where Backstay's service receives for the server, running or not. */

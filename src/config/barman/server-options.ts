@@ -1,5 +1,6 @@
 /**
- * The options of one server's section: inherited, with defaults, references replaced, each checked by its kind.
+ * The options of one server's section: inherited, with defaults, references replaced, each checked
+ * by its kind.
  */
 import { interpolate } from './interpolate.ts'
 import type { IniValue } from './ini.ts'
@@ -22,7 +23,10 @@ export interface ResolvedOption {
   readonly isSet: boolean
 }
 
-/** All options of the section called `name`. @throws {BackstayError} CONFIG_INVALID for a reference that cannot be replaced. */
+/**
+ * All options of the section called `name`.
+ * @throws {BackstayError} CONFIG_INVALID for a reference that cannot be replaced.
+ */
 export function resolveOptions(
   name: string,
   around: SectionAround,

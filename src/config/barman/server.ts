@@ -99,7 +99,9 @@ function problemsOf(options: ResolvedOptions): string[] {
   ]
 }
 
-/** WAL comes over the replication protocol and no other way: without a slot some could be missed. */
+/**
+ * WAL comes over the replication protocol and no other way: without a slot some could be missed.
+ */
 function isStreamingOnly(options: ResolvedOptions): boolean {
   const isOn = (key: string): boolean => parseBoolean(options.get(key)?.text ?? '') === true
   return isOn('streaming_archiver') && !isOn('archiver')

@@ -1,5 +1,6 @@
 /**
- * From the sections of the configuration to servers and models. A server's active model stands over its section.
+ * From the sections of the configuration to servers and models. A server's active model stands over
+ * its section.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { DEFAULT_SECTION, type IniSections, type IniValue, sectionOf } from './ini.ts'

@@ -1,6 +1,6 @@
 /**
- * Files that commands write and the configuration is read from: the options config-update has set, the models config-switch has
- * made active.
+ * Files that commands write and the configuration is read from: the options config-update has set,
+ * the models config-switch has made active.
  */
 import { join } from 'node:path'
 import { BackstayError } from '../../errors/backstay-error.ts'
@@ -20,7 +20,8 @@ export function activeModelFile(backupDirectory: string): string {
 }
 
 /**
- * Its text; undefined when it is not there, or not for us: who may not read it is told later that he is not barman_user.
+ * Its text; undefined when it is not there, or not for us: who may not read it is told later that
+ * he is not barman_user.
  * @throws {BackstayError} CONFIG_INVALID
  */
 export async function readState(file: string): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 /**
- * From the text of an option to its value: booleans, whole numbers, intervals, sizes, retention policies, lists, words.
- * Every reader returns undefined for text that is none.
+ * From the text of an option to its value: booleans, whole numbers, intervals, sizes, retention
+ * policies, lists, words. Every reader returns undefined for text that is none.
  */
 
 const DAY_MS = 86_400_000

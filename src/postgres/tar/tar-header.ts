@@ -1,6 +1,6 @@
 /**
- * One 512-byte tar header as PostgreSQL writes it: ustar, names up to 99 bytes, sizes from 8 GiB on in base 256.
- * Source: POSIX.1-2008 "ustar Interchange Format"; PostgreSQL src/port/tar.c.
+ * One 512-byte tar header as PostgreSQL writes it: ustar, names up to 99 bytes, sizes from 8 GiB on
+ * in base 256. Source: POSIX.1-2008 "ustar Interchange Format"; PostgreSQL src/port/tar.c.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { pathOfBytes } from '../../util/byte-path.ts'
@@ -33,7 +33,8 @@ const KINDS: Readonly<Record<string, TarEntry['kind']>> = {
 
 /**
  * Reads the header at `at`; undefined for a block of zeros, which ends an archive.
- * @throws {BackstayError} POSTGRES_PROTOCOL for a wrong checksum, an unknown kind, or a path that leaves the directory.
+ * @throws {BackstayError} POSTGRES_PROTOCOL for a wrong checksum, an unknown kind, or a path that
+ * leaves the directory.
  */
 export function parseTarHeader(bytes: Buffer, at: number): TarEntry | undefined {
   const header = bytes.subarray(at, at + TAR_BLOCK_BYTES)

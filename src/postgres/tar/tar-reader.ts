@@ -1,6 +1,6 @@
 /**
- * Cuts the tar stream of one archive into entries, in place. Ends at two blocks of zeros or, as servers before 15
- * send it, without them.
+ * Cuts the tar stream of one archive into entries, in place. Ends at two blocks of zeros or, as
+ * servers before 15 send it, without them.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { parseTarHeader, TAR_BLOCK_BYTES, type TarEntry } from './tar-header.ts'
@@ -31,7 +31,9 @@ export class TarReader {
     this.#handler = handler
   }
 
-  /** Takes the next bytes; they may be reused once nothing was returned or the promise has settled. */
+  /**
+   * Takes the next bytes; they may be reused once nothing was returned or the promise has settled.
+   */
   push(input: Buffer): void | Promise<void> {
     this.#input = input
     this.#at = 0
@@ -41,7 +43,10 @@ export class TarReader {
     }
   }
 
-  /** Says that the archive is over. @throws {BackstayError} POSTGRES_PROTOCOL when it ends inside an entry. */
+  /**
+   * Says that the archive is over.
+   * @throws {BackstayError} POSTGRES_PROTOCOL when it ends inside an entry.
+   */
   finish(): void {
     const isComplete = this.#state === 'trailer' || this.#state === 'header'
     if (isComplete && this.#scratchFilled === 0) return

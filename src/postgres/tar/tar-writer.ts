@@ -1,5 +1,6 @@
 /**
- * Headers of a tar stream: ustar, with a pax record for what does not fit (long names, large files). Format: POSIX.1-2008, pax.
+ * Headers of a tar stream: ustar, with a pax record for what does not fit (long names, large
+ * files). Format: POSIX.1-2008, pax.
  */
 import { bytesOfPath } from '../../util/byte-path.ts'
 import { TAR_BLOCK_BYTES } from './tar-header.ts'
@@ -45,7 +46,10 @@ export function tarPadding(sizeBytes: number): Buffer {
   return Buffer.alloc((TAR_BLOCK_BYTES - (sizeBytes % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES)
 }
 
-/** The end of a stream in which `writtenBytes` came before: two zero blocks, and zeros up to a whole record. */
+/**
+ * The end of a stream in which `writtenBytes` came before: two zero blocks, and zeros up to a whole
+ * record.
+ */
 export function tarEnd(writtenBytes: number): Buffer {
   const end = writtenBytes + 2 * TAR_BLOCK_BYTES
   return Buffer.alloc(Math.ceil(end / RECORD_BYTES) * RECORD_BYTES - writtenBytes)

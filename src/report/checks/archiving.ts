@@ -45,7 +45,10 @@ export function isFailing(archiver: ArchiverFound): boolean {
   return (archiver.lastFailedAtMs ?? 0) > (archiver.lastArchivedAtMs ?? 0)
 }
 
-/** What the log says about the last failure: PostgreSQL's own line and, before it, the command's words. */
+/**
+ * What the log says about the last failure: PostgreSQL's own line and, before it, the command's
+ * words.
+ */
 export function archiverMessageIn(log: string): string | undefined {
   const lines = log.split('\n')
   const at = lines.findLastIndex((line) =>

@@ -4,7 +4,10 @@
 import type { BackupSideStatus } from '../status.ts'
 import { type Check, type Finding, verdict } from './finding.ts'
 
-/** The backup server's own problems: what starts it, what failed on the schedule, damaged pages and what is damaged in the repository each for themselves. */
+/**
+ * The backup server's own problems: what starts it, what failed on the schedule, damaged pages and
+ * what is damaged in the repository each for themselves.
+ */
 export const backup: Check = ({ backup: status }) =>
   status === undefined
     ? []

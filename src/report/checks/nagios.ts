@@ -1,6 +1,6 @@
 /**
- * Findings as a monitoring plugin prints them: one line and performance data.
- * Source: Monitoring Plugins Development Guidelines, "Plugin Output for Nagios", "Performance data".
+ * Findings as a monitoring plugin prints them: one line and performance data. Source: Monitoring
+ * Plugins Development Guidelines, "Plugin Output for Nagios", "Performance data".
  */
 import type { Finding, FindingStatus } from './finding.ts'
 
@@ -41,7 +41,10 @@ export function nagiosLine(findings: readonly Finding[]): {
   return { line, exitCode: EXIT_CODES[status] }
 }
 
-/** A label stands once, as the guidelines want it: where two checks measure something of one name, each has the check's before it. */
+/**
+ * A label stands once, as the guidelines want it: where two checks measure something of one name,
+ * each has the check's before it.
+ */
 function performanceData(findings: readonly Finding[]): readonly string[] {
   const measured = findings.flatMap((finding) =>
     Object.entries(finding.metrics).map(([name, value]) => {

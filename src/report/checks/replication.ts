@@ -1,5 +1,6 @@
 /**
- * Checks of what flows from the primary to its standbys: attached, alive, near, on the same timeline, undisturbed.
+ * Checks of what flows from the primary to its standbys: attached, alive, near, on the same
+ * timeline, undisturbed.
  */
 import { describeTightDisk, roomRemedy, type TightDisk } from '../../host/full-disk.ts'
 import { formatDuration } from '../../util/duration.ts'

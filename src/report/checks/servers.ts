@@ -1,5 +1,6 @@
 /**
- * Checks of each server by itself: it answers, it is the right one, its clock, its disk, its limits.
+ * Checks of each server by itself: it answers, it is the right one, its clock, its disk, its
+ * limits.
  */
 import { describeTightDisk, roomRemedy } from '../../host/full-disk.ts'
 import { formatDuration } from '../../util/duration.ts'
@@ -76,7 +77,10 @@ export const sameCluster: Check = (facts) => {
   })
 }
 
-/** Clocks that differ make every time in logs, lags and restore targets a lie, and certificates invalid. */
+/**
+ * Clocks that differ make every time in logs, lags and restore targets a lie, and certificates
+ * invalid.
+ */
 export const clocks: Check = (facts) =>
   facts.found.servers.filter(isAnswering).map((server) => {
     const say = verdict('server.clock', server.name)

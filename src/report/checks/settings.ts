@@ -1,5 +1,6 @@
 /**
- * Checks of configuration: in force, without errors, as the cluster file says, and enough on standbys.
+ * Checks of configuration: in force, without errors, as the cluster file says, and enough on
+ * standbys.
  */
 import { isOfRecovery } from '../../restore/left-settings.ts'
 import type { ServerFound } from '../../cluster/found.ts'

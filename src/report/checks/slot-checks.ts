@@ -124,7 +124,10 @@ function isOperators({ name }: SlotFound): boolean {
   return !isOurSlotName(name)
 }
 
-/** Logical slots that a change of roles would leave behind, told while there is time to do something about it. */
+/**
+ * Logical slots that a change of roles would leave behind, told while there is time to do something
+ * about it.
+ */
 export const logicalSlots: Check = (facts) => {
   const { primary } = pairsOf(facts)
   if (primary === undefined) return []
