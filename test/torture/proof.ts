@@ -49,7 +49,8 @@ export async function prove(
     ...wordsFor(cluster, moment, action),
     ...(isOnLine ? [] : [`--target-tli=${moment.timeline}`]),
   ]
-  await rm(copy, { recursive: true, force: true })
+  // Whoever fetches WAL ahead for the copy before goes away soon after its server.
+  await rm(copy, { recursive: true, force: true, maxRetries: 20 })
   await rm(join(cluster.path, 'copy-tablespace'), { recursive: true, force: true })
   const answer = await cluster.run('restore', backup, copy, ...words)
   if (answer.code !== 0) return { outcome: 'refused', answer }
