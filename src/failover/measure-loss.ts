@@ -6,6 +6,7 @@ import { type ClusterContext, factOf } from '../cluster/context.ts'
 import { lookFetching } from '../cluster/look/look-ways.ts'
 import { timelineOf } from '../cluster/takeover.ts'
 import { matchRepository, matchStandbys, matchThrough } from './compare-holders.ts'
+import { hasBegunRecordOnly } from './begun-record.ts'
 import { type FailoverPlan, judgeLoss, type Loss, type LossFacts } from './failover-plan.ts'
 import type { AnsweringMember } from './switch-plan.ts'
 import { relationOf } from './line.ts'
@@ -60,7 +61,7 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
   const reachableEndLsn = furthest(all, standing.lsn)
   const loss = judgeLoss({
     plan,
-    ...judgeEnd(old, furthestHad(standbys, standing.lsn)),
+    ...(await judgeEnd(old, standbys, standing)),
     reachableEndLsn,
     reporters: standbys
       .filter((source) => isOwn(source) || matches.get(source.name) === 'same')
@@ -111,12 +112,24 @@ type PrimaryEnd = Pick<LossFacts, 'primaryEndLsn' | 'primaryDoubt' | 'isOther'>
  * What the old primary's own directory says, unless somebody has more than it: then part of it is
  * gone.
  */
-function judgeEnd(old: OldWal | undefined, othersEndLsn: Lsn): PrimaryEnd {
+async function judgeEnd(
+  old: OldWal | undefined,
+  others: readonly WalSource[],
+  standing: Standing,
+): Promise<PrimaryEnd> {
   const { source, doubt, isOther = false } = old ?? {}
   if (doubt !== undefined) return { primaryEndLsn: undefined, primaryDoubt: doubt, isOther }
-  if (source === undefined || source.endLsn >= othersEndLsn) {
-    return { primaryEndLsn: source?.endLsn }
-  }
+  if (source === undefined) return { primaryEndLsn: undefined }
+  const more = await Promise.all(
+    others
+      .filter(({ hadLsn }) => hadLsn > source.endLsn)
+      .map(async (other) => {
+        const isNoMore = await unlessFails(async () => hasBegunRecordOnly(source, other, standing))
+        return isNoMore === true ? [] : [other]
+      }),
+  )
+  const othersEndLsn = furthestHad(more.flat(), standing.lsn)
+  if (source.endLsn >= othersEndLsn) return { primaryEndLsn: source.endLsn }
   const primaryDoubt = `it can be read up to ${formatLsn(source.endLsn)}, and others have it up to ${formatLsn(othersEndLsn)}`
   return { primaryEndLsn: undefined, primaryDoubt }
 }
