@@ -39,6 +39,10 @@ import { startIfProved } from './start-crashed.ts'
 import { takeOver } from './take-over.ts'
 import { wakeCandidate } from './wake-candidate.ts'
 
+/** Of a primary that hangs, until nothing is in doubt. */
+const HUNG_LOOKS = 5
+const HUNG_PAUSE_MS = 500
+
 /** What is asked for, and what is allowed. */
 export interface FailoverOptions extends Consent {
   readonly to?: string
@@ -178,8 +182,22 @@ async function judge(
   const decision = planFailover(context.wanted, found, known)
   if (decision.kind === 'refused') throw errorOf(decision.problems)
   const { plan } = decision
-  const { loss } = await measureLoss(context, plan)
+  const loss = await measureSteadily(context, plan)
   return { plan, loss, problem: forbids(plan, loss, wish) }
+}
+
+/**
+ * Sessions of a primary that hangs go on writing, so it and the others are read at different
+ * moments: a doubt is looked at again. It is measured once more when the primary was ended.
+ */
+async function measureSteadily(context: ClusterContext, plan: FailoverPlan): Promise<Loss> {
+  let { loss } = await measureLoss(context, plan)
+  const looks = plan.fencing === 'hung' ? HUNG_LOOKS : 1
+  for (let look = 1; look < looks && loss.kind === 'unknown'; look += 1) {
+    await context.clock.sleep(HUNG_PAUSE_MS, context.signal)
+    loss = (await measureLoss(context, plan)).loss
+  }
+  return loss
 }
 
 function asPlan({ plan, loss, problem }: JudgedFailover): FailoverResult {
