@@ -256,3 +256,13 @@ export function factOf(error: unknown): BackstayError {
   if (isBackstayError(error) && error.code !== 'BUG' && error.code !== 'INTERRUPTED') return error
   throw error
 }
+
+/** What `look` gives, or `otherwise` where it failed for a reason that is a fact. */
+export async function orElse<T, U>(look: () => Promise<T>, otherwise: U): Promise<T | U> {
+  try {
+    return await look()
+  } catch (error) {
+    factOf(error)
+    return otherwise
+  }
+}

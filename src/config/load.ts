@@ -5,6 +5,7 @@
 import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
+import { quotedNames } from '../util/quoted-names.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { type ThisMachine, thisMachine } from './machine.ts'
 import { type ReadCluster, readCluster } from './read.ts'
@@ -58,7 +59,7 @@ export async function loadCluster(options: LoadOptions): Promise<LoadedCluster> 
     claimTrusted(cluster.wanted.stateDirectory, STATE_DIRECTORY, options.trusted)
     return { ...cluster, path, file }
   }
-  const looked = places.map((path) => `"${path}"`).join(', ')
+  const looked = quotedNames(places)
   throw new BackstayError('CONFIG_MISSING', `Cannot find a cluster file: looked for ${looked}`, {
     details: { places },
   })

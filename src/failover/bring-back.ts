@@ -9,7 +9,7 @@ import { isStreaming } from '../build/plan/attach-plan.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'
 import { recloneLocked } from './reclone.ts'
 import { asStopped, followSteps } from './follow.ts'
-import { catchUp, follow, primaryHolds } from './follow-primary.ts'
+import { catchUp, follow, isServed } from './follow-primary.ts'
 import { type Line, lineOf } from './line.ts'
 import { endOfStopped, type Lineage, lineageOf } from './lineage.ts'
 import { attempt, type RejoinCourse, stopRejoining, type WayBack } from './rejoin-course.ts'
@@ -44,18 +44,13 @@ export async function bringBack(
   const to = wantedServer(context.wanted, course.primary.name)
   const lineage = await lineageOf(context, judged, to)
   if (lineage.kind === 'same') {
-    const isServed = end === undefined || (await primaryHolds(context, course, end))
-    if (!isServed) course.reasons.push('the primary does not have the WAL any more that it needs')
-    if (isServed && (await follow(context, course))) return 'follow'
+    const isWorthTrying = await isServed(context, course, end)
+    if (isWorthTrying && (await follow(context, course))) return 'follow'
     if (await catchUp(context, course, { end, own })) return 'catch-up'
     return await cloneAnew(context, course)
   }
   course.reasons.push(`it cannot simply follow: ${lineage.reason}`)
   await saveOwn(context, course, { lineage, end, own })
-  if (!lineage.isRewindable) {
-    course.reasons.push('it cannot be rewound: nothing says where the two parted')
-    return await cloneAnew(context, course)
-  }
   if (await windBack(context, course, { lineage, end, own })) return 'rewind'
   return await cloneAnew(context, course)
 }

@@ -11,7 +11,7 @@
 import { type Lsn, toLsn } from '../postgres/lsn.ts'
 import { segmentOf, segmentStart } from '../postgres/segment-name.ts'
 import { earlierLsn } from '../wal/wal-position.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { FailoverPlan } from './failover-plan.ts'
 import { relationOf } from './line.ts'
 import { compareWal, type WalMatch, type NamedWal } from './same-wal.ts'
@@ -35,10 +35,10 @@ export async function matchStandbys(
   const matches = alike.map(async ({ name }): Promise<[string, WalMatch]> => {
     const lsn = lines.get(name)?.hasLsn
     if (lsn === undefined) return [name, 'unknown']
-    const match = unlessUnread(async () => {
+    const match = orElse<WalMatch, WalMatch>(async () => {
       const theirs = await directoryOf(context, name, standing)
       return compareWal(theirs, await directoryOf(context, to.name, standing), lowerOf(plan, lsn))
-    })
+    }, 'unknown')
     return [name, await match]
   })
   return new Map(await Promise.all(matches))
@@ -52,10 +52,10 @@ export async function matchRepository(
 ): Promise<WalMatch> {
   const { lsn, segmentBytes } = standing
   const startLsn = segmentStart(segmentOf(toLsn(lsn - 1n), standing), segmentBytes)
-  return unlessUnread(async () => {
+  return orElse<WalMatch, WalMatch>(async () => {
     const own = await directoryOf(context, plan.to.name, standing)
     return compareWal({ reader: source, standing }, own, lowerOf(plan, source.wholeLsn ?? startLsn))
-  })
+  }, 'unknown')
 }
 
 /**
@@ -75,10 +75,10 @@ export async function matchThrough(
   const through = [...matches].map(async ([name, match]): Promise<[string, WalMatch]> => {
     const lsn = plan.lines.get(name)?.hasLsn
     if (match !== 'unknown' || lsn === undefined) return [name, match]
-    const again = unlessUnread(async () => {
+    const again = orElse<WalMatch, WalMatch>(async () => {
       const theirs = await directoryOf(context, name, standing)
       return compareWal(theirs, { reader: source, standing }, lowerOf(plan, lsn))
-    })
+    }, 'unknown')
     return [name, await again]
   })
   return new Map(await Promise.all(through))
@@ -95,13 +95,4 @@ async function directoryOf(
 ): Promise<NamedWal> {
   const server = wantedServer(context.wanted, name)
   return { reader: await directoryReader(context, server, standing.segmentBytes), standing }
-}
-
-async function unlessUnread(work: () => Promise<WalMatch>): Promise<WalMatch> {
-  try {
-    return await work()
-  } catch (error) {
-    factOf(error)
-    return 'unknown'
-  }
 }

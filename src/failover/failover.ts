@@ -14,13 +14,8 @@ import { isStreaming } from '../build/plan/attach-plan.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'
 import { errorOf, type Problem, problemOf } from '../cluster/problem.ts'
 import { bringUpLocked } from '../build/up.ts'
-import {
-  type Consent,
-  type FailoverPlan,
-  forbids,
-  type Loss,
-  planFailover,
-} from './failover-plan.ts'
+import { type FailoverPlan, planFailover } from './failover-plan.ts'
+import { type Consent, forbids, type Loss } from './loss.ts'
 import {
   closeJournal,
   type FailoverJournal,

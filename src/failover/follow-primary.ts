@@ -62,11 +62,22 @@ async function giveSlot(context: ClusterContext, course: RejoinCourse): Promise<
   )
 }
 
+/** Whether the primary can give it what it needs first; why not is added to the reasons. */
+export async function isServed(
+  context: ClusterContext,
+  course: Pick<RejoinCourse, 'server' | 'primary' | 'reasons'>,
+  end: WalPosition | undefined,
+): Promise<boolean> {
+  if (end === undefined || (await primaryHolds(context, course, end))) return true
+  course.reasons.push('the primary does not have the WAL any more that it needs')
+  return false
+}
+
 /**
  * Whether the primary has the segment the server would ask for; at a switch of timelines it has the
  * name of the newer one.
  */
-export async function primaryHolds(
+async function primaryHolds(
   context: ClusterContext,
   course: Pick<RejoinCourse, 'server' | 'primary'>,
   end: WalPosition,

@@ -19,7 +19,7 @@ import {
 } from '../postgres/timeline.ts'
 import { clusterNames } from '../repository/format.ts'
 import { decompressUnknownAsync } from '../repository/codec.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { ClusterFound, LeaderNote } from '../cluster/found.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'
 
@@ -71,12 +71,7 @@ export async function lookLines(context: ClusterContext, found: ClusterFound): P
   const members = found.servers.filter((server) => isMember(found, server))
   const lines = await Promise.all(
     members.map(async (member): Promise<[string, Line][]> => {
-      try {
-        return [[member.name, await lineOf(context, member)]]
-      } catch (error) {
-        factOf(error)
-        return []
-      }
+      return await orElse(async () => [[member.name, await lineOf(context, member)]], [])
     }),
   )
   return new Map(lines.flat())
@@ -100,13 +95,10 @@ export async function rememberedLine(
     }
   }
   if (backup === undefined) return undefined
-  try {
+  return await orElse(async () => {
     const history = await readRepositoryHistory(context, backup, timeline)
     return { timeline, history, hasLsn: undefined }
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 /** The line of one member. @throws what looking throws. */

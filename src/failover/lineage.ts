@@ -125,9 +125,17 @@ export async function judgeMember(
 ): Promise<JudgedServer> {
   const own = await lineOf(context, member)
   const server = wantedServer(context.wanted, member.name)
-  const isStopped = member.running === undefined
-  const end = isStopped ? await endOfStopped(context, server, own) : receivedOf(own)
-  return { server, end, own }
+  return { server, end: await endOfMember(context, member, own), own }
+}
+
+/** Where its WAL ends, stopped or running. @throws when it cannot be told. */
+export async function endOfMember(
+  context: ClusterContext,
+  member: MemberFound,
+  own: Line,
+): Promise<WalPosition | undefined> {
+  if (member.running !== undefined) return receivedOf(own)
+  return await endOfStopped(context, wantedServer(context.wanted, member.name), own)
 }
 
 /** What is known of a server when it is judged. */

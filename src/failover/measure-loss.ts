@@ -2,12 +2,13 @@
  * Finds out what is left of a lost primary's WAL, and who holds most of it.
  */
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import { lookFetching } from '../cluster/look/look-ways.ts'
 import { timelineOf } from '../cluster/takeover.ts'
 import { matchRepository, matchStandbys, matchThrough } from './compare-holders.ts'
 import { hasBegunRecordOnly } from './begun-record.ts'
-import { type FailoverPlan, judgeLoss, type Loss, type LossFacts } from './failover-plan.ts'
+import type { FailoverPlan } from './failover-plan.ts'
+import { judgeLoss, type Loss, type LossFacts } from './loss.ts'
 import type { AnsweringMember } from './switch-plan.ts'
 import { relationOf } from './line.ts'
 import { type OldWal, readOldWal } from './old-wal.ts'
@@ -124,8 +125,11 @@ async function judgeEnd(
     others
       .filter(({ hadLsn }) => hadLsn > source.endLsn)
       .map(async (other) => {
-        const isNoMore = await unlessFails(async () => hasBegunRecordOnly(source, other, standing))
-        return isNoMore === true ? [] : [other]
+        const isNoMore = await orElse(
+          async () => hasBegunRecordOnly(source, other, standing),
+          false,
+        )
+        return isNoMore ? [] : [other]
       }),
   )
   const othersEndLsn = furthestHad(more.flat(), standing.lsn)
@@ -159,7 +163,8 @@ async function holdings(
   const receivedLsn = sql.position.received
   const isKnown = receivedLsn !== undefined && receivedLsn > standing.lsn
   const place = isKnown ? { standing, receivedLsn } : { standing }
-  return await unlessFails(async () => directorySource(context, server, place))
+  // A source that cannot be read is none.
+  return await orElse(async () => directorySource(context, server, place), undefined)
 }
 
 function furthest(sources: readonly WalSource[], fromLsn: Lsn): Lsn {
@@ -169,16 +174,6 @@ function furthest(sources: readonly WalSource[], fromLsn: Lsn): Lsn {
 /** Up to where anybody has had WAL, whether or not it can be read there now. */
 function furthestHad(sources: readonly WalSource[], fromLsn: Lsn): Lsn {
   return sources.reduce((end, { hadLsn }) => (hadLsn > end ? hadLsn : end), fromLsn)
-}
-
-/** A source that cannot be read is none. */
-async function unlessFails<T>(work: () => Promise<T | undefined>): Promise<T | undefined> {
-  try {
-    return await work()
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
 }
 
 function beyond(sources: readonly WalSource[], ownEndLsn: Lsn): readonly WalSource[] {

@@ -4,7 +4,7 @@
  * it has to be read from a place that is its own.
  */
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { ServerFound } from '../cluster/found.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'
 import type { FailoverPlan } from './failover-plan.ts'
@@ -39,16 +39,13 @@ export async function readOldWal(
   plan: FailoverPlan,
   standing: Standing,
 ): Promise<OldWal> {
-  try {
+  return await orElse(async () => {
     const identity = await context.state.readIdentity()
     if (!isMember({ identity }, plan.from)) return NONE
     return (
       (await judgeBefore(context, plan, standing)) ?? (await readAfter(context, plan, standing))
     )
-  } catch (error) {
-    factOf(error)
-    return NONE
-  }
+  }, NONE)
 }
 
 const NONE: OldWal = { source: undefined, doubt: undefined, isOther: false }

@@ -5,7 +5,7 @@
  * WAL goes on to the primary's. WAL alone that does not is nobody's data: there need not be a
  * backup to which it belongs.
  */
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import { isPrimaryLike, type MemberFound } from '../cluster/leader.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
@@ -27,16 +27,13 @@ export async function mayHoldMore(
 ): Promise<boolean> {
   if (isPrimaryLike(member) || leader === undefined) return true
   if (isStreaming(leader.sql, member)) return false
-  try {
+  return await orElse(async () => {
     const judged = await judgeMember(context, member)
     const primary = wantedServer(context.wanted, leader.name)
     const lineage = await lineageOf(context, judged, primary)
     if (lineage.kind !== 'same') return true
     return !lineage.isCompared && !(await leadsToPrimary(context, judged, primary))
-  } catch (error) {
-    factOf(error)
-    return true
-  }
+  }, true)
 }
 
 /**

@@ -2,7 +2,7 @@
  * What can be said today about the day the primary is lost: whether acknowledged commits are
  * covered by the standbys that answer, and how the old primary would come back.
  */
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { SqlFound } from '../cluster/found-sql.ts'
 import type { MemberFound } from '../cluster/leader.ts'
 import type { Candidate } from '../cluster/takeover.ts'
@@ -36,13 +36,10 @@ export async function wayBackOf(
   primary: MemberFound,
 ): Promise<string | undefined> {
   const server = wantedServer(context.wanted, primary.name)
-  try {
+  return await orElse(async () => {
     const obstacle = await rewindObstacle(context, server, primary.directory.control)
     return obstacle === undefined
       ? `After a failover "${primary.name}" could be wound back (pg_rewind)`
       : `After a failover "${primary.name}" would have to be cloned anew if it has gone another way: ${obstacle}`
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }

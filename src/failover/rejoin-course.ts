@@ -62,7 +62,7 @@ interface RejoinAttempt<T> {
  */
 export async function attempt<T>(
   context: ClusterContext,
-  course: RejoinCourse,
+  course: Pick<RejoinCourse, 'reasons'>,
   { what, work, isOptional = false }: RejoinAttempt<T>,
 ): Promise<T | undefined> {
   try {

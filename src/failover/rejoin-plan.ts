@@ -8,13 +8,14 @@ import { lookCluster } from '../cluster/look/look.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 import { isStreaming } from '../build/plan/attach-plan.ts'
-import { findCatchUp, primaryHolds } from './follow-primary.ts'
-import { judgeMember, lineageOf } from './lineage.ts'
-import type { WayBack } from './rejoin-course.ts'
+import { findCatchUp, isServed } from './follow-primary.ts'
+import { lineOf } from './line.ts'
+import { endOfMember, lineageOf } from './lineage.ts'
+import { attempt, type WayBack } from './rejoin-course.ts'
 import { rejoinPlace, type RejoinPlace } from './rejoin-place.ts'
-import { isBeingRewound, rewindObstacle } from './rewind.ts'
-import { readControl } from './shutdown-record.ts'
+import { isBeingRewound } from './rewind.ts'
 import { isFencedTorn } from './torn-fence.ts'
+import { obstacleTo } from './wind-back.ts'
 
 /** What a rejoin would begin with. */
 export interface RejoinPlan {
@@ -63,19 +64,20 @@ async function wayOf(context: ClusterContext, course: Judgement): Promise<WayBac
     return 'clone'
   }
   if (isStreaming(primary.sql, server)) return 'already'
-  const judged = await judgeMember(context, server)
-  const lineage = await lineageOf(context, judged, wantedServer(context.wanted, primary.name))
+  const own = await lineOf(context, server)
+  const end = await attempt(context, course, {
+    what: 'where its WAL ends cannot be told',
+    work: async () => endOfMember(context, server, own),
+  })
+  const to = wantedServer(context.wanted, primary.name)
+  const lineage = await lineageOf(context, { server: wanted, end, own }, to)
   if (lineage.kind === 'same') {
-    const { end, own } = judged
-    if (end === undefined || (await primaryHolds(context, course, end))) return 'follow'
-    reasons.push('the primary does not have the WAL any more that it needs')
+    if (await isServed(context, course, end)) return 'follow'
     const isFed = (await findCatchUp(context, course, { end, own })) !== undefined
     return isFed ? 'catch-up' : 'clone'
   }
   reasons.push(`it cannot simply follow: ${lineage.reason}`)
-  const obstacle = lineage.isRewindable
-    ? await rewindObstacle(context, wanted, await readControl(context, wanted))
-    : 'nothing says where the two parted'
+  const obstacle = await obstacleTo(context, wanted, { lineage, end })
   if (obstacle === undefined) return 'rewind'
   reasons.push(`it cannot be rewound: ${obstacle}`)
   return 'clone'

@@ -4,7 +4,7 @@
  */
 import { fenceServer } from '../host/boot-guard.ts'
 import { applySteps } from '../build/apply.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { MemberFound } from '../cluster/leader.ts'
 import { step } from '../build/plan/step.ts'
 import { isBeginningOf } from './lineage.ts'
@@ -41,10 +41,8 @@ export async function startIfProved(
 
 /** What cannot be told is not proved. */
 async function isProved(context: ClusterContext, from: MemberFound, to: string): Promise<boolean> {
-  try {
-    return await isBeginningOf(context, from, wantedServer(context.wanted, to))
-  } catch (error) {
-    factOf(error)
-    return false
-  }
+  return await orElse(
+    async () => isBeginningOf(context, from, wantedServer(context.wanted, to)),
+    false,
+  )
 }

@@ -7,7 +7,7 @@ import { addBytes, type Lsn } from '../postgres/lsn.ts'
 import { segmentOf } from '../postgres/segment-name.ts'
 import { isSameHistory } from '../postgres/timeline.ts'
 import { earlierLsn } from '../wal/wal-position.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 import { readRepositoryHistory } from './line.ts'
 import { reachOfWal, segmentNameAt, type Standing, type WalReader } from './wal-reach.ts'
@@ -64,7 +64,7 @@ export async function repositorySource(
   const { backup } = context.wanted
   if (backup === undefined) return undefined
   const reader = repositoryReader(context, backup, standing.segmentBytes)
-  try {
+  return await orElse(async () => {
     const there = await readRepositoryHistory(context, backup, standing.timeline)
     const { history } = standing
     const isSame = history !== undefined && there !== undefined && isSameHistory(history, there)
@@ -75,10 +75,7 @@ export async function repositorySource(
     if (reach === undefined) return undefined
     const wholeLsn = wholeOf(reach.endLsn, standing, received)
     return { name: backup.name, ...reach, wholeLsn, readSegment: reader.readSegment }
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 type Received = Awaited<ReturnType<typeof receivedByRepository>>

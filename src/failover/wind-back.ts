@@ -18,6 +18,7 @@ import { attempt, type RejoinCourse, stopRejoining } from './rejoin-course.ts'
 import { limitsOf } from './rejoin-place.ts'
 import { isBeingRewound, putBack, rewindObstacle, rewindServer } from './rewind.ts'
 import { readControl } from './shutdown-record.ts'
+import type { ServerWanted } from '../cluster/wanted.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
 const REPLAY_TIMEOUT_MS = 30 * 60_000
@@ -33,22 +34,19 @@ export async function windBack(
 ): Promise<boolean> {
   const { server, primary, journal } = course
   const wanted = wantedServer(context.wanted, server.name)
-  const control = await readControl(context, wanted)
-  const obstacle =
-    known.end === undefined
-      ? 'its own WAL is not whole'
-      : await rewindObstacle(context, wanted, control)
+  const obstacle = await obstacleTo(context, wanted, known)
   if (obstacle !== undefined || known.end === undefined) {
     course.reasons.push(`it cannot be rewound: ${obstacle ?? ''}`)
     return false
   }
   const { end } = known
+  const { segmentBytes } = await readControl(context, wanted)
   const to = wantedServer(context.wanted, primary.name)
   const isReady = await attempt(context, course, {
     what: 'it could not be made ready for a rewind',
     work: async () => {
       await shutDownInOrder(context, server.name, end.lsn)
-      await keep(context, course, { ...known, segmentBytes: control.segmentBytes })
+      await keep(context, course, { ...known, segmentBytes })
       await checkpoint(context, to)
       return true
     },
@@ -71,6 +69,17 @@ export async function windBack(
     await writeJournal(context, { ...journal, phase: 'clone' })
   await putBack(context, wanted)
   return false
+}
+
+/** Why it cannot be wound back; undefined when it can. */
+export async function obstacleTo(
+  context: ClusterContext,
+  server: ServerWanted,
+  { lineage, end }: { readonly lineage: Lineage; readonly end: WalPosition | undefined },
+): Promise<string | undefined> {
+  if (!lineage.isRewindable) return 'nothing says where the two parted'
+  if (end === undefined) return 'its own WAL is not whole'
+  return await rewindObstacle(context, server, await readControl(context, server))
 }
 
 /**

@@ -9,15 +9,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import type { Clock } from '../util/clock.ts'
-import { formatDuration } from '../util/duration.ts'
-import { formatSize } from '../util/size.ts'
 import { type ChildInput, type ChildOptions, type ChildResult, runChild } from './child-process.ts'
 import { fetchHostKey } from './host-key.ts'
-import { showCommand } from './shell-quote.ts'
+import { cannotStart, refusedError, saysTooMuch, timedOut } from './remote-command-error.ts'
 import { Slots } from './turns.ts'
 import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
 import {
-  BEFORE_OUTPUT_BYTES_MAX,
   type OwnOutput,
   ownOutput,
   ownOutputOnly,
@@ -352,51 +349,4 @@ function joinInput(prefix: string, input: ChildInput | undefined): ChildInput | 
     stdin.write(prefix)
     input(stdin)
   }
-}
-
-function refusedError(
-  name: string,
-  remote: RemoteRun,
-  refused: 'no-user' | 'no-directory',
-): BackstayError {
-  if (refused === 'no-directory') {
-    return cannotStart(name, remote, `no such directory "${remote.directory}"`)
-  }
-  return new BackstayError(
-    'HOST_PRIVILEGE',
-    `OS user "${remote.user}" does not exist on "${name}"`,
-    {
-      hint: `Make the user there (useradd --system ${remote.user}) or name another one.`,
-      details: { host: name, user: remote.user },
-    },
-  )
-}
-
-function cannotStart(name: string, remote: RemoteRun, reason: string): BackstayError {
-  return new BackstayError(
-    'HOST_COMMAND',
-    `Cannot start a command on "${name}": ${showCommand(remote.command)}: ${reason}`,
-    { details: { host: name, command: [...remote.command] } },
-  )
-}
-
-function saysTooMuch(name: string): BackstayError {
-  const most = formatSize(BEFORE_OUTPUT_BYTES_MAX)
-  return new BackstayError(
-    'HOST_COMMAND',
-    `Cannot run a command on "${name}": more than ${most} came before its own output`,
-    {
-      hint: 'Look at what a login without a terminal prints there (ssh HOST true), and at who is at that machine.',
-      details: { host: name, limitBytes: BEFORE_OUTPUT_BYTES_MAX },
-    },
-  )
-}
-
-function timedOut(name: string, remote: RemoteRun): BackstayError {
-  const { command, timeoutMs } = remote
-  return new BackstayError(
-    'TIMEOUT',
-    `Command on "${name}" did not end within ${formatDuration(timeoutMs)}: ${showCommand(command)}`,
-    { details: { host: name, command: [...command], timeoutMs } },
-  )
 }

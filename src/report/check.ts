@@ -13,7 +13,7 @@ import * as replication from './checks/replication.ts'
 import * as servers from './checks/servers.ts'
 import * as settings from './checks/settings.ts'
 import * as slots from './checks/slot-checks.ts'
-import { type ClusterContext, factOf } from '../cluster/context.ts'
+import { type ClusterContext, factOf, orElse } from '../cluster/context.ts'
 import type { ClusterFound, ServerFound } from '../cluster/found.ts'
 import { roleConnection } from '../cluster/look/connect.ts'
 import { lookPrograms } from '../cluster/look/look-program.ts'
@@ -169,12 +169,9 @@ async function readArchiverMessage(
   if (primary === undefined || !isFailing(primary.sql.archiver)) return undefined
   const server = wantedServer(context.wanted, primary.name)
   const directory = primary.sql.settings.get('log_directory')?.value ?? 'log'
-  try {
+  return await orElse(async () => {
     const machine = await context.machineOf(server)
     const end = await findLogEnd(machine.host, server.directory, directory)
     return end === undefined ? undefined : archiverMessageIn(await readLog(machine, end, undefined))
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }

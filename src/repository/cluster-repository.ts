@@ -2,6 +2,7 @@
  * A repository and the clusters in it: made, opened and checked (docs/repository-format.md §4).
  */
 import { randomUUID } from 'node:crypto'
+import { quotedNames } from '../util/quoted-names.ts'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { isSegmentBytes } from '../postgres/segment-name.ts'
 import type { Store } from '../store/store.ts'
@@ -79,7 +80,7 @@ export async function openCluster(
     const known = await listClusters(store)
     throw new BackstayError(
       'REPOSITORY_MISSING',
-      `Cannot find cluster "${name}" in repository "${store.location}": it holds ${known.length === 0 ? 'none' : known.map((cluster) => `"${cluster}"`).join(', ')}`,
+      `Cannot find cluster "${name}" in repository "${store.location}": it holds ${known.length === 0 ? 'none' : quotedNames(known)}`,
       { details: { clusters: known } },
     )
   }

@@ -2,6 +2,7 @@
  * What has to be done so that the cluster as found becomes the cluster as wanted. Pure: decides,
  * touches nothing.
  */
+import { quotedNames } from '../../util/quoted-names.ts'
 import type { ClusterFound, ServerFound } from '../../cluster/found.ts'
 import type { ClusterWanted } from '../../cluster/wanted.ts'
 import { findLeader, isMember, type Leader } from '../../cluster/leader.ts'
@@ -143,7 +144,7 @@ function planPasswords(wanted: ClusterWanted, found: ClusterFound): ServerPlan {
     return { steps: [], problems: [problem] }
   }
   const text = {
-    title: `generate passwords for ${missing.map((role) => `"${role}"`).join(', ')}`,
+    title: `generate passwords for ${quotedNames(missing)}`,
     reason: `they are kept in ${wanted.stateDirectory}/passwords (mode 600)`,
     diff: missing.map((role) => ({ sign: '+' as const, text: `password of ${role}` })),
   }

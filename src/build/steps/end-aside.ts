@@ -6,7 +6,7 @@
 import { posix } from 'node:path'
 import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'
 import { CONTROL_FILE_PATH, parseControlFile } from '../../postgres/control-file.ts'
-import { type ClusterContext, factOf } from '../../cluster/context.ts'
+import { type ClusterContext, orElse } from '../../cluster/context.ts'
 import { openAdminSql } from '../../cluster/look/connect.ts'
 import type { ServerWanted } from '../../cluster/wanted.ts'
 import { wantedServer } from '../../cluster/wanted-server.ts'
@@ -66,13 +66,10 @@ async function timelineOf(
   const { host } = await context.machineOf(server)
   const stamp = path.slice(path.lastIndexOf(ASIDE_SUFFIX))
   const control = posix.join(`${server.directory}${stamp}`, CONTROL_FILE_PATH)
-  try {
+  return await orElse(async () => {
     const content = await host.readFile(control, SMALL_FILE_BYTES)
     if (content === undefined) return undefined
     const { checkpoint, minRecoveryTimeline } = parseControlFile(content)
     return Math.max(checkpoint.timeline, minRecoveryTimeline)
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }

@@ -3,7 +3,7 @@
  * copies say.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { type ClusterContext, factOf } from '../context.ts'
+import { type ClusterContext, orElse } from '../context.ts'
 import type { KeptFound } from '../found.ts'
 import {
   KEPT_STATE_BYTES,
@@ -28,15 +28,12 @@ export async function lookKept(context: ClusterContext): Promise<ReadonlyMap<str
   const text = keptStateText(wanted, identity, passwords)
   if (text === undefined) return new Map()
   const looked = wanted.servers.map(async (server): Promise<[string, KeptFound][]> => {
-    try {
+    return await orElse(async () => {
       const there = await readKept(context, server)
       if (there === 'nowhere') return []
       const isOurs = there?.text === text && there.isClosed
       return [[server.name, there === undefined ? 'missing' : isOurs ? 'ours' : 'different']]
-    } catch (error) {
-      factOf(error)
-      return []
-    }
+    }, [])
   })
   return new Map((await Promise.all(looked)).flat())
 }

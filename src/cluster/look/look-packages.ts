@@ -2,7 +2,7 @@
  * Whether Backstay is, or could be, on the machines of the standbys that need a clone: then they
  * clone straight from the primary.
  */
-import { type ClusterContext, factOf } from '../context.ts'
+import { type ClusterContext, orElse } from '../context.ts'
 import type { ClusterFound, ServerFound } from '../found.ts'
 import { lookPackage } from './look-package.ts'
 import { needsClone } from './look-room.ts'
@@ -22,11 +22,8 @@ export async function withPackages(
 }
 
 async function withPackage(context: ClusterContext, server: ServerFound): Promise<ServerFound> {
-  try {
+  return await orElse(async () => {
     const { host } = await context.machineOf(wantedServer(context.wanted, server.name))
     return { ...server, backstay: await lookPackage(context, host) }
-  } catch (error) {
-    factOf(error)
-    return server
-  }
+  }, server)
 }

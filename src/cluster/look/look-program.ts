@@ -4,7 +4,7 @@
  * may be gone.
  */
 import type { ClusterContext } from '../context.ts'
-import { factOf } from '../context.ts'
+import { orElse } from '../context.ts'
 import type { ServerFound } from '../found.ts'
 import { wantedServer } from '../wanted-server.ts'
 
@@ -44,15 +44,12 @@ async function lookProgram(
   { name, running }: ServerFound,
 ): Promise<ProgramFound | undefined> {
   if (running === undefined) return undefined
-  try {
+  return await orElse(async () => {
     const { host, osUser: user } = await context.machineOf(wantedServer(context.wanted, name))
     const command = ['sh', '-c', ASK, 'sh', String(running.pid)]
     const { exitCode, stdout } = await host.run(command, { user, timeoutMs: TIMEOUT_MS })
     return exitCode === 0 ? parseProgram(stdout) : undefined
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 /** Reads the answer: the link's target, then `postgres (PostgreSQL) 15.18 (Debian …)`. Pure. */

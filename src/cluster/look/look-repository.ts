@@ -7,7 +7,7 @@ import type { Host } from '../../host/host.ts'
 import { formatPassfileLine } from '../../postgres/passfile.ts'
 import { openSealedJson } from '../../repository/sealed-json.ts'
 import { clusterNames } from '../../repository/format.ts'
-import { type ClusterContext, factOf } from '../context.ts'
+import { type ClusterContext, orElse } from '../context.ts'
 import type { RepositoryFound } from '../found.ts'
 import { repositoryPassfileOf } from '../names.ts'
 import type { BackupWanted } from '../wanted.ts'
@@ -18,7 +18,7 @@ export async function lookRepository(
 ): Promise<RepositoryFound | undefined> {
   const { backup } = context.wanted
   if (backup === undefined) return undefined
-  try {
+  return await orElse(async () => {
     const { host, osUser } = await context.machineOf(backup)
     const info = await host.inspect(backup.repository)
     if (info === undefined) return { state: 'missing', osUser }
@@ -33,10 +33,7 @@ export async function lookRepository(
       text?.toString() === wanted && file?.owner === osUser && (file.mode & 0o077) === 0
     const passfile = text === undefined ? 'missing' : isOurs ? 'ours' : 'different'
     return { state: 'there', osUser, owner: info.owner, passfile, systemIdentifier }
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 /** A damaged one is for the backup server to report. */
@@ -48,12 +45,10 @@ async function lookIdentity(
   const { identity: name } = clusterNames(wanted.name)
   const content = await host.readFile(posix.join(repository, name))
   if (content === undefined) return undefined
-  try {
-    return String(openSealedJson(name, content)['systemIdentifier'])
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  return await orElse(
+    async () => String(openSealedJson(name, content)['systemIdentifier']),
+    undefined,
+  )
 }
 
 /** What the password file is to hold; undefined while the passwords are not made yet. */
@@ -76,15 +71,12 @@ export async function lookNewestBackup(context: ClusterContext): Promise<string 
   if (backup === undefined || !servers.some((server) => server.clonesFromBackup)) return undefined
   const { backups } = clusterNames(name)
   const folder = posix.join(backup.repository, backups)
-  try {
+  return await orElse(async () => {
     const { host } = await context.machineOf(backup)
     for (const id of ((await host.list(folder)) ?? []).toReversed()) {
       const info = posix.join(folder, id, 'backup.json')
       if ((await host.inspect(info)) !== undefined) return id
     }
     return undefined
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }

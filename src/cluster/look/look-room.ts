@@ -2,7 +2,7 @@
  * Whether a clone of the primary would fit where a standby is to be.
  */
 import { directoryOfPlace, findShortages, tablespacePlaceOf } from '../clone-room.ts'
-import { type ClusterContext, factOf } from '../context.ts'
+import { type ClusterContext, orElse } from '../context.ts'
 import type { ClusterFound, RoomFound, ServerFound } from '../found.ts'
 import { findLeader, type MemberFound } from '../leader.ts'
 import { openSuperuserSql } from './connect.ts'
@@ -65,15 +65,12 @@ async function lookSource(
   if (leader.kind !== 'found' || leader.server.sql === undefined) return undefined
   const primary = leader.server
   const server = wantedServer(context.wanted, primary.name)
-  try {
+  return await orElse(async () => {
     const { running: listening } = primary
     const options = { listening, statementTimeoutMs: SIZES_TIMEOUT_MS }
     await using sql = await openSuperuserSql(context, server, options)
     return { primary, sizes: await lookSizes(sql) }
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 /** Whether the primary fits where `found` is. */
@@ -93,7 +90,7 @@ async function lookRoom(
     const known = places.find((each) => each.source === location)
     return (known && directoryOfPlace(server, known.place)) ?? server.directory
   }
-  try {
+  return await orElse(async () => {
     const { host } = await context.machineOf(server)
     const needs = [...sizes].map(([location, bytes]) => ({
       path: directoryOf(location),
@@ -112,8 +109,5 @@ async function lookRoom(
     // judge then.
     const isRedone = found.directory.state === 'clone-unfinished'
     return { shortages: isRedone ? [] : await findShortages(host, needs), tablespaces }
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }

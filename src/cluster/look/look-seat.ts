@@ -3,7 +3,7 @@
  */
 import type { Host } from '../../host/host.ts'
 import { findPackageManager, type PackageManager } from '../../host/packages.ts'
-import { type ClusterContext, factOf } from '../context.ts'
+import { type ClusterContext, orElse } from '../context.ts'
 import type { ClientsFound, SeatSeen } from '../found.ts'
 import type { ClusterWanted, ServerWanted } from '../wanted.ts'
 import { clientFiles, hasClients } from '../machine/client-files.ts'
@@ -64,15 +64,12 @@ async function clientsOf(
   context: ClusterContext,
   server: ServerWanted,
 ): Promise<ReadonlyMap<string, string | undefined> | undefined> {
-  try {
+  // The plan says so of the machine already.
+  return await orElse(async () => {
     const { host } = await context.machineOf(server)
     const paths = clientFiles(context.wanted.name, server).map(({ path }) => path)
     return await textsOf(host, paths)
-  } catch (error) {
-    // The plan says so of the machine already.
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 async function textsOf(

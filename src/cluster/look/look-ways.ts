@@ -4,7 +4,7 @@
  */
 import type { Host } from '../../host/host.ts'
 import { runChecked } from '../../host/run-checked.ts'
-import { type ClusterContext, factOf } from '../context.ts'
+import { type ClusterContext, orElse } from '../context.ts'
 import type { BackupWanted, ServerWanted } from '../wanted.ts'
 import type { GateFound, WayFound, WaysFound } from '../found-ways.ts'
 import { archivesOverSsh, isPublicKey, wayDirectoryOf, wayPaths } from '../machine/way-files.ts'
@@ -24,27 +24,19 @@ export async function lookWays(context: ClusterContext): Promise<WaysFound | und
   const { backup } = wanted
   const servers = wanted.servers.filter((server) => archivesOverSsh(wanted, server))
   if (backup === undefined || servers.length === 0) return undefined
-  try {
+  // The plan says so of the machine already.
+  return await orElse(async () => {
     const gate = await lookGate(context, backup)
     const found = await Promise.all(servers.map(async (server) => lookIfAny(context, server)))
     return { gate, servers: found.filter((way) => way !== undefined) }
-  } catch (error) {
-    // The plan says so of the machine already.
-    factOf(error)
-    return undefined
-  }
+  }, undefined)
 }
 
 async function lookIfAny(
   context: ClusterContext,
   server: ServerWanted,
 ): Promise<WayFound | undefined> {
-  try {
-    return await lookWay(context, server)
-  } catch (error) {
-    factOf(error)
-    return undefined
-  }
+  return await orElse(async () => lookWay(context, server), undefined)
 }
 
 /** Looks at the backup server's side. @throws HOST_UNREACHABLE, HOST_COMMAND */
@@ -113,14 +105,11 @@ export async function lookFetching(
 ): Promise<readonly string[]> {
   const found = await Promise.all(
     servers.map(async (server) => {
-      try {
+      return await orElse(async () => {
         const { host } = await context.machineOf(server)
         const { fetching } = wayPaths(wayDirectoryOf(server.directory))
         return (await host.inspect(fetching)) === undefined ? [] : [server.name]
-      } catch (error) {
-        factOf(error)
-        return []
-      }
+      }, [])
     }),
   )
   return found.flat()

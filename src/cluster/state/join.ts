@@ -2,6 +2,7 @@
  * Gives this machine what another one knows of the cluster: identity and passwords, from the copies
  * on the servers' machines.
  */
+import { quotedNames } from '../../util/quoted-names.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { type ClusterContext, factOf } from '../context.ts'
 import { lockCluster } from '../lock.ts'
@@ -45,7 +46,7 @@ export async function joinCluster(
   refuseDifferent(context, copies)
   const { identity, passwords } = first.kept
   const from = copies.map(({ server }) => server)
-  const names = from.map((name) => `"${name}"`).join(', ')
+  const names = quotedNames(from)
   const question = `Fetch identity and passwords of cluster "${wanted.name}" (system identifier ${identity.systemIdentifier}) from ${names} into ${state.path}?`
   if (!(await confirm(question))) {
     throw new BackstayError('NEEDS_CONFIRMATION', `Will not join unasked: ${question}`)

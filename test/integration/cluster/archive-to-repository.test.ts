@@ -9,26 +9,14 @@ import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
-import { LAUNCHER } from '../cli/programs.ts'
 import { giveToServer } from '../wal/support.ts'
-import { type House, makeHouse, openHouse } from './house.ts'
-
-async function archivingHouse(): Promise<House> {
-  const made = await makeHouse({ major: 18, standbys: 0 })
-  const backup = made.wanted.backup && {
-    ...made.wanted.backup,
-    program: [process.execPath, LAUNCHER],
-  }
-  const replication = { ...made.wanted.replication, archivesToRepository: true }
-  const wanted = { ...made.wanted, backup, replication }
-  return openHouse(made.path, wanted, async () => made[Symbol.asyncDispose]())
-}
+import { archivingHouse } from './archiving-house.ts'
 
 test(
   'archive_command stores finished segments in the repository of the same machine',
   { skip: !availableMajors().includes(18) && 'not installed' },
   async () => {
-    await using house = await archivingHouse()
+    await using house = await archivingHouse(0)
     await bringUp(house.context())
     const identity = await house.context().state.readIdentity()
     const directory = house.wanted.backup?.repository ?? ''

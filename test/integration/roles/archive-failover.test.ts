@@ -9,24 +9,13 @@ import { bringUp } from '../../../src/build/up.ts'
 import { readReceiverStatus } from '../../../src/wal/receiver-status.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
-import { LAUNCHER } from '../cli/programs.ts'
-import { type House, makeHouse, openHouse } from '../cluster/house.ts'
+import { archivingHouse } from '../cluster/archiving-house.ts'
+import type { House } from '../cluster/house.ts'
 import { giveToServer } from '../wal/support.ts'
 import { crash, Vault } from './support.ts'
 import { lostRows, makeTable, Writer } from './writer.ts'
 
 const CONSENT: FailoverOptions = { allowDataLoss: true, primaryIsDead: true, planOnly: false }
-
-async function archivingHouse(): Promise<House> {
-  const made = await makeHouse({ major: 18, standbys: 1 })
-  const backup = made.wanted.backup && {
-    ...made.wanted.backup,
-    program: [process.execPath, LAUNCHER],
-  }
-  const replication = { ...made.wanted.replication, archivesToRepository: true }
-  const wanted = { ...made.wanted, backup, replication }
-  return openHouse(made.path, wanted, async () => made[Symbol.asyncDispose]())
-}
 
 async function switchWal(house: House, server: string): Promise<string> {
   const [row] = await house.query(server, 'SELECT pg_walfile_name(pg_switch_wal()) AS name')
@@ -63,7 +52,7 @@ test(
   'after a failover receiver and archive_command both go on',
   { skip: !availableMajors().includes(18) && 'not installed' },
   async () => {
-    await using house = await archivingHouse()
+    await using house = await archivingHouse(1)
     await bringUp(house.context())
     await using vault = await Vault.open(house)
     giveToServer(house.wanted.backup?.repository ?? '')

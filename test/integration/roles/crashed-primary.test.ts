@@ -11,9 +11,8 @@ import { bringUp } from '../../../src/build/up.ts'
 import { availableMajors } from '../../harness/binaries.ts'
 import { until } from '../../harness/until.ts'
 import { type House, makeHouse } from '../cluster/house.ts'
-import { crash, isInOrder, stopStandby, synchronous } from './support.ts'
+import { crash, isInOrder, NOTHING, stopStandby, synchronous } from './support.ts'
 
-const CONSENT = { allowDataLoss: false, primaryIsDead: false, planOnly: false }
 const PAGE_BYTES = 8192
 
 /** Rows that no standby confirmed: the client was told that the wait was cancelled. Their pages are on disk all the same. */
@@ -55,7 +54,7 @@ describe(
       await crash(house, 'db1')
       await damageWal(house.wanted.servers[0]?.directory ?? '')
       await start()
-      const { primary, loss, isFollowed, problems } = await failOver(house.context(), CONSENT)
+      const { primary, loss, isFollowed, problems } = await failOver(house.context(), NOTHING)
       assert.deepEqual([primary, loss?.kind, isFollowed], ['db2', 'none', false])
       assert.match(problems.map(({ hint }) => hint).join(), /backstay rejoin db1/)
       const again = await bringUp(house.context())
@@ -78,7 +77,7 @@ describe(
         return (found?.['lsn'] as bigint) >= (row?.['lsn'] as bigint)
       })
       await crash(house, 'db1')
-      const { primary, isFollowed } = await failOver(house.context(), CONSENT)
+      const { primary, isFollowed } = await failOver(house.context(), NOTHING)
       assert.deepEqual([primary, isFollowed], ['db2', true])
       await isInOrder(house, 'db2')
     })

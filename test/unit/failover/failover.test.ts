@@ -4,12 +4,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ClusterFound } from '../../../src/cluster/found.ts'
-import {
-  type FailoverPlan,
-  forbids,
-  judgeLoss,
-  planFailover,
-} from '../../../src/failover/failover-plan.ts'
+import { type FailoverPlan, planFailover } from '../../../src/failover/failover-plan.ts'
+import { forbids, judgeLoss } from '../../../src/failover/loss.ts'
 import { type Line, type Lines, relationOf } from '../../../src/failover/line.ts'
 import { judgeLineage } from '../../../src/failover/lineage.ts'
 import { isCovered, parseQuorum } from '../../../src/failover/quorum.ts'
