@@ -3,7 +3,7 @@
  */
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { type ClusterContext, orElse } from '../cluster/context.ts'
-import { lookFetching } from '../cluster/look/look-ways.ts'
+import { isFetching } from '../cluster/look/look-ways.ts'
 import { timelineOf } from '../cluster/takeover.ts'
 import { matchRepository, matchStandbys, matchThrough } from './compare-holders.ts'
 import { hasBegunRecordOnly } from './begun-record.ts'
@@ -41,13 +41,13 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
   const readOld = async (): Promise<OldWal | undefined> =>
     isSame && isReadable(plan) ? readOldWal(context, plan, standing) : undefined
   const isWriting = plan.fencing === 'hung'
-  const members = [plan.to, ...alike].map(({ name }) => wantedServer(context.wanted, name))
-  const [own, early, vault, note, fetching, others] = await Promise.all([
+  const members = [plan.to, ...alike].map(({ name }) => name)
+  const [own, early, vault, note, newcomers, others] = await Promise.all([
     holdings(context, plan.to, standing),
     isWriting ? undefined : readOld(),
     repositorySource(context, standing),
     context.state.readLeader(),
-    lookFetching(context, members),
+    lookNewcomers(context, members),
     Promise.all(alike.map(async (other) => holdings(context, other, standing))),
   ])
   // Sessions of one that hangs can go on: read before the others it would seem to lack what these
@@ -66,9 +66,10 @@ export async function measureLoss(context: ClusterContext, plan: FailoverPlan): 
     reachableEndLsn,
     reporters: standbys
       .filter((source) => isOwn(source) || matches.get(source.name) === 'same')
-      .filter(({ name }) => !fetching.includes(name))
+      // Of one that cannot be looked at it is not known that it is none.
+      .filter(({ name }) => !newcomers.has(name) || newcomers.get(name) === false)
       .flatMap(({ name, doubt }) => (doubt === undefined ? [name] : [])),
-    fetching,
+    fetching: members.filter((name) => newcomers.get(name) === true),
     parted: [...matches].flatMap(([name, match]) => (match === 'different' ? [name] : [])),
     synchronousNames: isSame && note?.server === plan.from.name ? note.synchronousNames : '',
     candidateNames: plan.to.sql.settings.get('synchronous_standby_names')?.value ?? '',
@@ -152,6 +153,21 @@ export function standingOf({ to, lines }: FailoverPlan): Standing {
   const lsn = to.sql.position.replayed ?? control.checkpoint.redoLsn
   const { timeline = timelineOf(to), history } = lines.get(to.name) ?? {}
   return { timeline, history, lsn, segmentBytes: control.segmentBytes }
+}
+
+/**
+ * By name, whether a standby came from a backup and has not streamed since; undefined where that
+ * cannot be looked at.
+ */
+async function lookNewcomers(
+  context: ClusterContext,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, boolean | undefined>> {
+  const looks = names.map(async (name): Promise<[string, boolean | undefined]> => {
+    const server = wantedServer(context.wanted, name)
+    return [name, await orElse(async () => isFetching(context, server), undefined)]
+  })
+  return new Map(await Promise.all(looks))
 }
 
 async function holdings(

@@ -105,12 +105,16 @@ export async function lookFetching(
 ): Promise<readonly string[]> {
   const found = await Promise.all(
     servers.map(async (server) => {
-      return await orElse(async () => {
-        const { host } = await context.machineOf(server)
-        const { fetching } = wayPaths(wayDirectoryOf(server.directory))
-        return (await host.inspect(fetching)) === undefined ? [] : [server.name]
-      }, [])
+      const isThere = await orElse(async () => isFetching(context, server), false)
+      return isThere ? [server.name] : []
     }),
   )
   return found.flat()
+}
+
+/** Whether it fetches WAL from the repository. @throws what looking throws. */
+export async function isFetching(context: ClusterContext, server: ServerWanted): Promise<boolean> {
+  const { host } = await context.machineOf(server)
+  const { fetching } = wayPaths(wayDirectoryOf(server.directory))
+  return (await host.inspect(fetching)) !== undefined
 }

@@ -2,7 +2,7 @@
  * A standby that came from a backup and has not streamed since does not have what the one before it in its place confirmed.
  */
 import assert from 'node:assert/strict'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { describe, test } from 'node:test'
 import { wayDirectoryOf, wayPaths } from '../../../src/cluster/machine/way-files.ts'
@@ -51,6 +51,13 @@ describe(
           'DATA_LOSS',
           /only 0 of them answer for it: "db2" came from a backup and has not streamed since/,
         ),
+      )
+      // Where that cannot be looked at it is not known that it is none.
+      await rm(dirname(fetching), { recursive: true })
+      await symlink(dirname(fetching), dirname(fetching))
+      await assert.rejects(
+        failOver(without(house, 'db1'), DEAD),
+        withCode('DATA_LOSS', /only 0 of them answer/),
       )
     })
   },
