@@ -1,5 +1,5 @@
 /**
- * What proving costs: CPU time and bytes written of a full, of a full that goes on with an interrupted one, and of backups of changed pages, each in
+ * What proving costs: time, CPU time and bytes written of a full, of a full that goes on with an interrupted one, and of backups of changed pages, each in
  * a process of its own. With the directory of another checkout (one from before ADR 0033, say) both take turns on the same server.
  * Run: node bench/walls.ts [rounds] [gigabytes] [other checkout]
  */
@@ -28,6 +28,8 @@ interface Wish {
 }
 
 interface Measured {
+  /** From the call to its result, without the start of the process. */
+  readonly seconds: number
   readonly cpuSeconds: number
   readonly writtenMb: number
   readonly method: string
@@ -42,6 +44,7 @@ async function child(): Promise<void> {
   const take = (await load('backup/take/take-backup.ts')) as { takeBackup: typeof TakeBackup }
   const wal = (await load('backup/fetched-wal.ts')) as { fetchedWal: typeof FetchedWal }
   const store = (await load('store/disk-store.ts')) as { DiskStore: typeof Store }
+  const begun = performance.now()
   const info = await take.takeBackup({
     cluster: 'bench',
     store: new store.DiskStore(wish.repository),
@@ -59,14 +62,15 @@ async function child(): Promise<void> {
       if (event.kind === 'progress' && event.receivedBytes >= mostBytes) process.exit(9)
     },
     // So that there is something to go on with.
-    packBytes: 32 * 1024 * 1024,
+    ...(wish.dieAfterBytes === undefined ? {} : { packBytes: 32 * 1024 * 1024 }),
   })
+  const seconds = (performance.now() - begun) / 1000
   const { userCPUTime, systemCPUTime } = process.resourceUsage()
   const cpuSeconds = (userCPUTime + systemCPUTime) / 1e6
   const writtenMb = info.bytes.stored / 1e6
   const { resumed } = info
   const method = `${info.method}${resumed === undefined ? '' : ', resumed'}`
-  console.log(JSON.stringify({ cpuSeconds, writtenMb, method } satisfies Measured))
+  console.log(JSON.stringify({ seconds, cpuSeconds, writtenMb, method } satisfies Measured))
 }
 
 async function compare(
@@ -90,7 +94,7 @@ async function compare(
         },
       })
       await fill(server, gigabytes)
-      if (way === 'page-lsn') await fulls(server, { here }, rounds)
+      if (way === 'page-lsn') await fulls(server, trees, rounds)
       await changed(server, trees, { rounds, way })
     }
   } finally {
@@ -109,20 +113,27 @@ async function fill(server: TestServer, gigabytes: number): Promise<void> {
 }
 
 /** A full that begins anew, and one that goes on where another ended at 80 %. */
-async function fulls(server: TestServer, trees: { here: string }, rounds: number): Promise<void> {
-  const results: Record<string, Measured[]> = { 'full, anew': [], 'full, resumed at 80 %': [] }
+async function fulls(
+  server: TestServer,
+  trees: Readonly<Record<string, string>>,
+  rounds: number,
+): Promise<void> {
+  const results: Record<string, Measured[]> = {}
   const [row] = await server.query(
     'select sum(pg_database_size(oid))::bigint as n from pg_database',
   )
   const dieAfterBytes = 0.8 * Number(row?.['n'])
   for (let round = 0; round < rounds; round += 1) {
-    const common = { tree: trees.here, connection: server.connection, full: true }
-    const fresh = join(WORK, `fresh-${round}`)
-    results['full, anew']?.push(await measure({ ...common, repository: fresh }))
-    const broken = join(WORK, `broken-${round}`)
-    await run({ ...common, repository: broken, dieAfterBytes }, 9)
-    results['full, resumed at 80 %']?.push(await measure({ ...common, repository: broken }))
-    for (const path of [fresh, broken]) await rm(path, { recursive: true, force: true })
+    const common = { connection: server.connection, full: true }
+    for (const [name, tree] of Object.entries(trees)) {
+      const repository = join(WORK, 'fresh')
+      ;(results[`full, anew, ${name}`] ??= []).push(await measure({ ...common, tree, repository }))
+      await rm(repository, { recursive: true })
+    }
+    const broken = { ...common, tree: trees['here'] ?? '', repository: join(WORK, 'broken') }
+    await run({ ...broken, dieAfterBytes }, 9)
+    ;(results['full, resumed at 80 %, here'] ??= []).push(await measure(broken))
+    await rm(broken.repository, { recursive: true })
   }
   report(results)
 }
@@ -178,9 +189,12 @@ async function run(wish: Wish, expected: number): Promise<string> {
 
 function report(results: Readonly<Record<string, readonly Measured[]>>): void {
   for (const [name, measured] of Object.entries(results)) {
-    const cpu = measured.map((one) => one.cpuSeconds)
-    const all = cpu.map((value) => value.toFixed(2)).join(' ')
+    const [time, cpu] = (['seconds', 'cpuSeconds'] as const).map((unit) => {
+      const values = measured.map((one) => one[unit])
+      const all = values.map((value) => value.toFixed(2)).join(' ')
+      return `${median(values).toFixed(2)} s (${all})`
+    })
     const written = median(measured.map((one) => one.writtenMb)).toFixed(1)
-    console.log(`${name}: CPU median ${median(cpu).toFixed(2)} s (${all}), stored ${written} MB`)
+    console.log(`${name}: median ${time}, CPU ${cpu}, stored ${written} MB`)
   }
 }

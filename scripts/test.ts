@@ -12,12 +12,9 @@ import { isRoot, unprivilegedUser } from '../test/harness/unprivileged-user.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const UNIT = 'test/unit/**/*.test.ts'
-const SUITES = 'test/{conformance,integration,fault,fuzz,hosts,torture}/**/*.test.ts'
 /** All unit tests in one process: to load the sources anew for each file takes longer than the tests. */
-const TOGETHER = ['--test-isolation=none']
-const TWO_FILES = ['--test-concurrency=2']
-/** One test that waits for ever would take the whole run with it; what it leaves open must not keep its process either. */
-const BOUNDED = ['--test-timeout=1200000', '--test-force-exit']
+const TOGETHER = ['--test', '--test-isolation=none']
+const SUITES = join('scripts', 'run-suites.ts')
 /** Half of it may hold files; the tests need some 4 GB at a time. */
 const MEMORY_BYTES_MIN = 12 * 1024 ** 3
 
@@ -69,12 +66,12 @@ function isForMemory(): boolean {
 
 let isInterrupted = false
 
-/** Runs node:test with these words in `directory`, and gives back its exit code. */
+/** Runs Node.js with these words in `directory`, and gives back its exit code. */
 async function runTests(directory: string, words: readonly string[]): Promise<number> {
   // Commands that PostgreSQL runs are started with this Node.js: it has to be the copy's.
   const node = process.execPath.replace(ROOT, directory)
   const env = { NODE_COMPILE_CACHE: join(directory, 'node_modules/.cache/node'), ...process.env }
-  const [program = node, ...rest] = [...apart(), node, '--test', ...words]
+  const [program = node, ...rest] = [...apart(), node, ...words]
   const child = spawn(program, rest, { cwd: directory, stdio: 'inherit', env })
   const forward = (signal: NodeJS.Signals): void => {
     isInterrupted = true
@@ -92,13 +89,7 @@ install('install-test-postgres.ts')
 if (given.length === 0 || given.some((file) => file.includes('hosts/'))) {
   install('install-test-hosts.ts')
 }
-const runs =
-  given.length === 0
-    ? [
-        [...TOGETHER, UNIT],
-        [...TWO_FILES, ...BOUNDED, SUITES],
-      ]
-    : [[...TWO_FILES, ...BOUNDED, ...given]]
+const runs = given.length === 0 ? [[...TOGETHER, UNIT], [SUITES]] : [[SUITES, ...given]]
 const isOpen = canOthersRead(join(ROOT, 'package.json'))
 const directory = isOpen ? ROOT : copyCheckout()
 try {
