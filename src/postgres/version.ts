@@ -26,6 +26,8 @@ export interface VersionFacts {
   /** `primary_conninfo` can change with a reload (13+). */
   readonly conninfoReloads: boolean
   readonly backupManifest: boolean
+  /** backup_manifest names the system identifier (17+). */
+  readonly manifestNamesSystem: boolean
   /** BASE_BACKUP takes parenthesised options and frames archives inside COPY data (15+). */
   readonly baseBackupParentheses: boolean
   /** UPLOAD_MANIFEST and BASE_BACKUP (INCREMENTAL) exist (17+). */
@@ -45,6 +47,7 @@ export function versionFacts(major: number): VersionFacts {
     maxSlotWalKeepSize: major >= 13,
     conninfoReloads: major >= 13,
     backupManifest: major >= 13,
+    manifestNamesSystem: major >= 17,
     baseBackupParentheses: major >= 15,
     incrementalBackup: major >= 17,
     scramByDefault: major >= 14,

@@ -12,6 +12,19 @@ export interface PageRun {
   readonly firstBlock: number
 }
 
+/** A stretch of a file that the worker itself reads into its slot. */
+export interface SlotRead {
+  /** For errors. */
+  readonly path: string
+  /** A descriptor of this process. */
+  readonly descriptor: number
+  /** In the file. What lies behind its end is taken for zeros. */
+  readonly position: number
+  /** From the slot's start. */
+  readonly offset: number
+  readonly length: number
+}
+
 /** A stretch of a slot. */
 export interface SlotStretch {
   readonly offset: number
@@ -27,6 +40,8 @@ export interface SlotStretch {
 export interface UnitJob {
   readonly slot: number
   readonly rawBytes: number
+  /** What is not there yet. */
+  readonly reads: readonly SlotRead[]
   /** Compress the slot's content into the slot's output area. */
   readonly compress: boolean
   /** Pages whose checksum is judged. */
@@ -58,5 +73,7 @@ export interface UnitResult {
   readonly changed: Uint8Array | undefined
 }
 
-/** A worker's answer: a result, or why there is none. */
-export type WorkerAnswer = UnitResult | { readonly slot: number; readonly failure: string }
+/** A worker's answer: a result, or why there is none; `unreadable`: for no fault of the worker's. */
+export type WorkerAnswer =
+  | UnitResult
+  | { readonly slot: number; readonly failure: string; readonly unreadable: boolean }

@@ -3,6 +3,7 @@
  * packs.
  *
  *   openPiece → write … → unit full → worker: page checksums, CRC, zstd → placed in a pack → owner is told
+ *             → read (the worker reads it itself) ↗
  *
  * Pages are never cut between two units. At most as many units are under way as there are slots.
  */
@@ -12,8 +13,11 @@ import { PAGE_BYTES, UNIT_BYTES } from './format.ts'
 import type { Extent, Unit } from './manifest-entry.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { type SlotPool, slotInput, slotOutput } from './unit-slots.ts'
-import type { UnitResult } from './unit-job.ts'
+import type { SlotRead, UnitResult } from './unit-job.ts'
 import type { WorkerPool } from './worker-pool.ts'
+
+/** Each holds a descriptor open until its unit is placed, and a process has some hundreds. */
+const READS_MAX = 64
 
 /** Told when a piece has come to lie in a pack. Must not throw. */
 export interface PieceOwner {
@@ -63,6 +67,7 @@ interface OpenUnit {
   readonly slot: number
   readonly input: Buffer
   readonly pieces: OpenPiece[]
+  readonly reads: SlotRead[]
   fill: number
 }
 
@@ -109,7 +114,7 @@ export class UnitPacker {
    */
   openPiece(wish: PieceWish): number | Promise<number> {
     this.#throwIfFailed()
-    const room = this.#open === undefined ? 0 : roomFor(wish, UNIT_BYTES - this.#open.fill)
+    const room = this.#open === undefined ? 0 : roomIn(this.#open, wish)
     if (room > 0) return this.#beginPiece(wish, room)
     this.#closeUnit()
     const slot = this.#options.slots.tryTake()
@@ -119,14 +124,17 @@ export class UnitPacker {
 
   /** Copies into the open piece. `bytes` must fit into what is left of it. */
   write(bytes: Uint8Array): void {
-    const unit = this.#open
-    const piece = this.#piece
-    if (unit === undefined || piece === undefined) throw new RangeError('no piece is open')
-    if (piece.length + bytes.byteLength > piece.capacity) throw new RangeError('the piece is full')
-    unit.input.set(bytes, unit.fill)
-    unit.fill += bytes.byteLength
-    piece.length += bytes.byteLength
-    this.#rawBytes += bytes.byteLength
+    const { unit, offset } = this.#grow(bytes.byteLength)
+    unit.input.set(bytes, offset)
+  }
+
+  /**
+   * Has a worker read `length` bytes of a file into the open piece, which must have so much room.
+   * The descriptor stays open until the piece is placed.
+   */
+  read(file: Omit<SlotRead, 'offset' | 'length'>, length: number): void {
+    const { unit, offset } = this.#grow(length)
+    unit.reads.push({ ...file, offset, length })
   }
 
   /** Sends off what is open and resolves when every piece is placed. */
@@ -146,9 +154,22 @@ export class UnitPacker {
     for (const wake of this.#idle.splice(0)) wake()
   }
 
+  /** Lengthens the open piece; says where in its unit the new bytes lie. */
+  #grow(length: number): { readonly unit: OpenUnit; readonly offset: number } {
+    const unit = this.#open
+    const piece = this.#piece
+    if (unit === undefined || piece === undefined) throw new RangeError('no piece is open')
+    if (piece.length + length > piece.capacity) throw new RangeError('the piece is full')
+    const offset = unit.fill
+    unit.fill += length
+    piece.length += length
+    this.#rawBytes += length
+    return { unit, offset }
+  }
+
   #beginUnit(slot: number, wish: PieceWish): number {
     const input = slotInput(this.#options.memory, slot)
-    this.#open = { slot, input, pieces: [], fill: 0 }
+    this.#open = { slot, input, pieces: [], reads: [], fill: 0 }
     return this.#beginPiece(wish, roomFor(wish, UNIT_BYTES))
   }
 
@@ -172,6 +193,7 @@ export class UnitPacker {
     const result = await this.#options.workers.run({
       slot: unit.slot,
       rawBytes: unit.fill,
+      reads: unit.reads,
       compress: true,
       pages: unit.pieces.map((piece) => ({
         offset: piece.unitOffset,
@@ -216,6 +238,10 @@ export class UnitPacker {
   #throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.reason
   }
+}
+
+function roomIn({ reads, fill }: OpenUnit, wish: PieceWish): number {
+  return reads.length < READS_MAX ? roomFor(wish, UNIT_BYTES - fill) : 0
 }
 
 /** Bytes of a piece that fit into `room`. */

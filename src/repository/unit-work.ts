@@ -1,5 +1,5 @@
 /**
- * One unit's work: page checksums, CRCs, changed pages, compression. Runs in a worker; holds no
+ * One unit's work: reading, page checksums, CRCs, changed pages, compression. Runs in a worker; holds no
  * state but its checker.
  */
 import { crc32c } from '@node-rs/crc32'
@@ -8,6 +8,7 @@ import { PageChecker, type PageMemory } from '../postgres/page-checker.ts'
 import { compressUnit } from './codec.ts'
 import { PAGE_BYTES } from './format.ts'
 import { joinPageCrcs, pageCrcsOf } from './page-crcs.ts'
+import { readStretch, turnsGood } from './slot-reads.ts'
 import { inputOffset, slotInput, slotOutput } from './unit-slots.ts'
 import type { SlotStretch, UnitJob, UnitResult } from './unit-job.ts'
 
@@ -25,13 +26,21 @@ export function unitWork(settings: UnitWorkSettings): (job: UnitJob) => UnitResu
   return (job) => {
     const content = slotInput(memory, job.slot).subarray(0, job.rawBytes)
     const base = inputOffset(job.slot)
+    const findBad = (offset: number, pageCount: number, firstBlock: number): readonly number[] =>
+      checker.findBadPages({ offset: base + offset, pageCount }, firstBlock, job.limitLsn as Lsn)
+    for (const read of job.reads) readStretch(content, read)
+    const badBlocks = job.pages.map(({ offset, pageCount, firstBlock }) =>
+      findBad(offset, pageCount, firstBlock).filter((block) => {
+        const page = offset + (block - firstBlock) * PAGE_BYTES
+        const isGood = (): boolean => findBad(page, 1, block).length === 0
+        return !turnsGood(content, { reads: job.reads, offset: page }, isGood)
+      }),
+    )
+    // After the last byte that changes.
     const crcs = job.crcs.map((stretch) => crcsOf(content, stretch))
     return {
       slot: job.slot,
-      badBlocks: job.pages.map((run) => {
-        const range = { offset: base + run.offset, pageCount: run.pageCount }
-        return checker.findBadPages(range, run.firstBlock, job.limitLsn as Lsn)
-      }),
+      badBlocks,
       crcs: crcs.map(({ crc }) => crc),
       pageCrcs: crcs.map(({ pages }) => pages),
       changed:

@@ -2,6 +2,7 @@
  * The worker thread's own file: takes jobs, posts answers. Started by worker-pool.ts only.
  */
 import { parentPort, workerData } from 'node:worker_threads'
+import { UnreadableError } from './slot-reads.ts'
 import type { UnitJob, WorkerAnswer } from './unit-job.ts'
 import { unitWork, type UnitWorkSettings } from './unit-work.ts'
 
@@ -16,7 +17,10 @@ function answerTo(job: UnitJob): WorkerAnswer {
   try {
     return work(job)
   } catch (error) {
+    if (error instanceof UnreadableError) {
+      return { slot: job.slot, failure: error.message, unreadable: true }
+    }
     const failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { slot: job.slot, failure }
+    return { slot: job.slot, failure, unreadable: false }
   }
 }

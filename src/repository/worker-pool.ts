@@ -88,10 +88,15 @@ export class WorkerPool implements AsyncDisposable {
     const pending = this.#pending.get(answer.slot)
     this.#pending.delete(answer.slot)
     if (!('failure' in answer)) pending?.resolve(answer)
-    else pending?.reject(workerError(answer.failure))
+    else
+      pending?.reject(answer.unreadable ? unreadable(answer.failure) : workerError(answer.failure))
   }
 }
 
 function workerError(why: string, cause?: unknown): BackstayError {
   return new BackstayError('BUG', `A compression worker failed: ${why}`, { cause })
+}
+
+function unreadable(what: string): BackstayError {
+  return new BackstayError('FAILED', `Cannot read ${what}`)
 }

@@ -8,6 +8,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { INVALID_LSN } from '../../postgres/lsn.ts'
+import { versionFacts } from '../../postgres/version.ts'
 import { ManifestWriter } from '../../repository/manifest-writer.ts'
 import { PageCrcWriter } from '../../repository/page-crc-object.ts'
 import type { PackParts, WrittenPack } from '../../repository/pack-writer.ts'
@@ -90,9 +91,11 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
     if (options.parts !== undefined)
       this.#parts = new PartWriter({ cluster, id, startLsn: limitLsn })
     this.#machinery = buildMachinery(options, limitLsn, this.#packParts())
-    const { systemIdentifier } = options.cluster.identity
-    // What the server says of incremental files is of no use to whoever gets whole ones.
-    if (options.method === 'incremental') this.#made = new MadeManifest(systemIdentifier)
+    // What the server says of incremental files is of no use to whoever gets whole ones; of files
+    // that are read it says nothing.
+    if (options.method === 'incremental' || options.makesManifest === true) {
+      this.#made = new MadeManifest(namedSystem(options))
+    }
     this.#writers = writers
     this.#feed = new ManifestFeed(writers.manifest, writers.pageCrcs)
     const { packer, window } = this.#machinery
@@ -137,6 +140,26 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
     if (current.file.path === BACKUP_LABEL) this.#label = Buffer.concat([this.#label, chunk])
     if (current.isTransformed) current.sentCrc = crc32c(asBuffer(chunk), current.sentCrc)
     return current.intake.data(chunk)
+  }
+
+  /**
+   * A file that the workers read themselves, instead of `entry`, `data` and `endFile`. `done` is
+   * called when the descriptor is not needed any more.
+   */
+  async readFile(
+    file: AnnouncedFile,
+    descriptor: number,
+    done: () => Promise<void>,
+  ): Promise<void> {
+    this.#received.files += 1
+    await this.#choice.readWhole(file, descriptor, done)
+    this.#count(file.sizeBytes)
+    await this.#feed.ready()
+  }
+
+  /** Resolves when all that came in lies in packs. */
+  async flush(): Promise<void> {
+    await this.#machinery.packer.flush()
   }
 
   endFile(): void | Promise<void> {
@@ -260,6 +283,12 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
       : undefined
     this.#options.onProgress?.({ receivedBytes: bytes, totalBytes, files })
   }
+}
+
+/** What the manifest of a server of its version would name. */
+function namedSystem({ cluster }: ReceiveOptions): string | undefined {
+  const { systemIdentifier, major } = cluster.identity
+  return versionFacts(major).manifestNamesSystem ? systemIdentifier : undefined
 }
 
 /** Relative to the data directory, for files of tablespaces too. */

@@ -15,6 +15,7 @@ import { IncrementalIntake } from './incremental-intake.ts'
 import { PageLsnIntake } from './page-lsn-intake.ts'
 import type { PageWindow } from './page-window.ts'
 import { PlainIntake } from './plain-intake.ts'
+import { readWhole } from './read-intake.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import type { LimitOf } from './relation-limits.ts'
 import { VisibilityMaps } from './visibility-maps.ts'
@@ -89,6 +90,28 @@ export class IntakeChoice {
   unannounced(file: FileHead, sizeBytes: number | undefined): FileIntake {
     const content = { sizeBytes, paged: false, firstBlock: undefined }
     return new PlainIntake(this.#tools.packer, this.#record(file, false), content)
+  }
+
+  /** Has the workers read a file; `done` is called when they have. */
+  async readWhole(
+    file: AnnouncedFile,
+    descriptor: number,
+    done: () => Promise<void>,
+  ): Promise<void> {
+    const { path, mode, modifiedAtMs, sizeBytes } = file
+    const firstBlock = firstBlockOfPath(path)
+    const recorded = (each: RecordedFile): void => {
+      // A descriptor that cannot be closed is no fault of the backup.
+      void done().catch(() => undefined)
+      this.#tools.recorded(each, true)
+    }
+    const record = new FileRecord({ path, mode, modifiedAtMs }, recorded, this.#tools.placed)
+    await readWhole(this.#tools.packer, record, {
+      descriptor,
+      sizeBytes,
+      paged: firstBlock !== undefined,
+      firstBlock: this.#options.dataChecksums ? firstBlock : undefined,
+    })
   }
 
   #plain(file: AnnouncedFile): ChosenIntake {

@@ -27,8 +27,8 @@ export class MadeManifest {
   #texts: string[] = []
   #length = 0
 
-  /** `systemIdentifier`: decimal. */
-  constructor(systemIdentifier: string) {
+  /** `systemIdentifier`: decimal; undefined for a version whose manifests do not name it. */
+  constructor(systemIdentifier: string | undefined) {
     this.#collect(this.#writer.begin(systemIdentifier))
   }
 

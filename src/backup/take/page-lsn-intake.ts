@@ -120,6 +120,7 @@ export class PageLsnIntake implements FileIntake {
     const run = { offset: 0, pageCount, firstBlock: firstBlock + this.#position / PAGE_BYTES }
     return window.examine({
       rawBytes: length,
+      reads: [],
       pages: checksums ? [run] : [],
       limitLsn,
       crcs: [{ offset: 0, length, paged: true }],

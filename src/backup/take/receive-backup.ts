@@ -12,6 +12,9 @@ import { SqlClient } from '../../wire/sql-client.ts'
 import { formatSize } from '../../util/size.ts'
 import type { WrittenPack } from '../../repository/pack-writer.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
+import { OpenFiles } from '../files/open-files.ts'
+import { receiveFiles } from '../files/receive-files.ts'
+import { versionFacts } from '../../postgres/version.ts'
 import type { ReferenceChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
 import { openHeldParts } from './held-parts.ts'
 import { type HeldReference, openReference } from './open-reference.ts'
@@ -94,6 +97,10 @@ export async function receiveBackup(context: ReceiveContext): Promise<ReceivedBy
 
 async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise<ReceivedBy> {
   const { cluster, options } = context
+  if (options.dataDirectory !== undefined) {
+    const received = await receiveRead(context, options.dataDirectory)
+    return { choice, method: 'stream', received }
+  }
   const warn = (text: string) => options.onEvent({ kind: 'warning', text })
   await using held = await openHeldParts(cluster, warn)
   if (held === undefined) return { choice, method: 'stream', received: await receive(context, {}) }
@@ -104,6 +111,29 @@ async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise
   const received = await receive(context, { reference: held })
   const resumed = { ids: held.ids, packs: held.written }
   return { choice, method: 'stream', received, resumed }
+}
+
+/** The files are read where they lie. */
+async function receiveRead(context: ReceiveContext, directory: string): Promise<ReceivedBackup> {
+  const { options, id, server } = context
+  const { signal, clock, label, checkpoint = 'fast' } = options
+  await using sql = await SqlClient.connect({ ...options.connection, signal })
+  await using files = new OpenFiles()
+  const makesManifest = versionFacts(server.major).backupManifest
+  await using receiver = await BackupReceiver.create({
+    ...receiveOptions(context, {}),
+    makesManifest,
+  })
+  await receiveFiles(receiver, {
+    directory,
+    sql,
+    files,
+    clock,
+    signal,
+    checkpoint,
+    label: label ?? `backstay ${id}`,
+  })
+  return await receiver.finish()
 }
 
 async function receiveChanges(

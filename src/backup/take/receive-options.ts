@@ -56,6 +56,8 @@ export interface ReceiveOptions {
   readonly workers: number
   /** Undefined: an interrupted one is not gone on with. */
   readonly parts?: PartsWish
+  /** Make a backup_manifest, because the server sends none. */
+  readonly makesManifest?: boolean
   /** Default 1 GiB. */
   readonly packBytes?: number
   /** Called often; must return at once. */

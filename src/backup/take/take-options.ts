@@ -19,6 +19,11 @@ export interface TakeBackupOptions {
   readonly server: string | null
   /** `receivedWal` beside a receiver, `fetchedWal(connection)` without one. */
   readonly wal: OpenWalAvailability
+  /**
+   * The server's data directory, where this process may read it: a full is read there. Left out: it
+   * is streamed.
+   */
+  readonly dataDirectory?: string
   readonly label: string | null
   /** Take everything even where changed pages would do. */
   readonly full: boolean

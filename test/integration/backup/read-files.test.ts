@@ -1,0 +1,267 @@
+/**
+ * Backups read where the data lies: they have what the stream has, restore while the server is busy, and are listed only when the
+ * server was there to the end.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { appendFile, chown, mkdir, open, rename, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import type { TakeBackupOptions } from '../../../src/backup/take/take-options.ts'
+import { isBackstayError } from '../../../src/errors/backstay-error.ts'
+import { parseRelationPath } from '../../../src/postgres/relation-path.ts'
+import type { BackupInfo } from '../../../src/repository/backup-info.ts'
+import { listBackups } from '../../../src/repository/catalogue.ts'
+import { openCluster } from '../../../src/repository/cluster-repository.ts'
+import type { ManifestEntry } from '../../../src/repository/manifest-entry.ts'
+import { openManifest } from '../../../src/repository/open-manifest.ts'
+import { DiskStore } from '../../../src/store/disk-store.ts'
+import { systemClock } from '../../../src/util/clock.ts'
+import {
+  debianBinaries,
+  matrixMajors,
+  openPostgres,
+  startPostgres,
+  temporaryDirectory,
+  type TestServer,
+} from '../../harness/postgres.ts'
+import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
+import { until } from '../../harness/until.ts'
+import { BANK, busy, openBank } from './bank.ts'
+import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from './support.ts'
+
+const run = promisify(execFile)
+
+/** A full that is read. */
+function readFull(
+  pg: TestServer,
+  repository: string,
+  changes: Partial<TakeBackupOptions> = {},
+): Promise<BackupInfo> {
+  return backUp(pg, repository, { full: true, dataDirectory: pg.directory, ...changes })
+}
+
+async function entriesOf(
+  repository: string,
+  info: BackupInfo,
+): Promise<Map<string, ManifestEntry>> {
+  const cluster = await openCluster(new DiskStore(repository), 'test', systemClock)
+  await using manifest = await openManifest(cluster, info)
+  const entries = new Map<string, ManifestEntry>()
+  for await (const entry of manifest.entries()) entries.set(entry.path, entry)
+  return entries
+}
+
+async function listed(repository: string): Promise<readonly unknown[]> {
+  return await listBackups(await openCluster(new DiskStore(repository), 'test', systemClock))
+}
+
+/** What of an entry does not change while nobody writes. */
+function lasting(entry: ManifestEntry): unknown {
+  if (entry.kind !== 'file') return entry
+  const { kind, path, mode } = entry
+  // The counters of a shutdown, positions of checkpoints: not ours to compare.
+  if (parseRelationPath(path) === undefined) return { kind, path, mode }
+  return { kind, path, mode, sizeBytes: entry.sizeBytes, crc32c: entry.crc32c }
+}
+
+/** A place for a tablespace, of the user that runs servers. */
+async function placeFor(directory: string, name: string): Promise<string> {
+  const place = join(directory, name)
+  await mkdir(place, { mode: 0o700 })
+  if (isRoot) await chown(place, unprivilegedUser.uid, unprivilegedUser.gid)
+  return place
+}
+
+describe('a backup read where the data lies', () => {
+  for (const major of matrixMajors()) {
+    it(`of PostgreSQL ${major} has what the stream has, and restores`, async () => {
+      await using pg = await startPostgres({ major, settings: { autovacuum: 'off' } })
+      await using directory = temporaryDirectory()
+      const place = await placeFor(directory.path, 'space')
+      await pg.query(`create tablespace space location '${place}'`)
+      await mkdir(join(place, 'PG_9.6_201608131'))
+      await writeFile(join(place, 'PG_9.6_201608131', 'foreign'), 'of another server')
+      await pg.query(
+        'create table t as select g as id, md5(g::text) as text from generate_series(1, 20000) g',
+      )
+      await pg.query('create table far (id int) tablespace space')
+      await pg.query('insert into far select generate_series(1, 5000)')
+      await pg.query('create unlogged table loose as select generate_series(1, 5000) as id')
+      await writeFile(join(pg.directory, 'pg_internal.init.99'), 'made anew')
+      await symlink('/etc/passwd', join(pg.directory, 'base', '1', 'link'))
+      await pg.query('checkpoint')
+      const repository = join(directory.path, 'repository')
+      const streamed = await backUp(pg, repository, { full: true })
+      const read = await readFull(pg, repository)
+      assert.equal(read.status, 'done')
+      assert.deepEqual(read.tablespaces, streamed.tablespaces)
+      const [there, here] = [
+        await entriesOf(repository, streamed),
+        await entriesOf(repository, read),
+      ]
+      assert.deepEqual([...here.keys()].sort(), [...there.keys()].sort())
+      assert.deepEqual(
+        [...here.values()].map(lasting).sort(byPath),
+        [...there.values()].map(lasting).sort(byPath),
+      )
+      await verifyAll(repository)
+      const target = join(directory.path, 'restored')
+      await readRepository(
+        repository,
+        'test',
+        read.id,
+        target,
+        '--tablespace',
+        `${read.tablespaces[0]?.oid}=${await placeFor(directory.path, 'other')}`,
+      )
+      await giveToServer(target)
+      await giveToServer(join(directory.path, 'other'))
+      await using restored = await openPostgres({ major, directory: target })
+      const rows = `select (select sum(hashtext(t::text)) from t) as t, (select sum(id) from far) as far, (select count(*)::int from loose) as loose`
+      assert.deepEqual(await restored.query(rows), [{ ...(await pg.query(rows))[0], loose: 0 }])
+    })
+  }
+
+  const debian = debianBinaries(15)
+  for (const major of [18, 15, 11] as const) {
+    it(`of a busy PostgreSQL ${major} is consistent, and passes PostgreSQL's own judges`, async () => {
+      await using directory = temporaryDirectory()
+      const binaries = major === 15 && debian !== undefined ? { binaries: debian } : {}
+      const settings = { checkpoint_timeout: '30s', max_wal_size: '2GB' }
+      await using pg = await startPostgres({
+        major,
+        settings,
+        initdbArguments: ['--data-checksums'],
+        ...binaries,
+      })
+      await openBank(pg)
+      const repository = join(directory.path, 'repository')
+      let info: BackupInfo
+      {
+        await using load = busy(pg)
+        await until('some transfers', () => load.transfers() > 50)
+        info = await readFull(pg, repository)
+      }
+      assert.deepEqual([info.status, info.badPages.count], ['done', 0])
+      await verifyAll(repository)
+      const target = join(directory.path, 'restored')
+      await readRepository(repository, 'test', info.id, target)
+      await giveToServer(target)
+      if (debian !== undefined) {
+        const judge = join(debian, 'pg_verifybackup')
+        if (major === 15) await run(judge, ['-n', target])
+      }
+      await using restored = await openPostgres({ major, directory: target, ...binaries })
+      assert.deepEqual(await restored.query(BANK), [
+        { money: '40000000', accounts: '40000', tallies: true },
+      ])
+    })
+  }
+
+  it('finds a page that is damaged on the disk', async () => {
+    await using pg = await startPostgres({ major: 18 })
+    await using directory = temporaryDirectory()
+    await pg.query(
+      'create table t as select g as id, md5(g::text) as text from generate_series(1, 5000) g',
+    )
+    await pg.query('checkpoint')
+    const [row] = await pg.query(`select pg_relation_filepath('t') as path`)
+    const path = String(row?.['path'])
+    const file = await open(join(pg.directory, path), 'r+')
+    await file.write(Buffer.from('damage'), 0, 6, 8192 * 3 + 4000)
+    await file.close()
+    const info = await readFull(pg, directory.path)
+    assert.equal(info.status, 'bad-pages')
+    assert.deepEqual(info.badPages, { count: 1, list: [{ path, block: 3 }] })
+  })
+
+  it('lists nothing when its session is ended', async () => {
+    await using pg = await startPostgres({ major: 15 })
+    await using directory = temporaryDirectory()
+    await openBank(pg)
+    const onEvent = endingSession(pg)
+    await assert.rejects(readFull(pg, directory.path, { onEvent, label: 'ended' }), (error) =>
+      isBackstayError(error, 'POSTGRES_CONNECTION_LOST'),
+    )
+    assert.deepEqual(await listed(directory.path), [])
+    const [row] = await pg.query(
+      `select count(*)::int as n from pg_stat_activity where query ~ 'pg_backup_st[oa]'`,
+    )
+    assert.equal(row?.['n'], 0)
+  })
+
+  it('lists nothing when the standby it is taken from is promoted', async () => {
+    await using pg = await startPostgres({ major: 18, settings: { wal_keep_size: '1GB' } })
+    await using directory = temporaryDirectory()
+    await openBank(pg)
+    const repository = join(directory.path, 'repository')
+    await using standby = await standbyOf(pg, repository, join(directory.path, 'standby'))
+    const info = await readFull(standby, repository)
+    assert.equal(info.source.role, 'standby')
+    await using restored = await restoreAndOpen(standby, {
+      directory: repository,
+      id: info.id,
+      target: join(directory.path, 'restored'),
+    })
+    assert.deepEqual(await restored.query('select count(*)::int as n from account'), [
+      { n: 40_000 },
+    ])
+    const before = (await listed(repository)).length
+    let promotion: Promise<unknown> | undefined
+    const onEvent: TakeBackupOptions['onEvent'] = ({ kind }) => {
+      if (kind === 'progress') promotion ??= standby.query('select pg_promote()')
+    }
+    await assert.rejects(readFull(standby, repository, { onEvent }), (error) =>
+      isBackstayError(error, 'POSTGRES_QUERY'),
+    )
+    await promotion
+    assert.equal((await listed(repository)).length, before)
+  })
+
+  it('refuses a directory that is not the server’s', async () => {
+    await using pg = await startPostgres({ major: 18 })
+    await using other = await startPostgres({ major: 18 })
+    await using directory = temporaryDirectory()
+    await assert.rejects(
+      readFull(pg, directory.path, { dataDirectory: other.directory }),
+      (error) => isBackstayError(error, 'POSTGRES_IDENTITY'),
+    )
+    const moved = join(directory.path, 'moved')
+    await pg.stop()
+    await rename(pg.directory, moved)
+    await run('cp', ['-a', moved, pg.directory])
+    await pg.start()
+    await assert.rejects(readFull(pg, directory.path, { dataDirectory: moved }), (error) =>
+      isBackstayError(error, 'POSTGRES_IDENTITY'),
+    )
+    assert.deepEqual(await listed(directory.path), [])
+  })
+})
+
+function byPath(a: unknown, b: unknown): number {
+  return (a as ManifestEntry).path < (b as ManifestEntry).path ? -1 : 1
+}
+
+/** Has the server end the session of the backup once bytes came. */
+function endingSession(pg: TestServer): TakeBackupOptions['onEvent'] {
+  let asked: Promise<unknown> | undefined
+  return ({ kind }) => {
+    if (kind !== 'progress') return
+    asked ??= pg.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'`,
+    )
+  }
+}
+
+/** A standby of `pg` made from a backup in `repository`. */
+async function standbyOf(pg: TestServer, repository: string, target: string): Promise<TestServer> {
+  const info = await readFull(pg, repository)
+  await readRepository(repository, 'test', info.id, target)
+  const conninfo = `host=${pg.host} port=${pg.port} user=postgres password=${pg.password}`
+  await appendFile(join(target, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)
+  await writeFile(join(target, 'standby.signal'), '')
+  await giveToServer(target)
+  return await openPostgres({ major: pg.major, directory: target })
+}
