@@ -138,6 +138,14 @@ export interface ReplicationWanted {
 }
 
 /**
+ * Where a backup takes the bytes from: files where they lie, the server's stream, or what can be.
+ */
+export const BACKUP_READS = ['auto', 'files', 'stream'] as const
+
+/** A word of `backup.read`. */
+export type BackupRead = (typeof BACKUP_READS)[number]
+
+/**
  * The backup server: where the repository is, how WAL and backups reach it, and how long they stay.
  */
 export interface BackupWanted {
@@ -173,6 +181,8 @@ export interface BackupWanted {
     readonly count: number | undefined
     readonly minimum: number
   }
+  /** How a backup reads the server. */
+  readonly read: BackupRead
   /** zstd level. */
   readonly compressionLevel: number
   /** Bytes a second, or undefined. */

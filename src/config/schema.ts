@@ -5,6 +5,7 @@
  * described here with `otherwise`.
  */
 import { z } from 'zod'
+import { BACKUP_READS } from '../cluster/wanted.ts'
 import { SUPPORTED_MAJORS } from '../postgres/version.ts'
 import { SSL_MODES } from '../wire/connection-options.ts'
 import {
@@ -286,6 +287,12 @@ const Backup = z
       .max(19, 'must be from 1 to 19')
       .default(1)
       .describe('zstd level; 1 is as small as 3 on rows, and twice as fast.'),
+    read: z
+      .enum(BACKUP_READS, { error: 'must be auto, files or stream' })
+      .default('auto')
+      .describe(
+        'How a backup reads the server: `files` where they lie, between pg_backup_start and pg_backup_stop, by the processors of this machine, which has to be the server’s and to run the backup as the user whose the files are; `stream` as pg_basebackup does; `auto`: files where that can be.',
+      ),
     rateLimit: Size.refine((bytes) => bytes > 0, {
       error: 'must be more than 0; leave it out for no limit',
     })

@@ -91,6 +91,7 @@ function backupWanted(backup: BackupSettings): BackupWanted {
       count: backup.retention.count,
       minimum: backup.retention.minimum,
     },
+    read: backup.read,
     compressionLevel: backup.compression,
     rateLimitBytes: backup.rateLimit,
   }

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import type { BackupEvent } from '../backup/events.ts'
 import { receivedOrFetched } from '../backup/received-or-fetched.ts'
 import { takeBackup } from '../backup/take/take-backup.ts'
-import type { TakeBackupOptions } from '../backup/take/take-options.ts'
+import type { FilesWanted, TakeBackupOptions } from '../backup/take/take-options.ts'
 import type { BackupInfo } from '../repository/backup-info.ts'
 import { clearFailedJob } from '../repository/failed-jobs.ts'
 import { clusterNames } from '../repository/format.ts'
@@ -36,6 +36,8 @@ export interface BackupWish extends Pick<
   readonly servers: readonly ConnectionOptions[]
   /** The name that the backup records of the server it is taken from. */
   readonly nameOf: (server: ConnectionOptions) => string | null
+  /** The files of a server, where they can be read here; undefined when it is to be streamed. */
+  readonly filesOf?: (server: ConnectionOptions) => FilesWanted | undefined
   /** Compression threads. Default: as many as there are processors, 8 at most. */
   readonly jobs: number | undefined
 }
@@ -57,15 +59,17 @@ export async function backUp(
   wish: BackupWish,
   { signal, on }: Ear<BackUpEvent>,
 ): Promise<BackupInfo> {
-  const { servers, nameOf, jobs, ...options } = wish
+  const { servers, nameOf, filesOf, jobs, ...options } = wish
   const { options: connection, rivals } = await chosenOf(place, servers, signal)
   if (rivals.length > 0) on({ kind: 'split-brain', chosen: connection, rivals })
+  const files = filesOf?.(connection)
   const info = await takeBackup({
     ...place,
     ...options,
     connection,
     server: nameOf(connection),
     wal: receivedOrFetched(connection),
+    ...(files === undefined ? {} : { files }),
     workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     signal,
     onEvent: on,

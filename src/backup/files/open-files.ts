@@ -12,7 +12,7 @@ const statAsync = promisify(fstat)
 const closeAsync = promisify(close)
 
 /** An open file, as it was when it was opened. */
-export interface ServerFile {
+export interface OpenDataFile {
   readonly descriptor: number
   readonly facts: Stats
 }
@@ -22,7 +22,7 @@ export class OpenFiles implements AsyncDisposable {
   readonly #descriptors = new Set<number>()
 
   /** Undefined for what has gone, or is no file any more. @throws Node's errors */
-  async open(path: string): Promise<ServerFile | undefined> {
+  async open(path: string): Promise<OpenDataFile | undefined> {
     const descriptor = await openIfThere(path)
     if (descriptor === undefined) return undefined
     this.#descriptors.add(descriptor)

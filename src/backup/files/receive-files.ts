@@ -3,13 +3,19 @@
  * pg_backup_start and pg_backup_stop, and in between each file read, judged and compressed by the
  * workers. Nothing of the server is asked to do but to log whole pages.
  */
+import { stat } from 'node:fs/promises'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { CONTROL_FILE_PATH, type ControlFile } from '../../postgres/control-file.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { BaseBackupEntry } from '../../wire/base-backup-sink.ts'
 import type { SqlClient } from '../../wire/sql-client.ts'
 import type { BackupReceiver } from '../take/backup-receiver.ts'
-import { type BackupSessionWish, startBackup, stopBackup } from './backup-session.ts'
+import {
+  type BackupSessionWish,
+  type BegunBackup,
+  startBackup,
+  stopBackup,
+} from './backup-session.ts'
 import type { OpenFiles } from './open-files.ts'
 import { readControl } from './read-control.ts'
 import { requireSameDirectory } from './same-directory.ts'
@@ -29,16 +35,32 @@ export interface FilesWish extends BackupSessionWish {
 const MODE = 0o777
 const PRIVATE = 0o600
 
+/** A reading that the server knows of. */
+export interface BegunReading extends BegunBackup {
+  readonly control: ControlFile
+}
+
+/**
+ * Makes sure that the files are the server's and ours to read, and begins.
+ * @throws {BackstayError} DIRECTORY_OWNER, POSTGRES_IDENTITY, POSTGRES_QUERY, …: nothing was begun
+ */
+export async function beginReading(wish: FilesWish): Promise<BegunReading> {
+  await requireOwn(wish.directory)
+  const { control } = await readControl(wish.directory, wish)
+  await requireSameDirectory(wish.sql, wish.directory, control)
+  return { ...(await startBackup(wish.sql, wish)), control }
+}
+
 /**
  * Reads everything into `receiver`, which is to be finished afterwards.
- * @throws {BackstayError} POSTGRES_IDENTITY, POSTGRES_QUERY, POSTGRES_CONNECTION_LOST, …; the
- * signal's reason
+ * @throws {BackstayError} POSTGRES_QUERY, POSTGRES_CONNECTION_LOST, …; the signal's reason
  */
-export async function receiveFiles(receiver: BackupReceiver, wish: FilesWish): Promise<void> {
+export async function receiveFiles(
+  receiver: BackupReceiver,
+  wish: FilesWish,
+  { startLsn, timeline, control }: BegunReading,
+): Promise<void> {
   const { directory, sql, signal } = wish
-  const { control } = await readControl(directory, wish)
-  await requireSameDirectory(sql, directory, control)
-  const { startLsn, timeline } = await startBackup(sql, wish)
   const tablespaces = await findTablespaces(directory)
   const described = tablespaces.map((each) => ({ ...each, sizeBytes: undefined }))
   receiver.begin({ startLsn, timeline, tablespaces: described })
@@ -55,6 +77,23 @@ export async function receiveFiles(receiver: BackupReceiver, wish: FilesWish): P
   const label = { path: 'backup_label', content: Buffer.from(end.backupLabel) }
   await receiveContent(receiver, wish, label)
   receiver.end({ endLsn: end.endLsn, timeline: end.timeline })
+}
+
+/** Anybody else would have to follow what its owner may replace at any moment. */
+async function requireOwn(directory: string): Promise<void> {
+  const { uid } = await stat(directory).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new BackstayError('DIRECTORY_OWNER', `Cannot read the files in ${directory}: ${why}`, {
+      cause,
+    })
+  })
+  const own = process.geteuid?.()
+  if (uid === own) return
+  throw new BackstayError(
+    'DIRECTORY_OWNER',
+    `Cannot read the files in ${directory} where they lie: they belong to user ${uid}, and this is user ${own}`,
+    { hint: 'Take the backup as that user (`backup.osUser`), or by the stream.' },
+  )
 }
 
 function versionOf({ major, catalogVersion }: ControlFile): string {

@@ -143,8 +143,8 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
   }
 
   /**
-   * A file that the workers read themselves, instead of `entry`, `data` and `endFile`. `done` is
-   * called when the descriptor is not needed any more.
+   * A file that is read here, instead of `entry`, `data` and `endFile`. `done` is called when the
+   * descriptor is not needed any more.
    */
   async readFile(
     file: AnnouncedFile,
@@ -152,7 +152,7 @@ export class BackupReceiver implements BaseBackupSink, AsyncDisposable {
     done: () => Promise<void>,
   ): Promise<void> {
     this.#received.files += 1
-    await this.#choice.readWhole(file, descriptor, done)
+    await this.#choice.read(file, descriptor, done)
     this.#count(file.sizeBytes)
     await this.#feed.ready()
   }

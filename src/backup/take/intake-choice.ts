@@ -16,6 +16,7 @@ import { PageLsnIntake } from './page-lsn-intake.ts'
 import type { PageWindow } from './page-window.ts'
 import { PlainIntake } from './plain-intake.ts'
 import { readWhole } from './read-intake.ts'
+import type { ReferenceFile } from './reference-files.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import type { LimitOf } from './relation-limits.ts'
 import { VisibilityMaps } from './visibility-maps.ts'
@@ -92,25 +93,29 @@ export class IntakeChoice {
     return new PlainIntake(this.#tools.packer, this.#record(file, false), content)
   }
 
-  /** Has the workers read a file; `done` is called when they have. */
-  async readWhole(
-    file: AnnouncedFile,
-    descriptor: number,
-    done: () => Promise<void>,
-  ): Promise<void> {
-    const { path, mode, modifiedAtMs, sizeBytes } = file
-    const firstBlock = firstBlockOfPath(path)
-    const recorded = (each: RecordedFile): void => {
-      // A descriptor that cannot be closed is no fault of the backup.
-      void done().catch(() => undefined)
-      this.#tools.recorded(each, true)
+  /**
+   * Reads a file here instead of being given its bytes; `done` is called when its descriptor is not
+   * needed any more.
+   */
+  async read(file: AnnouncedFile, descriptor: number, done: () => Promise<void>): Promise<void> {
+    const { reference, pace } = this.#options
+    const isCompared = file.sizeBytes > 0 && parseRelationPath(file.path)?.fork === 'main'
+    const known = isCompared ? await reference?.files.find(file.path) : undefined
+    if (reference !== undefined && known !== undefined) {
+      await this.#pageLsnIntake(file, reference, known).read(descriptor, pace)
+      return await done()
     }
-    const record = new FileRecord({ path, mode, modifiedAtMs }, recorded, this.#tools.placed)
+    const firstBlock = firstBlockOfPath(file.path)
+    const record = this.#record(file, true, () => {
+      // A descriptor that cannot be closed is no fault of the backup.
+      done().catch(() => undefined)
+    })
     await readWhole(this.#tools.packer, record, {
       descriptor,
-      sizeBytes,
+      sizeBytes: file.sizeBytes,
       paged: firstBlock !== undefined,
       firstBlock: this.#options.dataChecksums ? firstBlock : undefined,
+      pace,
     })
   }
 
@@ -124,9 +129,12 @@ export class IntakeChoice {
     return { intake, isTransformed: false }
   }
 
-  #record(file: FileHead, asSent: boolean): FileRecord {
+  #record(file: FileHead, asSent: boolean, settled?: () => void): FileRecord {
     const { path, mode, modifiedAtMs } = file
-    const done = (recorded: RecordedFile) => this.#tools.recorded(recorded, asSent)
+    const done = (recorded: RecordedFile): void => {
+      settled?.()
+      this.#tools.recorded(recorded, asSent)
+    }
     return new FileRecord({ path, mode, modifiedAtMs }, done, this.#tools.placed)
   }
 
@@ -142,7 +150,15 @@ export class IntakeChoice {
   async #byPageLsn(file: AnnouncedFile, reference: OpenReference): Promise<ChosenIntake> {
     const known = await reference.files.find(file.path)
     if (known === undefined) return this.#plain(file)
-    const intake = new PageLsnIntake({
+    return { intake: this.#pageLsnIntake(file, reference, known), isTransformed: false }
+  }
+
+  #pageLsnIntake(
+    file: AnnouncedFile,
+    reference: OpenReference,
+    known: ReferenceFile,
+  ): PageLsnIntake {
+    return new PageLsnIntake({
       window: this.#tools.window,
       packer: this.#tools.packer,
       record: this.#record(file, true),
@@ -154,7 +170,6 @@ export class IntakeChoice {
       checksums: this.#options.dataChecksums,
       sizeBytes: file.sizeBytes,
     })
-    return { intake, isTransformed: false }
   }
 
   async #incremental(file: AnnouncedFile, reference: OpenReference): Promise<ChosenIntake> {

@@ -2,11 +2,11 @@
  * A relation file of which only pages that changed since the reference backup are stored: those
  * whose LSN is at or after the reference's start, and those that have another CRC there. The LSN
  * alone proves nothing: hint bits, tools that work on a stopped server and copies of files change
- * pages without it. The server sends all of the file.
+ * pages without it. All of the file comes in: the server sends it, or it is read here.
  */
 import type { Lsn } from '../../postgres/lsn.ts'
 import { PAGE_BYTES, UNIT_BYTES } from '../../repository/format.ts'
-import type { UnitResult } from '../../repository/unit-job.ts'
+import type { SlotRead, UnitResult } from '../../repository/unit-job.ts'
 import type { UnitPacker } from '../../repository/unit-packer.ts'
 import type { FileIntake } from './file-intake.ts'
 import type { FileRecord } from './file-record.ts'
@@ -50,6 +50,8 @@ interface StoredRun {
 export class PageLsnIntake implements FileIntake {
   readonly #context: PageLsnContext
   #fill = 0
+  /** What of the window is still to be read. */
+  #reads: readonly SlotRead[] = []
   /** Of the window's first byte in the file. */
   #position = 0
 
@@ -69,6 +71,20 @@ export class PageLsnIntake implements FileIntake {
       const settled = this.#settle()
       if (settled !== undefined) return this.#continue(settled, rest)
     }
+  }
+
+  /** Reads all of the file instead of being given it. Blocks the thread for a window at a time. */
+  async read(descriptor: number, pace?: (bytes: number) => Promise<void>): Promise<void> {
+    const { record, sizeBytes } = this.#context
+    while (this.#position < sizeBytes) {
+      const length = Math.min(UNIT_BYTES, sizeBytes - this.#position)
+      const { path } = record.facts
+      this.#reads = [{ path, descriptor, position: this.#position, offset: 0, length }]
+      this.#fill = length
+      await this.#settle()
+      await pace?.(length)
+    }
+    this.#recordEnd()
   }
 
   end(): void | Promise<void> {
@@ -120,7 +136,7 @@ export class PageLsnIntake implements FileIntake {
     const run = { offset: 0, pageCount, firstBlock: firstBlock + this.#position / PAGE_BYTES }
     return window.examine({
       rawBytes: length,
-      reads: [],
+      reads: this.#reads,
       pages: checksums ? [run] : [],
       limitLsn,
       crcs: [{ offset: 0, length, paged: true }],

@@ -13,13 +13,14 @@ export interface ReadContent {
   readonly paged: boolean
   /** Number of the first block when the pages' checksums are to be judged. */
   readonly firstBlock: number | undefined
+  readonly pace: ((bytes: number) => Promise<void>) | undefined
 }
 
 /** Puts a file into units, however long it is by now: as many bytes as it was announced with. */
 export async function readWhole(
   packer: UnitPacker,
   record: FileRecord,
-  { descriptor, sizeBytes, paged, firstBlock }: ReadContent,
+  { descriptor, sizeBytes, paged, firstBlock, pace }: ReadContent,
 ): Promise<void> {
   for (let position = 0; position < sizeBytes;) {
     record.expect()
@@ -32,6 +33,7 @@ export async function readWhole(
     })
     packer.read({ path: record.facts.path, descriptor, position }, room)
     position += room
+    await pace?.(room)
   }
   record.end({ sizeBytes, reference: undefined })
 }

@@ -3,7 +3,6 @@
  */
 import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
 import type { BackupId, BackupMethod } from '../../repository/backup-info.ts'
-import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { discardBackup } from '../../repository/garbage.ts'
 import { DEFAULT_LEVEL } from '../../repository/codec.ts'
 import type { BaseBackupStart } from '../../wire/base-backup-sink.ts'
@@ -12,17 +11,15 @@ import { SqlClient } from '../../wire/sql-client.ts'
 import { formatSize } from '../../util/size.ts'
 import type { WrittenPack } from '../../repository/pack-writer.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
-import { OpenFiles } from '../files/open-files.ts'
-import { receiveFiles } from '../files/receive-files.ts'
-import { versionFacts } from '../../postgres/version.ts'
+import { isInterruption } from './interruption.ts'
+import { readFiles } from './read-files.ts'
+import type { ReceiveContext } from './receive-context.ts'
 import type { ReferenceChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
 import { openHeldParts } from './held-parts.ts'
 import { type HeldReference, openReference } from './open-reference.ts'
 import { type LimitOf, readRelationLimits } from './relation-limits.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
-import type { BackedUpServer } from './backed-up-server.ts'
-import type { TakeBackupOptions } from './take-options.ts'
 
 /**
  * SQLSTATE by which a server says that it cannot do an incremental backup now:
@@ -40,27 +37,6 @@ const PACK_MS = 5 * 60_000
  * minutes.
  */
 const LIMITS_TIMEOUT_MS = 30 * 60_000
-
-/**
- * Codes of errors that say nothing against what was stored before them. A full disk is not among
- * them: its room is needed.
- */
-const INTERRUPTIONS: ReadonlySet<string> = new Set([
-  'INTERRUPTED',
-  'POSTGRES_CONNECTION_LOST',
-  'POSTGRES_QUERY',
-  'TIMEOUT',
-  'WAL_UNAVAILABLE',
-])
-
-/** What is received for which backup. */
-export interface ReceiveContext {
-  readonly options: TakeBackupOptions
-  readonly cluster: ClusterRepository
-  readonly server: BackedUpServer
-  readonly id: BackupId
-  readonly choice: ReferenceChoice
-}
 
 /** What came in, and how. */
 export interface ReceivedBy {
@@ -97,10 +73,6 @@ export async function receiveBackup(context: ReceiveContext): Promise<ReceivedBy
 
 async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise<ReceivedBy> {
   const { cluster, options } = context
-  if (options.dataDirectory !== undefined) {
-    const received = await receiveRead(context, options.dataDirectory)
-    return { choice, method: 'stream', received }
-  }
   const warn = (text: string) => options.onEvent({ kind: 'warning', text })
   await using held = await openHeldParts(cluster, warn)
   if (held === undefined) return { choice, method: 'stream', received: await receive(context, {}) }
@@ -111,29 +83,6 @@ async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise
   const received = await receive(context, { reference: held })
   const resumed = { ids: held.ids, packs: held.written }
   return { choice, method: 'stream', received, resumed }
-}
-
-/** The files are read where they lie. */
-async function receiveRead(context: ReceiveContext, directory: string): Promise<ReceivedBackup> {
-  const { options, id, server } = context
-  const { signal, clock, label, checkpoint = 'fast' } = options
-  await using sql = await SqlClient.connect({ ...options.connection, signal })
-  await using files = new OpenFiles()
-  const makesManifest = versionFacts(server.major).backupManifest
-  await using receiver = await BackupReceiver.create({
-    ...receiveOptions(context, {}),
-    makesManifest,
-  })
-  await receiveFiles(receiver, {
-    directory,
-    sql,
-    files,
-    clock,
-    signal,
-    checkpoint,
-    label: label ?? `backstay ${id}`,
-  })
-  return await receiver.finish()
 }
 
 async function receiveChanges(
@@ -197,7 +146,11 @@ interface ReceiveWay {
 
 async function receive(context: ReceiveContext, way: ReceiveWay): Promise<ReceivedBackup> {
   const { options } = context
-  const { signal } = options
+  const { signal, files } = options
+  if (files !== undefined && way.method !== 'incremental') {
+    const read = await readFiles(context, receiveOptions(context, way), files)
+    if (read !== undefined) return read
+  }
   await using connection = await ReplicationConnection.connect({ ...options.connection, signal })
   await checkSameServer(connection, context)
   const { held, method = 'stream' } = way
@@ -224,12 +177,6 @@ async function receive(context: ReceiveContext, way: ReceiveWay): Promise<Receiv
     throw error
   }
   return await receiver.finish()
-}
-
-/** Whether a backup ended for a reason that says nothing against what it had stored. */
-export function isInterruption(error: unknown, signal: AbortSignal): boolean {
-  if (signal.aborted) return true
-  return isBackstayError(error) && INTERRUPTIONS.has(error.code)
 }
 
 /**

@@ -58,6 +58,8 @@ export interface ReceiveOptions {
   readonly parts?: PartsWish
   /** Make a backup_manifest, because the server sends none. */
   readonly makesManifest?: boolean
+  /** Told of bytes that were read here; holds back who reads too fast. */
+  readonly pace?: (bytes: number) => Promise<void>
   /** Default 1 GiB. */
   readonly packBytes?: number
   /** Called often; must return at once. */

@@ -7,6 +7,14 @@ import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import type { BackupEvent } from '../events.ts'
 import type { OpenWalAvailability } from '../wal-availability.ts'
 
+/** Files that are read where they lie, on this machine and by the user whose they are. */
+export interface FilesWanted {
+  /** The server's data directory. */
+  readonly directory: string
+  /** Where they cannot be read: stream them and say why, or fail. */
+  readonly otherwise: 'stream' | 'fail'
+}
+
 /** A backup as it is wanted. */
 export interface TakeBackupOptions {
   /** The cluster's name in the repository. */
@@ -19,17 +27,14 @@ export interface TakeBackupOptions {
   readonly server: string | null
   /** `receivedWal` beside a receiver, `fetchedWal(connection)` without one. */
   readonly wal: OpenWalAvailability
-  /**
-   * The server's data directory, where this process may read it: a full is read there. Left out: it
-   * is streamed.
-   */
-  readonly dataDirectory?: string
+  /** Have the files read where they lie. Left out: they are streamed. */
+  readonly files?: FilesWanted
   readonly label: string | null
   /** Take everything even where changed pages would do. */
   readonly full: boolean
   /** Default `fast`. */
   readonly checkpoint?: 'fast' | 'spread'
-  /** Bytes a second the server may send; 32 KiB to 1 GiB. */
+  /** Bytes a second that are sent or read; 32 KiB to 1 GiB. */
   readonly maxRateBytes?: number
   /** zstd level; default 1. */
   readonly level?: number

@@ -1,7 +1,13 @@
 /**
  * `backstay backup`: takes a backup.
  */
-import type { ClusterWanted } from '../../cluster/wanted.ts'
+import type { FilesWanted } from '../../backup/take/take-options.ts'
+import {
+  BACKUP_READS,
+  type BackupRead,
+  type ClusterWanted,
+  type ServerWanted,
+} from '../../cluster/wanted.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import { storeAt } from '../../store/address.ts'
@@ -28,6 +34,12 @@ const OPTIONS = {
     help: 'Server to take it from, a standby too (default: the primary)',
   },
   rate: { type: 'size', value: 'SIZE', min: 32_768, help: 'At most so many bytes a second' },
+  read: {
+    type: 'choice',
+    value: 'WAY',
+    choices: BACKUP_READS,
+    help: 'Read the files where they lie or the server’s stream (default: backup.read)',
+  },
   jobs: { type: 'int', value: 'N', min: 1, max: 64, help: 'Compression threads' },
   spread: { type: 'flag', help: 'Wait for a spread checkpoint instead of asking for a fast one' },
 } as const satisfies OptionSpecs
@@ -78,10 +90,12 @@ async function run(context: CommandContext<typeof OPTIONS>): Promise<CommandResu
 function wishOf({ options }: CommandContext<typeof OPTIONS>, wanted: ClusterWanted): BackupWish {
   const { full, label = null, rate, jobs, spread, from } = options
   const { rateLimitBytes, compressionLevel: level } = backupOf(wanted)
+  const read = options.read ?? backupOf(wanted).read
   const maxRateBytes = rate ?? rateLimitBytes
   return {
     servers: serversOf(wanted, from),
-    nameOf: (server) => nameOf(wanted, server),
+    nameOf: (server) => serverAt(wanted, server)?.name ?? null,
+    filesOf: (server) => filesOf(serverAt(wanted, server), read),
     label,
     full,
     checkpoint: spread ? 'spread' : 'fast',
@@ -102,8 +116,24 @@ function serversOf(wanted: ClusterWanted, from: string | undefined): ConnectionO
   return from === undefined ? all : all.slice(at, at + 1)
 }
 
-function nameOf(wanted: ClusterWanted, { host, port }: ConnectionOptions): string | null {
-  return wanted.servers.find((each) => each.address === host && each.port === port)?.name ?? null
+function serverAt(
+  { servers }: ClusterWanted,
+  { host, port }: ConnectionOptions,
+): ServerWanted | undefined {
+  return servers.find((each) => each.address === host && each.port === port)
+}
+
+/** @throws {BackstayError} CONFIG_INVALID for files that are to be read on another machine */
+function filesOf(server: ServerWanted | undefined, read: BackupRead): FilesWanted | undefined {
+  if (read === 'stream' || server === undefined) return undefined
+  const { name, host, directory } = server
+  if (host.local) return { directory, otherwise: read === 'files' ? 'fail' : 'stream' }
+  if (read === 'auto') return undefined
+  throw new BackstayError(
+    'CONFIG_INVALID',
+    `Cannot read the files of "${name}" where they lie: they are on another machine (${host.address})`,
+    { hint: 'Say `read: auto` or `read: stream` in the backup part, or --read stream.' },
+  )
 }
 
 interface Told {

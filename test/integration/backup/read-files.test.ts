@@ -8,7 +8,7 @@ import { appendFile, chown, mkdir, open, rename, symlink, writeFile } from 'node
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import type { TakeBackupOptions } from '../../../src/backup/take/take-options.ts'
+import type { FilesWanted, TakeBackupOptions } from '../../../src/backup/take/take-options.ts'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import { parseRelationPath } from '../../../src/postgres/relation-path.ts'
 import type { BackupInfo } from '../../../src/repository/backup-info.ts'
@@ -33,13 +33,39 @@ import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from 
 
 const run = promisify(execFile)
 
+const filesOf = (directory: string): FilesWanted => ({ directory, otherwise: 'fail' })
+
 /** A full that is read. */
-function readFull(
+async function read(
   pg: TestServer,
   repository: string,
   changes: Partial<TakeBackupOptions> = {},
 ): Promise<BackupInfo> {
-  return backUp(pg, repository, { full: true, dataDirectory: pg.directory, ...changes })
+  return await backUpAsServer(pg, repository, {
+    full: true,
+    files: filesOf(pg.directory),
+    ...changes,
+  })
+}
+
+/** A backup by the user whose the files are. */
+async function backUpAsServer(
+  pg: TestServer,
+  repository: string,
+  wish: Partial<TakeBackupOptions> = {},
+): Promise<BackupInfo> {
+  if (!isRoot) return await backUp(pg, repository, wish)
+  const { uid, gid } = unprivilegedUser
+  await mkdir(repository, { recursive: true })
+  await giveToServer(repository)
+  process.setegid?.(gid)
+  process.seteuid?.(uid)
+  try {
+    return await backUp(pg, repository, wish)
+  } finally {
+    process.seteuid?.(0)
+    process.setegid?.(0)
+  }
 }
 
 async function entriesOf(
@@ -94,27 +120,25 @@ describe('a backup read where the data lies', () => {
       await pg.query('checkpoint')
       const repository = join(directory.path, 'repository')
       const streamed = await backUp(pg, repository, { full: true })
-      const read = await readFull(pg, repository)
-      assert.equal(read.status, 'done')
-      assert.deepEqual(read.tablespaces, streamed.tablespaces)
-      const [there, here] = [
-        await entriesOf(repository, streamed),
-        await entriesOf(repository, read),
-      ]
-      assert.deepEqual([...here.keys()].sort(), [...there.keys()].sort())
+      const here = await read(pg, repository)
+      assert.equal(here.status, 'done')
+      assert.deepEqual(here.tablespaces, streamed.tablespaces)
+      const theirs = await entriesOf(repository, streamed)
+      const ours = await entriesOf(repository, here)
+      assert.deepEqual([...ours.keys()].sort(), [...theirs.keys()].sort())
       assert.deepEqual(
-        [...here.values()].map(lasting).sort(byPath),
-        [...there.values()].map(lasting).sort(byPath),
+        [...ours.values()].map(lasting).sort(byPath),
+        [...theirs.values()].map(lasting).sort(byPath),
       )
       await verifyAll(repository)
       const target = join(directory.path, 'restored')
       await readRepository(
         repository,
         'test',
-        read.id,
+        here.id,
         target,
         '--tablespace',
-        `${read.tablespaces[0]?.oid}=${await placeFor(directory.path, 'other')}`,
+        `${here.tablespaces[0]?.oid}=${await placeFor(directory.path, 'other')}`,
       )
       await giveToServer(target)
       await giveToServer(join(directory.path, 'other'))
@@ -142,7 +166,7 @@ describe('a backup read where the data lies', () => {
       {
         await using load = busy(pg)
         await until('some transfers', () => load.transfers() > 50)
-        info = await readFull(pg, repository)
+        info = await read(pg, repository)
       }
       assert.deepEqual([info.status, info.badPages.count], ['done', 0])
       await verifyAll(repository)
@@ -172,17 +196,99 @@ describe('a backup read where the data lies', () => {
     const file = await open(join(pg.directory, path), 'r+')
     await file.write(Buffer.from('damage'), 0, 6, 8192 * 3 + 4000)
     await file.close()
-    const info = await readFull(pg, directory.path)
+    const info = await read(pg, directory.path)
     assert.equal(info.status, 'bad-pages')
     assert.deepEqual(info.badPages, { count: 1, list: [{ path, block: 3 }] })
   })
+
+  it('of changed pages has the rows, whichever way the reference was taken', async () => {
+    await using pg = await startPostgres({ major: 15, settings: { wal_keep_size: '1GB' } })
+    await using directory = temporaryDirectory()
+    await pg.query(
+      'create table t as select g as id, md5(g::text) as text from generate_series(1, 50000) g',
+    )
+    const repository = join(directory.path, 'repository')
+    await backUpAsServer(pg, repository)
+    const infos = []
+    for (const files of [filesOf(pg.directory), undefined, filesOf(pg.directory)]) {
+      await pg.query(`update t set text = 'new' where id % 5000 = 0`)
+      const wish = files === undefined ? {} : { files }
+      infos.push(await backUpAsServer(pg, repository, wish))
+    }
+    for (const { type, method, bytes } of infos) {
+      assert.deepEqual([type, method], ['changed-pages', 'page-lsn'])
+      assert.ok(bytes.changed < bytes.database / 2, `${bytes.changed} of ${bytes.database}`)
+    }
+    await verifyAll(repository)
+    await using restored = await restoreAndOpen(pg, {
+      directory: repository,
+      id: infos.at(-1)?.id ?? '',
+      target: join(directory.path, 'restored'),
+    })
+    const rows = 'select sum(hashtext(t::text)) as h from t'
+    assert.deepEqual(await restored.query(rows), await pg.query(rows))
+  })
+
+  it('that was interrupted is gone on with', async () => {
+    await using pg = await startPostgres({ major: 18 })
+    await using directory = temporaryDirectory()
+    await openBank(pg)
+    const repository = join(directory.path, 'repository')
+    const stop = new AbortController()
+    let seen = 0
+    const onEvent: TakeBackupOptions['onEvent'] = (event) => {
+      if (event.kind === 'progress' && (seen = event.receivedBytes) > 30_000_000) stop.abort()
+    }
+    const wish = { onEvent, signal: stop.signal, packBytes: 4 * 1024 * 1024 }
+    await assert.rejects(read(pg, repository, wish))
+    assert.ok(seen > 0)
+    assert.deepEqual(await listed(repository), [])
+    const info = await read(pg, repository)
+    assert.equal(info.resumed?.length, 1)
+    await verifyAll(repository)
+  })
+
+  it('keeps to the rate it is given', async () => {
+    await using pg = await startPostgres({ major: 18 })
+    await using directory = temporaryDirectory()
+    await pg.query(`create table t as select repeat('x', 1000) from generate_series(1, 20000)`)
+    const begunAtMs = performance.now()
+    const rate = 8 * 1024 * 1024
+    const info = await read(pg, join(directory.path, 'repository'), { maxRateBytes: rate })
+    const seconds = (performance.now() - begunAtMs) / 1000
+    assert.ok(seconds >= (info.bytes.received - rate) / rate, `${seconds} s`)
+  })
+
+  it(
+    'is taken by nobody but the owner of the files: streamed with the reason, or refused',
+    { skip: !isRoot && 'only root can be another user' },
+    async () => {
+      await using pg = await startPostgres({ major: 18 })
+      await using directory = temporaryDirectory()
+      const warnings: string[] = []
+      const onEvent: TakeBackupOptions['onEvent'] = (event) => {
+        if (event.kind === 'warning') warnings.push(event.text)
+      }
+      const files = filesOf(pg.directory)
+      await assert.rejects(backUp(pg, directory.path, { files }), (error) =>
+        isBackstayError(error, 'DIRECTORY_OWNER'),
+      )
+      const may = { files: { ...files, otherwise: 'stream' as const }, onEvent }
+      const info = await backUp(pg, directory.path, may)
+      assert.equal(info.status, 'done')
+      assert.match(
+        warnings.join('\n'),
+        /they belong to user \d+, and this is user 0; they are streamed/,
+      )
+    },
+  )
 
   it('lists nothing when its session is ended', async () => {
     await using pg = await startPostgres({ major: 15 })
     await using directory = temporaryDirectory()
     await openBank(pg)
     const onEvent = endingSession(pg)
-    await assert.rejects(readFull(pg, directory.path, { onEvent, label: 'ended' }), (error) =>
+    await assert.rejects(read(pg, directory.path, { onEvent, label: 'ended' }), (error) =>
       isBackstayError(error, 'POSTGRES_CONNECTION_LOST'),
     )
     assert.deepEqual(await listed(directory.path), [])
@@ -198,7 +304,7 @@ describe('a backup read where the data lies', () => {
     await openBank(pg)
     const repository = join(directory.path, 'repository')
     await using standby = await standbyOf(pg, repository, join(directory.path, 'standby'))
-    const info = await readFull(standby, repository)
+    const info = await read(standby, repository)
     assert.equal(info.source.role, 'standby')
     await using restored = await restoreAndOpen(standby, {
       directory: repository,
@@ -213,7 +319,7 @@ describe('a backup read where the data lies', () => {
     const onEvent: TakeBackupOptions['onEvent'] = ({ kind }) => {
       if (kind === 'progress') promotion ??= standby.query('select pg_promote()')
     }
-    await assert.rejects(readFull(standby, repository, { onEvent }), (error) =>
+    await assert.rejects(read(standby, repository, { onEvent }), (error) =>
       isBackstayError(error, 'POSTGRES_QUERY'),
     )
     await promotion
@@ -224,16 +330,15 @@ describe('a backup read where the data lies', () => {
     await using pg = await startPostgres({ major: 18 })
     await using other = await startPostgres({ major: 18 })
     await using directory = temporaryDirectory()
-    await assert.rejects(
-      readFull(pg, directory.path, { dataDirectory: other.directory }),
-      (error) => isBackstayError(error, 'POSTGRES_IDENTITY'),
+    await assert.rejects(read(pg, directory.path, { files: filesOf(other.directory) }), (error) =>
+      isBackstayError(error, 'POSTGRES_IDENTITY'),
     )
     const moved = join(directory.path, 'moved')
     await pg.stop()
     await rename(pg.directory, moved)
     await run('cp', ['-a', moved, pg.directory])
     await pg.start()
-    await assert.rejects(readFull(pg, directory.path, { dataDirectory: moved }), (error) =>
+    await assert.rejects(read(pg, directory.path, { files: filesOf(moved) }), (error) =>
       isBackstayError(error, 'POSTGRES_IDENTITY'),
     )
     assert.deepEqual(await listed(directory.path), [])
@@ -257,7 +362,7 @@ function endingSession(pg: TestServer): TakeBackupOptions['onEvent'] {
 
 /** A standby of `pg` made from a backup in `repository`. */
 async function standbyOf(pg: TestServer, repository: string, target: string): Promise<TestServer> {
-  const info = await readFull(pg, repository)
+  const info = await read(pg, repository)
   await readRepository(repository, 'test', info.id, target)
   const conninfo = `host=${pg.host} port=${pg.port} user=postgres password=${pg.password}`
   await appendFile(join(target, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)

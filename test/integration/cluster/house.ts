@@ -158,6 +158,7 @@ function houseWanted(options: HouseOptions, path: string, ports: readonly number
             synchronous: false,
             schedule: { backup: undefined, verify: undefined },
             retention: { windowMs: undefined, count: undefined, minimum: 1 },
+            read: 'auto',
             compressionLevel: 1,
             rateLimitBytes: undefined,
           },

@@ -88,6 +88,7 @@ export function wish(bend: Bend<ClusterWanted> = {}): ClusterWanted {
       synchronous: false,
       schedule: { backup: undefined, verify: undefined },
       retention: { windowMs: undefined, count: undefined, minimum: 1 },
+      read: 'auto',
       compressionLevel: 1,
       rateLimitBytes: undefined,
     },

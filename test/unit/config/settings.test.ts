@@ -90,6 +90,7 @@ test('the example of the design becomes a complete wish', () => {
       synchronous: false,
       schedule: { backup: '0 2 * * *', verify: undefined },
       retention: { windowMs: 14 * 86_400_000, count: undefined, minimum: 2 },
+      read: 'auto',
       compressionLevel: 1,
       rateLimitBytes: undefined,
     },
