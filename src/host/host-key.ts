@@ -5,10 +5,10 @@
  */
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { runChild } from './child-process.ts'
+import { knownHostsFile, type WayToHost } from './known-hosts.ts'
 
 const FETCH_TIMEOUT_MS = 30_000
 /** Lines for names and addresses of one host; a key of RSA with 16384 bits has 2.8 kB. */
@@ -22,17 +22,6 @@ export interface ShownHostKey {
    * For known_hosts, as ssh writes them there: one, or one for each name where names are hashed.
    */
   readonly lines: string
-}
-
-/** What of a connection is needed. */
-export interface WayToHost {
-  readonly options: {
-    readonly name: string
-    readonly environment: Readonly<Record<string, string>>
-  }
-  /** 0700. */
-  readonly directory: string
-  sshCommand(extra?: readonly string[]): readonly string[]
 }
 
 /**
@@ -98,26 +87,9 @@ function fetchWords(file: string): readonly string[] {
   ].flatMap((option) => ['-o', option])
 }
 
-/**
- * The first file that ssh reads for this host. ssh prints paths with a space in them as they are.
- */
-async function knownHostsFile(way: WayToHost): Promise<string | undefined> {
-  const said = await runSsh(way, way.sshCommand(['-G']))
-  const files = /^userknownhostsfile (.+)$/m.exec(said)?.[1] ?? ''
-  const first = files.split(/ (?=[/~])/)[0] ?? ''
-  const path = first.startsWith('~/') ? join(ownHome(), first.slice(2)) : first
-  return path.startsWith('/') && path !== '/dev/null' ? path : undefined
-}
-
-/** As ssh finds it: from the user database. */
-function ownHome(): string {
-  return userInfo().homedir || homedir()
-}
-
-async function runSsh(way: WayToHost, command: readonly string[]): Promise<string> {
+async function runSsh(way: WayToHost, command: readonly string[]): Promise<void> {
   const { environment } = way.options
-  const options = { directory: '/', environment, timeoutMs: FETCH_TIMEOUT_MS }
-  return (await runChild(command, options)).stdout.toString()
+  await runChild(command, { directory: '/', environment, timeoutMs: FETCH_TIMEOUT_MS })
 }
 
 async function appendLines(path: string, lines: string): Promise<void> {

@@ -11,9 +11,10 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import type { Clock } from '../util/clock.ts'
 import { type ChildInput, type ChildOptions, type ChildResult, runChild } from './child-process.ts'
 import { fetchHostKey } from './host-key.ts'
+import { knowsHost } from './known-hosts.ts'
 import { cannotStart, refusedError, saysTooMuch, timedOut } from './remote-command-error.ts'
 import { Slots } from './turns.ts'
-import { isHostKeyProblem, sshError, sudoError } from './ssh-error.ts'
+import { hostKeyProblem, sshError, sudoError } from './ssh-error.ts'
 import {
   type OwnOutput,
   ownOutput,
@@ -203,8 +204,11 @@ export class SshConnection implements AsyncDisposable {
     const { name, address } = this.options
     const sudo = began ? undefined : sudoError(name, stderr)
     if (sudo !== undefined) return sudo
-    const asks = !began && isHostKeyProblem(stderr)
-    const shownHostKey = asks ? await fetchHostKey(this) : undefined
+    const problem = began ? undefined : hostKeyProblem(stderr)
+    // Of a host that is known, nobody is asked for another key, whatever ssh was led to say.
+    const isDoubted = problem === 'host-key-unknown' && (await knowsHost(this))
+    const isShown = problem !== undefined && !isDoubted
+    const shownHostKey = isShown ? await fetchHostKey(this) : undefined
     return sshError({ host: name, address, began, shownHostKey }, stderr)
   }
 

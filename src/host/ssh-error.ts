@@ -68,6 +68,12 @@ const CAUSES: readonly SshCause[] = [
   },
 ]
 
+/**
+ * From here on ssh repeats what the other side sent, line ends included, before any key of its was
+ * looked at: whoever answers at the address can say there that the host is unknown.
+ */
+const PEER_WORDS = /^(?:Received disconnect from|Unable to negotiate with) /m
+
 const BROKEN: SshCause = {
   name: 'lost',
   pattern: /^/,
@@ -94,9 +100,12 @@ interface SshTarget {
   readonly shownHostKey: ShownHostKey | undefined
 }
 
-/** Whether ssh did not trust the host's key. */
-export function isHostKeyProblem(stderr: string): boolean {
-  return causeOf(stderr).name.startsWith('host-key')
+/** How ssh did not trust the host's key; undefined when that is not what failed. */
+export function hostKeyProblem(
+  stderr: string,
+): 'host-key-unknown' | 'host-key-changed' | undefined {
+  const { name } = causeOf(stderr)
+  return name === 'host-key-unknown' || name === 'host-key-changed' ? name : undefined
 }
 
 /** The error for an ssh that ended without an answer of the remote script. */
@@ -128,7 +137,11 @@ export function sshError(target: SshTarget, stderr: string): BackstayError {
 }
 
 function causeOf(stderr: string): SshCause {
-  return CAUSES.find((cause) => cause.pattern.test(stderr)) ?? OTHER
+  const own = stderr.slice(0, PEER_WORDS.exec(stderr)?.index)
+  return (
+    CAUSES.find(({ name, pattern }) => pattern.test(name.startsWith('host-key') ? own : stderr)) ??
+    OTHER
+  )
 }
 
 /**
