@@ -68,7 +68,7 @@ export async function whyNotOwn(host: Host, place: OwnDirectory): Promise<string
   if (result.exitCode === 0) return undefined
   if (result.exitCode === REFUSED) return result.stdout.trim()
   if (refusalPrinted(result.stderr) !== undefined) return 'lies in the hands of two users'
-  if (/No such file or directory/.test(result.stderr)) return 'is not there'
+  if (/(?:^|: )No such file or directory$/m.test(result.stderr)) return 'is not there'
   throw commandError(host.name, ['judge', place.path], result)
 }
 

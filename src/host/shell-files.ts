@@ -19,23 +19,28 @@ const REMOVE_TIMEOUT_MS = 600_000
 const FRAME_BYTES = 4096
 
 /** strerror(3) texts in English, which the tools print: what local-files.ts gets as errno. */
-const ERRNO_TEXTS: readonly (readonly [RegExp, string])[] = [
-  [/No such file or directory/, 'ENOENT'],
-  [/Not a directory/, 'ENOTDIR'],
-  [/Permission denied/, 'EACCES'],
-  [/Operation not permitted/, 'EPERM'],
-  [/No space left on device/, 'ENOSPC'],
-  [/Disk quota exceeded/, 'EDQUOT'],
-  [/Read-only file system/, 'EROFS'],
-  [/Input\/output error/, 'EIO'],
-  [/Is a directory/, 'EISDIR'],
-  [/File exists/, 'EEXIST'],
-  [/Directory not empty/, 'ENOTEMPTY'],
-  [/Too many levels of symbolic links/, 'ELOOP'],
-  [/File name too long/, 'ENAMETOOLONG'],
-  [/Invalid cross-device link/, 'EXDEV'],
-  [/Device or resource busy/, 'EBUSY'],
-]
+const ERRNO_TEXTS: Readonly<Record<string, string>> = {
+  'No such file or directory': 'ENOENT',
+  'Not a directory': 'ENOTDIR',
+  'Permission denied': 'EACCES',
+  'Operation not permitted': 'EPERM',
+  'No space left on device': 'ENOSPC',
+  'Disk quota exceeded': 'EDQUOT',
+  'Read-only file system': 'EROFS',
+  'Input/output error': 'EIO',
+  'Is a directory': 'EISDIR',
+  'File exists': 'EEXIST',
+  'Directory not empty': 'ENOTEMPTY',
+  'Too many levels of symbolic links': 'ELOOP',
+  'File name too long': 'ENAMETOOLONG',
+  'Invalid cross-device link': 'EXDEV',
+  'Device or resource busy': 'EBUSY',
+}
+/**
+ * At the end of a line, where the tools have it: before it stand names, which are somebody else's
+ * words.
+ */
+const ERRNO_LINE = new RegExp(`(?:^|: )(${Object.keys(ERRNO_TEXTS).join('|')})\\r?$`, 'm')
 
 /** A file command that failed there. */
 export class RemoteFileError extends Error {
@@ -44,7 +49,7 @@ export class RemoteFileError extends Error {
 
   constructor(stderr: string) {
     super(lastLines(stderr, 3))
-    this.code = ERRNO_TEXTS.find(([pattern]) => pattern.test(stderr))?.[1]
+    this.code = ERRNO_TEXTS[ERRNO_LINE.exec(stderr)?.[1] ?? '']
   }
 }
 
@@ -197,7 +202,12 @@ export class ShellFiles {
 
   async remove(path: string): Promise<void> {
     const command = this.#onWay([wayInto(path)], REMOVE, [path, dirname(path)])
-    await unlessMissing(this.#do(command, { timeoutMs: REMOVE_TIMEOUT_MS }))
+    try {
+      await this.#do(command, { timeoutMs: REMOVE_TIMEOUT_MS })
+    } catch (error) {
+      // That something in it was missing is no word on the rest.
+      if (!isMissing(error) || (await this.inspect(path)) !== undefined) throw error
+    }
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -315,8 +325,11 @@ async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {
-    const missing = error instanceof RemoteFileError && /^(ENOENT|ENOTDIR)$/.test(error.code ?? '')
-    if (missing) return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof RemoteFileError && /^(ENOENT|ENOTDIR)$/.test(error.code ?? '')
 }

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseInspect, RemoteFileError } from '../../../src/host/shell-files.ts'
+import { parseInspect, RemoteFileError, ShellFiles } from '../../../src/host/shell-files.ts'
 
 test('stat is read: kind, mode, owner, time, target', () => {
   assert.deepEqual(parseInspect('81a4 1234 101 postgres 1700000000.123 8:77:1600000000\n'), {
@@ -26,4 +26,29 @@ test('what the tools say becomes the errno behind it', () => {
   assert.equal(code("mkdir: cannot create directory '/x': Permission denied"), 'EACCES')
   assert.equal(code('cat: write error: No space left on device'), 'ENOSPC')
   assert.equal(code('something else'), undefined)
+})
+
+test('a name that is an errno is none', () => {
+  const { code } = new RemoteFileError(
+    "rm: cannot remove '/x/No such file or directory': Permission denied\n",
+  )
+  assert.equal(code, 'EACCES')
+})
+
+test('what could not be removed is not called removed because something in it was gone', async () => {
+  const files = new ShellFiles({
+    run: ({ command }) =>
+      Promise.resolve(
+        command[2]?.includes('rm -rf') === true
+          ? {
+              exitCode: 1,
+              stdout: Buffer.alloc(0),
+              stderr:
+                "rm: cannot remove 'a': No such file or directory\nrm: cannot remove 'b': Permission denied\n",
+            }
+          : { exitCode: 0, stdout: Buffer.from('41c0 1 0 root 1.000 1:2:0\n'), stderr: '' },
+      ),
+    asWayOwner: false,
+  })
+  await assert.rejects(files.remove('/data'), { message: /Permission denied/ })
 })
