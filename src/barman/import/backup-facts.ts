@@ -25,18 +25,19 @@ export interface BackupOrigin extends ServerIdentity {
 
 /**
  * @throws {BackstayError} FAILED when there is no pg_control where one is needed;
- * POSTGRES_FILE_INVALID
+ * POSTGRES_FILE_INVALID; the signal's reason
  */
 export async function readBackupFacts(
   backup: BarmanBackup,
   data: BackupData,
+  signal: AbortSignal,
 ): Promise<BackupOrigin> {
   const { versionNumber, segmentBytes, systemIdentifier, dataChecksums } = backup
   const major = Math.floor(versionNumber / 10_000)
   if (systemIdentifier !== undefined && dataChecksums !== undefined) {
     return { systemIdentifier, dataChecksums, major, segmentBytes }
   }
-  const control = await readControl(backup, data)
+  const control = await readControl(backup, data, signal)
   return {
     systemIdentifier: control.systemIdentifier,
     dataChecksums: control.dataChecksumVersion > 0,
@@ -45,11 +46,15 @@ export async function readBackupFacts(
   }
 }
 
-async function readControl(backup: BarmanBackup, data: BackupData): Promise<ControlFile> {
+async function readControl(
+  backup: BarmanBackup,
+  data: BackupData,
+  signal: AbortSignal,
+): Promise<ControlFile> {
   const content =
     data.kind === 'plain'
       ? await readControlFile(backup, join(data.directory, CONTROL_FILE_PATH))
-      : await readFromArchive(backup, data)
+      : await readFromArchive(backup, data, signal)
   if (content !== undefined) return parseControlFile(content)
   throw failed(backup, `it has no ${CONTROL_FILE_PATH}`)
 }
@@ -69,10 +74,11 @@ function failed({ id }: BarmanBackup, why: string): BackstayError {
   return new BackstayError('FAILED', `Cannot import backup ${id}: ${why}`)
 }
 
-/** The file stands at the end of the archive, so all of it is read. */
+/** The file stands at the end of the archive, so all of it is read, however much it unpacks to. */
 async function readFromArchive(
   backup: BarmanBackup,
   data: BackupData,
+  signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   const archives = archivesOf(data.names, data.directory, backup.tablespaces)
   const base = typeof archives === 'string' ? undefined : archives.at(-1)
@@ -91,6 +97,7 @@ async function readFromArchive(
     },
   })
   for await (const chunk of unpackedFile(base.path, base.ending)) {
+    signal.throwIfAborted()
     await reader.push(chunk)
     if (found !== undefined) break
   }

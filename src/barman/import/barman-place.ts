@@ -5,10 +5,16 @@ import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { READ_LIMIT_BYTES } from '../../host/read-limit.ts'
+import { SMALL_FILE_BYTES } from '../../host/read-limit.ts'
 import type { KeepTarget } from '../../repository/backup-info.ts'
 import { readRegular } from '../../util/read-regular.ts'
+import { formatSize } from '../../util/size.ts'
 import { type BarmanBackup, parseBarmanBackup } from './barman-backup.ts'
+
+/** Of one backup.info: its label, and a line for each tablespace and configuration file. */
+const INFO_BYTES_MAX = 4 * 1024 * 1024
+/** Of all: what is read stays in memory. */
+const INFOS_BYTES_MAX = 128 * 1024 * 1024
 
 /** The directories of one server. Absolute. */
 export interface BarmanPlace {
@@ -90,22 +96,44 @@ export async function findBarmanBackups(place: BarmanPlace): Promise<FoundBarman
   const inBase = (await listOptional(place.basebackups)).filter((name) =>
     /^\d{8}T\d{6}$/.test(name),
   )
-  const ids = [...new Set([...inMeta, ...inBase])].sort()
-  return await Promise.all(ids.map(async (id) => readOne(place, id)))
+  const found: FoundBarmanBackup[] = []
+  let bytes = 0
+  for (const id of [...new Set([...inMeta, ...inBase])].sort()) {
+    const { length, ...backup } = await readOne(place, id)
+    bytes += length
+    if (bytes > INFOS_BYTES_MAX) throw tooLong(place)
+    found.push(backup)
+  }
+  return found
 }
 
-async function readOne(place: BarmanPlace, id: string): Promise<FoundBarmanBackup> {
+function tooLong({ name }: BarmanPlace): BackstayError {
+  return new BackstayError(
+    'FAILED',
+    `Cannot import "${name}": what its home says of its backups is longer than the ${formatSize(INFOS_BYTES_MAX)} that are read`,
+    {
+      hint: 'Barman writes some kilobytes for each: look at its backup.info files, and at who wrote them.',
+    },
+  )
+}
+
+/** With the length of what was read. */
+async function readOne(
+  place: BarmanPlace,
+  id: string,
+): Promise<FoundBarmanBackup & { readonly length: number }> {
   const directory = join(place.basebackups, id)
   const meta = metaDirectory(place)
   const text =
-    (await readOptional(join(meta, `${id}-backup.info`))) ??
-    (await readOptional(join(directory, 'backup.info')))
-  if (text === undefined) return { id, why: 'it has no backup.info' }
+    (await readOptional(join(meta, `${id}-backup.info`), INFO_BYTES_MAX)) ??
+    (await readOptional(join(directory, 'backup.info'), INFO_BYTES_MAX))
+  if (text === undefined) return { id, why: 'it has no backup.info', length: 0 }
   const keepText =
-    (await readOptional(join(meta, `${id}-keep`))) ??
-    (await readOptional(join(directory, 'annotations', 'keep')))
+    (await readOptional(join(meta, `${id}-keep`), SMALL_FILE_BYTES)) ??
+    (await readOptional(join(directory, 'annotations', 'keep'), SMALL_FILE_BYTES))
   const backup = parseBarmanBackup(text, { id, directory, keep: keepOf(keepText) })
-  return typeof backup === 'string' ? { id, why: backup } : { id, backup }
+  const { length } = text
+  return typeof backup === 'string' ? { id, why: backup, length } : { id, backup, length }
 }
 
 function keepOf(text: string | undefined): KeepTarget | undefined {
@@ -115,7 +143,7 @@ function keepOf(text: string | undefined): KeepTarget | undefined {
 
 /** What identity.json says, for metadata that does not say it. */
 export async function readBarmanIdentifier(place: BarmanPlace): Promise<string | undefined> {
-  const text = await readOptional(join(place.backupDirectory, 'identity.json'))
+  const text = await readOptional(join(place.backupDirectory, 'identity.json'), SMALL_FILE_BYTES)
   const [, systemIdentifier] = /"systemid"\s*:\s*"?(\d+)/.exec(text ?? '') ?? []
   return systemIdentifier
 }
@@ -131,10 +159,7 @@ export async function listOptional(directory: string): Promise<string[]> {
 }
 
 /** A file's text; undefined when it is not there. A longer one is no such file. */
-export async function readOptional(
-  file: string,
-  mostBytes = READ_LIMIT_BYTES,
-): Promise<string | undefined> {
+async function readOptional(file: string, mostBytes: number): Promise<string | undefined> {
   try {
     return (await readRegular(file, mostBytes)).toString('utf8')
   } catch (error) {
@@ -143,7 +168,8 @@ export async function readOptional(
   }
 }
 
-function isAbsent(error: unknown): boolean {
+/** Whether a file is not there. */
+export function isAbsent(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 

@@ -35,7 +35,7 @@ const RECENTLY_MS = 24 * 3_600_000
 export async function importServer(order: ServerImport): Promise<ServerImportResult> {
   const { place, isDryRun } = order
   const wal = await findBarmanWal(place)
-  const looked = await lookAtBackups(place)
+  const looked = await lookAtBackups(place, order.signal)
   const known = await openIfThere(order)
   if (known !== undefined) await checkOwn(known, { looked, wal }, place.customFilter)
   const identity = known?.identity ?? (await identityOf(looked, wal, place.customFilter))

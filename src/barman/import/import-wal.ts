@@ -89,12 +89,12 @@ async function readBarmanWal(
   file: BarmanWalFile,
   customFilter: string | undefined,
 ): Promise<Buffer> {
-  const { name, path, compression, isEncrypted } = file
+  const { name, path, isCustom, isEncrypted } = file
   if (isEncrypted) throw new BackstayError('WAL_INVALID', `Cannot read "${path}": it is encrypted`)
   const content = await readRegular(path, incomingBytesMax(name)).catch((error: unknown) => {
     throw unreadable(path, error)
   })
-  if (compression !== 'custom') return await decompressWal(name, content)
+  if (!isCustom) return await decompressWal(name, content)
   if (customFilter === undefined) {
     const text = `Cannot unpack "${path}": custom_decompression_filter is not configured`
     throw new BackstayError('WAL_INVALID', text)

@@ -11,25 +11,36 @@ import { identityOfWal } from './import-wal.ts'
 import type { LookedBackup } from './plan-import.ts'
 import type { BarmanWal } from './wal-files.ts'
 
-/** Every backup, oldest first; their data is not read where the metadata says enough. */
-export async function lookAtBackups(place: BarmanPlace): Promise<LookedBackup[]> {
+/**
+ * Every backup, oldest first; their data is not read where the metadata says enough.
+ * @throws {BackstayError} HOST_PRIVILEGE, FAILED; the signal's reason.
+ */
+export async function lookAtBackups(
+  place: BarmanPlace,
+  signal: AbortSignal,
+): Promise<LookedBackup[]> {
   const identifier = await readBarmanIdentifier(place)
   const looked: LookedBackup[] = []
   for (const found of await findBarmanBackups(place)) {
-    looked.push('why' in found ? found : await lookAt(found.backup, identifier))
+    looked.push('why' in found ? found : await lookAt(found.backup, identifier, signal))
   }
   return looked
 }
 
-async function lookAt(found: BarmanBackup, identifier: string | undefined): Promise<LookedBackup> {
+async function lookAt(
+  found: BarmanBackup,
+  identifier: string | undefined,
+  signal: AbortSignal,
+): Promise<LookedBackup> {
+  signal.throwIfAborted()
   const { id } = found
   const backup = { ...found, systemIdentifier: found.systemIdentifier ?? identifier }
   const data = await findData(backup)
   if (typeof data === 'string') return { id, why: data }
   try {
-    return { id, backup, data, facts: await readBackupFacts(backup, data) }
+    return { id, backup, data, facts: await readBackupFacts(backup, data, signal) }
   } catch (error) {
-    if (!(error instanceof BackstayError)) throw error
+    if (!(error instanceof BackstayError) || signal.aborted) throw error
     return { id, why: error.message }
   }
 }

@@ -5,7 +5,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseWalFileName } from '../../postgres/segment-name.ts'
-import { type BarmanPlace, listOptional, readOptional, unreadable } from './barman-place.ts'
+import { forEachBounded } from '../../util/bounded.ts'
+import { type BarmanPlace, listOptional, unreadable } from './barman-place.ts'
+import { readXlogdb, type Xlogdb } from './xlogdb.ts'
 
 /** One file of WAL as it lies in Barman's archive. */
 export interface BarmanWalFile {
@@ -13,8 +15,8 @@ export interface BarmanWalFile {
   readonly path: string
   /** As it lies there. */
   readonly bytes: number
-  /** `custom`: only the operator's own command unpacks it. */
-  readonly compression: string | undefined
+  /** Only the operator's own command unpacks it. */
+  readonly isCustom: boolean
   readonly isEncrypted: boolean
 }
 
@@ -26,36 +28,37 @@ export interface BarmanWal {
   readonly missing: readonly string[]
 }
 
-interface XlogdbLine {
-  readonly compression: string | undefined
-  readonly isEncrypted: boolean
-}
-
-/** Some 70 bytes for each file: of 4 million, which are 64 TB. */
-const XLOGDB_BYTES_MAX = 256 * 1024 * 1024
+/** Looked at together. */
+const LOOKS_AT_ONCE = 16
 
 const ORDER = ['history', 'segment', 'backup', 'partial']
 
 /** @throws {BackstayError} HOST_PRIVILEGE, FAILED when something there cannot be read. */
 export async function findBarmanWal(place: BarmanPlace): Promise<BarmanWal> {
-  const listed = await readXlogdb(place)
+  const paths = await pathsOf(place)
+  const xlogdb = await readXlogdb(place, paths)
+  const names = [...paths.keys()].filter((name) => !isOutdated(name, paths))
+  const files: BarmanWalFile[] = []
+  await forEachBounded(names, LOOKS_AT_ONCE, async (name) => {
+    files.push(await describe(name, paths.get(name) ?? '', xlogdb))
+  })
+  return {
+    files: files.sort((a, b) => rankOf(a.name) - rankOf(b.name) || (a.name < b.name ? -1 : 1)),
+    missing: [...xlogdb.missing],
+  }
+}
+
+/** Where each file is. The archive comes first; what is there is not looked for among what waits. */
+async function pathsOf(place: BarmanPlace): Promise<ReadonlyMap<string, string>> {
   const paths = new Map<string, string>()
   for (const directory of await directoriesOf(place)) {
     for (const name of await listOptional(directory)) {
-      // The archive comes first; what is there is not looked for among what waits.
       if (parseWalFileName(name) !== undefined && !paths.has(name)) {
         paths.set(name, join(directory, name))
       }
     }
   }
-  const names = [...paths.keys()].filter((name) => !isOutdated(name, paths))
-  const files = await Promise.all(
-    names.map(async (name) => describe(name, paths.get(name) ?? '', listed.get(name))),
-  )
-  return {
-    files: files.sort((a, b) => rankOf(a.name) - rankOf(b.name) || (a.name < b.name ? -1 : 1)),
-    missing: [...listed.keys()].filter((name) => !paths.has(name)),
-  }
+  return paths
 }
 
 async function directoriesOf(place: BarmanPlace): Promise<string[]> {
@@ -72,7 +75,7 @@ function isOutdated(name: string, paths: ReadonlyMap<string, string>): boolean {
 async function describe(
   name: string,
   path: string,
-  line: XlogdbLine | undefined,
+  { encrypted, custom }: Xlogdb,
 ): Promise<BarmanWalFile> {
   const found = await stat(path).catch((error: unknown) => {
     throw unreadable(path, error)
@@ -81,34 +84,11 @@ async function describe(
     name,
     path,
     bytes: found.size,
-    compression: line?.compression,
-    isEncrypted: line?.isEncrypted ?? false,
+    isCustom: custom.has(name),
+    isEncrypted: encrypted.has(name),
   }
 }
 
 function rankOf(name: string): number {
   return ORDER.indexOf(parseWalFileName(name)?.kind ?? '')
-}
-
-/** `name size mtime compression encryption`, separated by tabs; the last two may be missing. */
-async function readXlogdb({ name, xlogdb }: BarmanPlace): Promise<ReadonlyMap<string, XlogdbLine>> {
-  const text =
-    (await readOptional(join(xlogdb, `${name}-xlog.db`), XLOGDB_BYTES_MAX)) ??
-    (await readOptional(join(xlogdb, 'xlog.db'), XLOGDB_BYTES_MAX)) ??
-    ''
-  const lines = new Map<string, XlogdbLine>()
-  for (const line of text.split('\n')) {
-    const [file = '', , , compression, encryption] = line.split('\t')
-    if (parseWalFileName(file) === undefined) continue
-    lines.set(file, {
-      compression: wordOf(compression),
-      isEncrypted: wordOf(encryption) !== undefined,
-    })
-  }
-  return lines
-}
-
-function wordOf(text: string | undefined): string | undefined {
-  const word = text?.trim()
-  return word === '' || word === 'None' ? undefined : word
 }

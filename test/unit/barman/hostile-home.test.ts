@@ -31,6 +31,7 @@ status=DONE
 timeline=1
 version=150018
 `
+const GO_ON = new AbortController().signal
 const NO_FILE = /it is no regular file/
 
 function backupIn(directory: string): BarmanBackup {
@@ -49,7 +50,7 @@ test('a pipe or a long file in the place of pg_control keeps its backup out', LI
   const control = join(base.path, 'global/pg_control')
   mkdirSync(join(base.path, 'global'))
   pipe(control)
-  const read = async (): Promise<unknown> => readBackupFacts(backupIn(base.path), data)
+  const read = async (): Promise<unknown> => readBackupFacts(backupIn(base.path), data, GO_ON)
   await assert.rejects(
     read(),
     /Cannot import backup 2026.* "[^"]*pg_control" cannot be read: it is no/,
@@ -68,7 +69,7 @@ test('a long pg_control in an archive is not gathered', LIMIT, async () => {
   const header = tarHeader({ kind: 'file', ...file, sizeBytes: GIB })
   writeFileSync(join(base.path, 'base.tar'), Buffer.concat([header, Buffer.alloc(1024)]))
   const data: BackupData = { kind: 'tar', directory: base.path, names: ['base.tar'] }
-  const reading = readBackupFacts(backupIn(base.path), data)
+  const reading = readBackupFacts(backupIn(base.path), data, GO_ON)
   await assert.rejects(reading, /its global\/pg_control has 1073741824 bytes/)
 })
 
@@ -96,6 +97,62 @@ test(
       const unpacked = unpackedFile(archive, ending)[Symbol.asyncIterator]()
       await assert.rejects(unpacked.next(), NO_FILE, ending)
     }
+  },
+)
+
+/** Runs `script` in a process of little memory, with `place` as its first argument; what it prints. */
+function inLittleMemory(script: string, place: string): string {
+  const words = ['--max-old-space-size=100', '--input-type=module', '-e', script, place]
+  return execFileSync(process.execPath, words, { stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+}
+
+function moduleOf(path: string): string {
+  return JSON.stringify(import.meta.resolve(`../../../src/barman/import/${path}`))
+}
+
+test('an xlog.db of empty lines takes no memory for them', LIMIT, async () => {
+  await using base = temporaryDirectory()
+  mkdirSync(join(base.path, 'wals'))
+  const line = '000000010000000000000003\t1\t1.0\tgzip\tNone\n'
+  writeFileSync(
+    join(base.path, 'wals/xlog.db'),
+    Buffer.concat([Buffer.alloc(24 * 1024 ** 2, 10), Buffer.from(line)]),
+  )
+  const script = `import { standardPlace } from ${moduleOf('barman-place.ts')}
+    import { findBarmanWal } from ${moduleOf('wal-files.ts')}
+    const { missing } = await findBarmanWal(standardPlace(process.argv[1]))
+    console.log(missing.join())`
+  assert.equal(inLittleMemory(script, base.path), '000000010000000000000003\n')
+})
+
+test('many long backup.info are not all held, and are refused', LIMIT, async () => {
+  await using base = temporaryDirectory()
+  mkdirSync(join(base.path, 'meta'))
+  for (let number = 0; number < 200; number += 1) {
+    const id = `20260101T${String(number).padStart(6, '0')}`
+    const info = join(base.path, 'meta', `${id}-backup.info`)
+    writeFileSync(info, 'status=FAILED\n')
+    truncateSync(info, 4 * 1024 ** 2)
+  }
+  const script = `import { findBarmanBackups, standardPlace } from ${moduleOf('barman-place.ts')}
+    await findBarmanBackups(standardPlace(process.argv[1])).catch((error) => console.log(error.message))`
+  assert.match(inLittleMemory(script, base.path), /is longer than the 128 MB that are read/)
+})
+
+test(
+  'an archive that unpacks without end is left when the import is interrupted',
+  SOON,
+  async () => {
+    await using base = temporaryDirectory()
+    const file = { path: 'base/1/1', mode: 0o600, modifiedAtMs: 0 }
+    const archive = join(base.path, 'base.tar')
+    writeFileSync(archive, tarHeader({ kind: 'file', ...file, sizeBytes: 7 * GIB }))
+    truncateSync(archive, 7 * GIB)
+    const data: BackupData = { kind: 'tar', directory: base.path, names: ['base.tar'] }
+    const interrupted = AbortSignal.timeout(300)
+    await assert.rejects(readBackupFacts(backupIn(base.path), data, interrupted), {
+      name: 'TimeoutError',
+    })
   },
 )
 
