@@ -74,9 +74,21 @@ export async function readBackup(
   const value = await readSealed(cluster.store, cluster.names.backupInfo(id), PACK_LIST_BYTES_MAX)
   if (value === undefined) return undefined
   const keep = await readSealed(cluster.store, cluster.names.keep(id))
+  return { info: decodeBackupInfo(cluster, id, value), keep: keep && decodeKeep(keep) }
+}
+
+/**
+ * Reads what the opened backup.json of backup `id` says, wherever it came from.
+ * @throws {BackstayError} REPOSITORY_DAMAGED when no backup can be so, or it is another one.
+ */
+export function decodeBackupInfo(
+  cluster: ClusterRepository,
+  id: BackupId,
+  value: Readonly<Record<string, unknown>>,
+): BackupInfo {
   const info = decodeInfo(value, cluster.names.backupInfo(id))
   checkBelongs(cluster, id, info)
-  return { info, keep: keep && decodeKeep(keep) }
+  return info
 }
 
 /**

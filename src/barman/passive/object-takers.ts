@@ -24,11 +24,7 @@ export class WholeTaker implements ObjectTaker {
   }
 
   begin(name: string, bytes: number): Promise<void> {
-    if (bytes > this.#mostBytes) {
-      return Promise.reject(
-        new BackstayError('HOST_COMMAND', `Cannot copy "${name}": it is too large`),
-      )
-    }
+    if (bytes > this.#mostBytes) return Promise.reject(tooLarge(name))
     this.#name = name
     this.#parts = []
     return Promise.resolve()
@@ -44,16 +40,23 @@ export class WholeTaker implements ObjectTaker {
   }
 }
 
-/** Writes each object as it comes. Dispose drops what is half there. */
+/**
+ * Writes each object as it comes, none that is longer than it was said to be: that would only fill
+ * the disk. Dispose drops what is half there.
+ */
 export class StoringTaker implements ObjectTaker, AsyncDisposable {
   readonly #cluster: ClusterRepository
+  readonly #mostBytes: ReadonlyMap<string, number>
   #writer: ObjectWriter | undefined
 
-  constructor(cluster: ClusterRepository) {
+  /** `mostBytes`: of each object that may come. */
+  constructor(cluster: ClusterRepository, mostBytes: ReadonlyMap<string, number>) {
     this.#cluster = cluster
+    this.#mostBytes = mostBytes
   }
 
-  async begin(name: string): Promise<void> {
+  async begin(name: string, bytes: number): Promise<void> {
+    if (bytes > (this.#mostBytes.get(name) ?? 0)) throw tooLarge(name)
     this.#writer = await this.#cluster.store.create(name)
   }
 
@@ -70,6 +73,10 @@ export class StoringTaker implements ObjectTaker, AsyncDisposable {
     await this.#writer?.[Symbol.asyncDispose]()
     this.#writer = undefined
   }
+}
+
+function tooLarge(name: string): BackstayError {
+  return new BackstayError('HOST_COMMAND', `Cannot copy "${name}": it is too large`)
 }
 
 /** Of an object of WAL: not more than a segment and its frame. */

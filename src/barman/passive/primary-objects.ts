@@ -6,7 +6,12 @@ import { shellQuote } from '../../host/shell-quote.ts'
 import { isSegmentBytes } from '../../postgres/segment-name.ts'
 import type { ServerIdentity } from '../../repository/cluster-repository.ts'
 import { TarReader } from '../../postgres/tar/tar-reader.ts'
-import { askPrimary, type PrimaryShell, streamFromPrimary } from './primary-shell.ts'
+import {
+  askPrimary,
+  type PrimaryShell,
+  readLinesOfPrimary,
+  streamFromPrimary,
+} from './primary-shell.ts'
 
 /** Where the primary has a server's objects, as its sync-info says. */
 export interface PrimaryPlace extends ServerIdentity {
@@ -58,7 +63,13 @@ function parsePlace(text: string): PrimaryPlace | undefined {
   }
 }
 
-/** Names of all objects of WAL and backups; names are relative to the repository. */
+/** Of 64 TB of WAL. */
+const MOST_OBJECTS = 4_000_000
+
+/**
+ * Names of all objects of WAL and backups that can be copied; names are relative to the repository.
+ * @throws {BackstayError} HOST_COMMAND, also for more of them than a repository comes to.
+ */
 export async function listPrimary(
   shell: PrimaryShell,
   { repository, cluster }: PrimaryPlace,
@@ -67,14 +78,32 @@ export async function listPrimary(
     .map((name) => shellQuote(`${cluster}/${name}`))
     .join(' ')
   const script = `cd ${shellQuote(repository)} && for d in ${folders}; do test ! -d "$d" || find "$d" -type f ! -name '.*' -print; done`
-  const names = (await askPrimary(shell, script)).split('\n')
-  return new Set(names.filter((name) => isObjectName(name, cluster)))
+  const names = new Set<string>()
+  await readLinesOfPrimary(shell, script, (name) => {
+    if (!isObjectName(name, cluster)) return
+    if (names.size >= MOST_OBJECTS) {
+      throw new BackstayError(
+        'HOST_COMMAND',
+        `Cannot copy from "${shell.command}": it has more than ${MOST_OBJECTS} objects`,
+      )
+    }
+    names.add(name)
+  })
+  return names
 }
 
-/** Whoever runs the primary cannot make us write elsewhere. */
+/** docs/repository-format.md §2, as far as another repository needs it. */
+const COPIED = [
+  String.raw`wal/[0-9A-F]{8}\.history\.zst`,
+  String.raw`wal/[0-9A-F]{8}/[0-9A-F]{8}/[0-9A-F]{24}(?:\.[0-9A-F]{8}(?:\.backup|(?:-[0-9A-F]{16})?\.partial))?\.zst`,
+  String.raw`packs/[A-Za-z0-9][A-Za-z0-9_-]{0,127}\.pack`,
+  String.raw`backups/\d{8}T\d{6}/(?:backup\.json|keep\.json|manifest\.zst)`,
+]
+const IS_COPIED = new RegExp(`^(?:${COPIED.join('|')})$`)
+
+/** Whoever runs the primary cannot make us write elsewhere, or keep what is none of an object. */
 function isObjectName(name: string, cluster: string): boolean {
-  const isPlain = /^[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/.test(name)
-  return isPlain && name.startsWith(`${cluster}/`)
+  return name.startsWith(`${cluster}/`) && IS_COPIED.test(name.slice(cluster.length + 1))
 }
 
 /**

@@ -14,8 +14,12 @@ export interface PrimaryShell {
 
 /** Nothing comes for so long: the connection is dead. */
 const SILENCE_MS = 120_000
-/** More is no answer. */
-const MOST_ANSWER_BYTES = 256 * 1024 * 1024
+/** More is no answer: some hundred bytes for each backup. */
+const MOST_ANSWER_BYTES = 16 * 1024 * 1024
+/** More are no names: of millions of objects. */
+const MOST_LINES_BYTES = 512 * 1024 * 1024
+const MOST_LINE_BYTES = 4096
+const NEWLINE = 10
 /** What is complained of there is told up to here. */
 const COMPLAINT_CHARACTERS = 1000
 
@@ -29,6 +33,36 @@ export async function askPrimary(shell: PrimaryShell, script: string): Promise<s
     parts.push(part)
   }
   return Buffer.concat(parts).toString()
+}
+
+/**
+ * Gives `take` the lines that a script prints there, one by one; empty ones, and longer ones than
+ * names of objects, are passed over. @throws {BackstayError} HOST_COMMAND; the signal's reason;
+ * what `take` throws.
+ */
+export async function readLinesOfPrimary(
+  shell: PrimaryShell,
+  script: string,
+  take: (line: string) => void,
+): Promise<void> {
+  let rest = Buffer.alloc(0)
+  let bytes = 0
+  for await (const part of streamFromPrimary(shell, script, '')) {
+    bytes += part.length
+    if (bytes > MOST_LINES_BYTES) throw failed(shell, 'its answer has no end')
+    // More of a line than one is long is enough to pass it over.
+    rest = takeLines(Buffer.concat([rest.subarray(0, MOST_LINE_BYTES), part]), take)
+  }
+  takeLines(Buffer.concat([rest.subarray(0, MOST_LINE_BYTES), Buffer.of(NEWLINE)]), take)
+}
+
+/** Returns what follows the last line end. */
+function takeLines(text: Buffer, take: (line: string) => void): Buffer<ArrayBuffer> {
+  let start = 0
+  for (let end; (end = text.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
+    if (end > start && end - start < MOST_LINE_BYTES) take(text.toString('utf8', start, end))
+  }
+  return Buffer.from(text.subarray(start))
 }
 
 /** The same piece by piece, with `input` on its standard input. */

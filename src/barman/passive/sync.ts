@@ -7,10 +7,9 @@ import { verifyBackup } from '../../backup/verify/verify-backup.ts'
 import { planExpiry } from '../../backup/retention.ts'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { parseLsn } from '../../postgres/lsn.ts'
 import { formatSegmentName, parseSegmentName, type Segment } from '../../postgres/segment-name.ts'
 import { type BackupId, type BackupInfo, parseBackupId } from '../../repository/backup-info.ts'
-import { listBackups } from '../../repository/catalogue.ts'
+import { decodeBackupInfo, listBackups } from '../../repository/catalogue.ts'
 import { claimCluster, type ClusterRepository } from '../../repository/cluster-repository.ts'
 import { collectGarbage, discardBackup } from '../../repository/garbage.ts'
 import { takeLock } from '../../repository/lock.ts'
@@ -79,6 +78,8 @@ type Known = Omit<PassivePair, 'missing' | 'unneeded'>
 
 /** Of a backup.json: it names every pack of the backup. */
 const BACKUP_INFO_BYTES_MAX = 64 * 1024 * 1024
+/** A wish, and a reason that somebody typed. */
+const KEEP_BYTES_MAX = 64 * 1024
 /** Of all that are not held yet. */
 const BACKUP_INFOS_BYTES_MAX = 512 * 1024 * 1024
 
@@ -98,7 +99,7 @@ async function remoteBackups(known: Known): Promise<RemoteBackup[]> {
   const taker = new WholeTaker(BACKUP_INFO_BYTES_MAX, async (name, content) => {
     bytes += content.length
     if (bytes > BACKUP_INFOS_BYTES_MAX) throw tooMuch(shell)
-    found.push({ info: infoOf(name, content), content })
+    found.push({ info: infoOf(cluster, name, content), content })
     await Promise.resolve()
   })
   await fetchObjects(shell, { place, names: names.sort() }, taker)
@@ -112,16 +113,9 @@ function tooMuch({ command }: PrimaryShell): BackstayError {
   )
 }
 
-function infoOf(name: string, content: Buffer): BackupInfo {
-  const value = openSealedJson(name, content)
-  const [startLsn, stopLsn] = [
-    parseLsn(String(value['startLsn'])),
-    parseLsn(String(value['stopLsn'])),
-  ]
-  const id = parseBackupId(String(value['id']))
-  if (startLsn !== undefined && stopLsn !== undefined && id !== undefined && name.includes(id)) {
-    return { ...(value as unknown as BackupInfo), id, startLsn, stopLsn }
-  }
+function infoOf(cluster: ClusterRepository, name: string, content: Buffer): BackupInfo {
+  const id = parseBackupId(/([^/]*)\/backup\.json$/.exec(name)?.[1] ?? '')
+  if (id !== undefined) return decodeBackupInfo(cluster, id, openSealedJson(name, content))
   throw new BackstayError('REPOSITORY_DAMAGED', `Cannot use "${name}" of the primary`)
 }
 
@@ -230,14 +224,16 @@ async function copyData(
   info: BackupInfo,
 ): Promise<void> {
   const { store, names } = cluster
-  const wanted = [
-    ...info.packs.map((pack) => names.pack(pack.name)),
-    names.manifest(info.id),
-    ...[names.keep(info.id)].filter((name) => objects.has(name)),
-  ]
+  const wanted = new Map([
+    ...info.packs.map((pack) => [names.pack(pack.name), pack.storedBytes] as const),
+    [names.manifest(info.id), info.manifest.storedBytes],
+    ...[names.keep(info.id)].flatMap((name) =>
+      objects.has(name) ? [[name, KEEP_BYTES_MAX] as const] : [],
+    ),
+  ])
   const missing: string[] = []
-  for (const name of wanted) if ((await store.size(name)) === undefined) missing.push(name)
-  await using taker = new StoringTaker(cluster)
+  for (const name of wanted.keys()) if ((await store.size(name)) === undefined) missing.push(name)
+  await using taker = new StoringTaker(cluster, wanted)
   await fetchObjects(shell, { place, names: missing }, taker)
 }
 
