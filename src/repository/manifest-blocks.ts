@@ -14,7 +14,9 @@ const FRAME_HEAD_BYTES = 8
  * Blocks are closed at 64 KiB; a single file of very many pieces may be longer. What claims more is
  * not decompressed.
  */
-const RAW_BYTES_MAX = 64 * 1024 * 1024
+export const RAW_BYTES_MAX = 64 * 1024 * 1024
+/** Of one manifest: of 64 GiB of records. The table of all is in memory. */
+const BLOCKS_MAX = 2 ** 20
 
 /** One block: where its frame is, and how long frame and content are. */
 export interface ManifestBlock {
@@ -42,9 +44,14 @@ export async function readBlockTable(object: ObjectReader, name: string): Promis
   const tail = Buffer.allocUnsafe(TAIL_BYTES)
   if (object.sizeBytes < TAIL_BYTES) throw damagedTable(name)
   await object.read(object.sizeBytes - TAIL_BYTES, tail)
-  const pairsBytes = tail.readUInt32LE(0) * 8
+  const blockCount = tail.readUInt32LE(0)
+  const pairsBytes = blockCount * 8
   const tableAt = object.sizeBytes - TAIL_BYTES - pairsBytes
-  if (tail.toString('latin1', 8) !== TABLE_MAGIC || tableAt < FRAME_HEAD_BYTES) {
+  if (
+    tail.toString('latin1', 8) !== TABLE_MAGIC ||
+    tableAt < FRAME_HEAD_BYTES ||
+    blockCount > BLOCKS_MAX
+  ) {
     throw damagedTable(name)
   }
   const pairs = Buffer.allocUnsafe(pairsBytes)

@@ -14,6 +14,8 @@ import { ByteReader } from './record-bytes.ts'
  * enough.
  */
 const CACHED_BLOCKS = 32
+/** Of those that are kept, at most, unless it is one alone: blocks can be long. */
+const CACHED_BYTES = 64 * 1024 * 1024
 
 /** Where an entry is, to come back to it with `entryAt`. */
 export interface EntryPlace {
@@ -169,10 +171,19 @@ export class ManifestReader implements AsyncDisposable {
     const block = this.#blocks[number]
     if (block === undefined) return Promise.reject(this.#damaged(`it has no block ${number}`))
     const content = readBlock(this.#object, this.#name, block)
-    const [oldest] = this.#cache.keys()
-    if (oldest !== undefined && this.#cache.size >= CACHED_BLOCKS) this.#cache.delete(oldest)
+    this.#makeRoom(block.rawBytes)
     this.#cache.set(number, content)
     return content
+  }
+
+  #makeRoom(rawBytes: number): void {
+    const bytesOf = (number: number): number => this.#blocks[number]?.rawBytes ?? 0
+    let bytes = rawBytes + this.#cache.keys().reduce((sum, number) => sum + bytesOf(number), 0)
+    for (const number of this.#cache.keys()) {
+      if (this.#cache.size < CACHED_BLOCKS && bytes <= CACHED_BYTES) break
+      this.#cache.delete(number)
+      bytes -= bytesOf(number)
+    }
   }
 
   #damaged(why: string): BackstayError {

@@ -29,6 +29,15 @@ const HAS_CRC = 1
  */
 const PERMISSIONS = 0o777
 
+/**
+ * Units and extents of one file, at most (docs/repository-format.md §6): of 32 GiB of which no two
+ * pages lie beside each other. All of a file are in memory at once.
+ */
+export const PIECES_MAX = 2 ** 22
+
+/** Packs of one manifest, at most: of 1 GiB each. */
+const PACKS_MAX = 2 ** 20
+
 /** `<backup id>-<nnnnnn>`: a name from a manifest becomes a path. */
 const PACK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
@@ -52,6 +61,7 @@ export class PackTable {
         `Cannot read the manifest: ${JSON.stringify(name.slice(0, 80))} is no name of a pack`,
       )
     }
+    if (this.#names.length >= PACKS_MAX) throw tooMany('packs', PACKS_MAX)
     this.#numbers.set(name, this.#names.length)
     this.#names.push(name)
   }
@@ -172,7 +182,7 @@ function decodeFile(bytes: ByteReader, packs: PackTable): ManifestFile {
   const sizeBytes = bytes.varint()
   const crc32c = (bytes.byte() & HAS_CRC) === 0 ? undefined : bytes.u32()
   const units: Unit[] = []
-  for (let left = bytes.varint(); left > 0; left -= 1) {
+  for (let left = pieceCount(bytes, `units of "${path}"`); left > 0; left -= 1) {
     const pack = packs.name(bytes.varint())
     const offset = bytes.varint()
     const storedBytes = bytes.varint()
@@ -180,7 +190,7 @@ function decodeFile(bytes: ByteReader, packs: PackTable): ManifestFile {
     if (rawBytes > UNIT_BYTES || storedBytes > frameBound(rawBytes)) throw wrongUnit(path)
     units.push({ pack, offset, storedBytes, rawBytes })
   }
-  const extents = decodeExtents(bytes, units)
+  const extents = decodeExtents(bytes, path, units)
   const covered = extents.reduce((sum, extent) => sum + extent.length, 0)
   if (covered !== sizeBytes) throw wrongExtents(path)
   return { kind: 'file', path, mode, modifiedAtMs, sizeBytes, crc32c, extents }
@@ -194,9 +204,9 @@ function wrongUnit(path: string): BackstayError {
   )
 }
 
-function decodeExtents(bytes: ByteReader, units: readonly Unit[]): Extent[] {
+function decodeExtents(bytes: ByteReader, path: string, units: readonly Unit[]): Extent[] {
   const extents: Extent[] = []
-  for (let left = bytes.varint(); left > 0; left -= 1) {
+  for (let left = pieceCount(bytes, `extents of "${path}"`); left > 0; left -= 1) {
     const number = bytes.varint()
     const unit = number === 0 ? undefined : units[number - 1]
     if (number > 0 && unit === undefined) throw wrongExtents(`unit ${number}`)
@@ -208,6 +218,20 @@ function decodeExtents(bytes: ByteReader, units: readonly Unit[]): Extent[] {
     extents.push({ unit, unitOffset, length })
   }
   return extents
+}
+
+/** A few bytes each, they would fill the memory with what they unfold to. */
+function pieceCount(bytes: ByteReader, what: string): number {
+  const count = bytes.varint()
+  if (count <= PIECES_MAX) return count
+  throw tooMany(what, PIECES_MAX)
+}
+
+function tooMany(what: string, most: number): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read the manifest: there are more ${what} than the ${most} that may be`,
+  )
 }
 
 /**

@@ -7,9 +7,15 @@ import { bytesOfPath } from '../util/byte-path.ts'
 import type { ObjectWriter, Store } from '../store/store.ts'
 import type { BackupId } from './backup-info.ts'
 import type { ClusterNames } from './format.ts'
-import { encodeBlockTable, type ManifestBlock } from './manifest-blocks.ts'
+import { encodeBlockTable, type ManifestBlock, RAW_BYTES_MAX } from './manifest-blocks.ts'
 import type { ManifestEntry, ManifestTotals } from './manifest-entry.ts'
-import { encodeEnd, encodeEntry, MANIFEST_MAGIC, PackTable } from './manifest-records.ts'
+import {
+  encodeEnd,
+  encodeEntry,
+  MANIFEST_MAGIC,
+  PackTable,
+  PIECES_MAX,
+} from './manifest-records.ts'
 import { ByteWriter } from './record-bytes.ts'
 import { PathSet } from './path-set.ts'
 import { compressFrameAsync } from './codec.ts'
@@ -53,13 +59,16 @@ export class ManifestWriter implements AsyncDisposable {
 
   /**
    * Appends an entry. A directory must come before what is in it.
-   * @throws {BackstayError} POSTGRES_PROTOCOL for a path that was there already.
+   * @throws {BackstayError} POSTGRES_PROTOCOL for a path that was there already; FAILED for a file
+   * of more pieces than readers take.
    */
   async add(entry: ManifestEntry): Promise<void> {
     if (!this.#paths.add(bytesOfPath(entry.path))) {
       throw new BackstayError('POSTGRES_PROTOCOL', `Cannot store "${entry.path}": it came twice`)
     }
+    if (entry.kind === 'file' && entry.extents.length > PIECES_MAX) throw tooManyPieces(entry.path)
     encodeEntry(entry, this.#packs, this.#bytes)
+    if (this.#bytes.length > RAW_BYTES_MAX) throw tooManyPieces(entry.path)
     this.#count(entry)
     if (this.#bytes.length >= BLOCK_BYTES) await this.#closeBlock()
   }
@@ -106,4 +115,12 @@ export class ManifestWriter implements AsyncDisposable {
       this.#totals.bytes += entry.sizeBytes
     }
   }
+}
+
+function tooManyPieces(path: string): BackstayError {
+  return new BackstayError(
+    'FAILED',
+    `Cannot store "${path}": its pages lie in more pieces of older backups than a manifest can say`,
+    { hint: 'Take a full backup (backstay backup --full): it has each file in few pieces.' },
+  )
 }
