@@ -7,6 +7,7 @@ import { parseSize } from '../../util/size.ts'
 import type { ConnectionOptions } from '../../wire/connection-options.ts'
 import { type SqlClient, withSql } from '../../wire/sql-client.ts'
 import { believedPaths, isUsualData, notesOnPaths } from './believed-paths.ts'
+import { heardSenders, heardServer, heardSettings, type Sender } from './heard.ts'
 import {
   type AdoptedAnswer,
   type AdoptedCluster,
@@ -55,20 +56,16 @@ interface AdoptedFound {
   readonly wish: string | undefined
 }
 
-interface Sender {
-  readonly host: string | null
-  readonly name: string
-}
-
 /**
  * Looks.
  * @throws NOT_READY when the server is no primary, or the role no superuser; POSTGRES_VERSION;
+ * POSTGRES_PROTOCOL for answers that are none;
  * POSTGRES_IDENTITY for a standby of another cluster; what connecting throws.
  */
 export async function lookAdopted(order: AdoptOrder): Promise<AdoptedCluster> {
   const { answer, senders } = await withSql(optionsOf(order, order.primary), async (sql) => ({
-    answer: await ask(sql),
-    senders: await sql.query<Sender>(SENDERS_QUERY),
+    answer: await ask(sql, order.primary),
+    senders: heardSenders(await sql.query(SENDERS_QUERY), nameOf(order.primary)),
   }))
   refuse(order, answer)
   const named = await Promise.all(
@@ -136,7 +133,7 @@ async function askAt(
   order: AdoptOrder,
   place: HostAndPort,
 ): Promise<{ readonly answer: AdoptedAnswer; readonly wish: string | undefined }> {
-  const answer = await withSql(optionsOf(order, place), ask)
+  const answer = await withSql(optionsOf(order, place), async (sql) => ask(sql, place))
   return { answer, wish: ownName(answer.settings.get('primary_conninfo') ?? '') }
 }
 
@@ -149,8 +146,12 @@ const SENDERS_QUERY = `
 SELECT DISTINCT host(client_addr) AS host, coalesce(application_name, '') AS name
   FROM pg_stat_replication WHERE state IN ('streaming', 'catchup')`
 
-async function ask(sql: SqlClient): Promise<AdoptedAnswer> {
-  const server = await sql.one<Omit<AdoptedAnswer, 'settings'>>(
+function nameOf({ host, port }: HostAndPort): string {
+  return `${host}:${port}`
+}
+
+async function ask(sql: SqlClient, place: HostAndPort): Promise<AdoptedAnswer> {
+  const row = await sql.one(
     `SELECT pg_is_in_recovery() AS "inRecovery",
             (SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
             current_setting('server_version_num')::int AS "versionNumber",
@@ -159,10 +160,9 @@ async function ask(sql: SqlClient): Promise<AdoptedAnswer> {
                      WHERE name IN ('primary_conninfo', 'primary_slot_name') AND setting <> ''
                        AND sourcefile LIKE '%/postgresql.auto.conf') AS "isConninfoOverridden"`,
   )
-  const rows = await sql.query<{ name: string; value: string }>(
-    'SELECT name, current_setting(name) AS value FROM pg_settings',
-  )
-  const settings = new Map(rows.map(({ name, value }) => [name, value]))
+  const server = heardServer(row, nameOf(place))
+  const rows = await sql.query('SELECT name, current_setting(name) AS value FROM pg_settings')
+  const settings = heardSettings(rows, nameOf(place))
   const hasMd5Password = server.isSuperuser && (await isMd5(sql))
   return { ...server, settings, hasMd5Password }
 }
@@ -176,7 +176,7 @@ async function isMd5(sql: SqlClient): Promise<boolean> {
 }
 
 function refuse({ primary, login }: AdoptOrder, answer: AdoptedAnswer): void {
-  const where = `${primary.host}:${primary.port}`
+  const where = nameOf(primary)
   if (answer.inRecovery) {
     throw new BackstayError('NOT_READY', `Cannot adopt ${where}: it is a standby`, {
       hint: 'Name its primary; the standbys are found from there.',
@@ -228,7 +228,9 @@ async function askIfAny(
   place: HostAndPort,
 ): Promise<AdoptedAnswer | string | undefined> {
   try {
-    return await withSql(optionsOf(order, place, OF_A_DISCOVERED_ONE), ask)
+    return await withSql(optionsOf(order, place, OF_A_DISCOVERED_ONE), async (sql) =>
+      ask(sql, place),
+    )
   } catch (error) {
     if (!isBackstayError(error) || order.login.signal?.aborted === true) throw error
     return error.code === 'POSTGRES_AUTH' ? error.message : undefined
