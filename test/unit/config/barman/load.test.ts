@@ -105,6 +105,25 @@ test('references in a circle end', async () => {
   await assert.rejects(load(text), /go round in a circle/)
 })
 
+test('references that unfold to millions are refused at once', { timeout: 10_000 }, async () => {
+  const chain = [
+    'description',
+    'ssh_command',
+    'aws_profile',
+    'aws_region',
+    'gcp_project',
+    'gcp_zone',
+  ]
+  const lines = chain.map(
+    (key, index) => `${key} = ${`%(${chain[index + 1] ?? 'name'})s`.repeat(40)}`,
+  )
+  const why =
+    /Cannot read "[a-z_]+" in ".*" line \d: its references unfold to more than any value is/
+  await assert.rejects(load(SEED, { 'main.conf': `[main]\n${lines.join('\n')}\n` }), why)
+  const long = `[main]\ndescription = ${'%(ssh_command)s'.repeat(90)}\nssh_command = ${'x'.repeat(100_000)}\n`
+  await assert.rejects(load(SEED, { 'main.conf': long }), why)
+})
+
 test('two servers that share a directory stop every command', async () => {
   const { errors } = await load(
     `${SEED}[a]\nconninfo = host=a\n[b]\nconninfo = host=b\nincoming_wals_directory = /var/lib/barman/a/incoming\n`,
