@@ -24,12 +24,12 @@ export class RemoteTree {
   readonly #taken = new Map<string, string>()
 
   /**
-   * `found` is what `find -printf '%y%P\\0'` printed: a letter for the kind, then the relative
-   * path.
+   * `found` is what `find -printf '%y%P\\0'` printed, item by item: a letter for the kind, then the
+   * relative path.
    */
-  constructor(directory: string, found: string) {
+  constructor(directory: string, found: readonly string[]) {
     this.#directory = directory
-    for (const item of found.split('\0')) {
+    for (const item of found) {
       const [kind, path] = [item.slice(0, 1), item.slice(1)]
       if (kind === 'd') this.#existing.add(path)
       else if (path !== '') this.#taken.set(path, kind === 'l' ? 'link' : 'file')

@@ -5,7 +5,7 @@
 import { basename, dirname } from 'node:path/posix'
 import { pathOfBytes } from '../util/byte-path.ts'
 import type { Ownership, PathInfo } from './host.ts'
-import { checkLimit, NAMES_BYTES_MAX, tooManyNames } from './read-limit.ts'
+import { checkLimit, NAMES_BYTES_MAX, splitNames } from './read-limit.ts'
 import { lastLines } from './run-checked.ts'
 import type { RemoteResult, RemoteRun } from './ssh-connection.ts'
 import { READ_OWN_UID } from './own-uid.ts'
@@ -224,9 +224,7 @@ export class ShellFiles {
     const result = await unlessMissing(
       this.#script(LIST, [path], { outputLimitBytes: NAMES_BYTES_MAX }),
     )
-    // Output that long was cut off at its beginning.
-    if (result !== undefined && result.stdout.length >= NAMES_BYTES_MAX) throw tooManyNames(path)
-    return result && pathOfBytes(result.stdout).split('\0').slice(0, -1).sort()
+    return result && splitNames(path, result.stdout).sort()
   }
 
   async freeBytes(path: string): Promise<number> {

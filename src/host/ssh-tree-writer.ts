@@ -5,9 +5,8 @@
 import { pipeline, type Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
-import { pathOfBytes } from '../util/byte-path.ts'
 import { fileError } from './file-error.ts'
-import { NAMES_BYTES_MAX, tooManyNames } from './read-limit.ts'
+import { NAMES_BYTES_MAX, splitNames } from './read-limit.ts'
 import type { TreeFileAttributes, TreeWriter } from './host.ts'
 import { RemoteTree } from './remote-tree.ts'
 import type { RemoteResult, SshConnection } from './ssh-connection.ts'
@@ -70,8 +69,7 @@ export class SshTreeWriter implements TreeWriter {
       outputLimitBytes: NAMES_BYTES_MAX,
     })
     if (exitCode !== 0) throw new RemoteFileError(stderr)
-    if (stdout.length >= NAMES_BYTES_MAX) throw tooManyNames(directory)
-    return new SshTreeWriter(options, new RemoteTree(directory, pathOfBytes(stdout)))
+    return new SshTreeWriter(options, new RemoteTree(directory, splitNames(directory, stdout)))
   }
 
   async makeDirectory(path: string, mode: number): Promise<void> {

@@ -8,7 +8,7 @@ import { RemoteTree } from '../../../src/host/remote-tree.ts'
 const FOUND = 'dbase\0fbase/1\0ldata\0'
 
 test('missing parents are made once, existing ones never', () => {
-  const tree = new RemoteTree('/d', FOUND)
+  const tree = new RemoteTree('/d', FOUND.split('\0'))
   assert.deepEqual(tree.placeFile('base/x/y/2').missingParents, ['base/x', 'base/x/y'])
   assert.deepEqual(tree.placeFile('base/x/y/3').missingParents, [])
   assert.equal(tree.placeDirectory('base').wasThere, true)
@@ -17,7 +17,7 @@ test('missing parents are made once, existing ones never', () => {
 })
 
 test('nothing goes over a file or through a link, found or made', () => {
-  const tree = new RemoteTree('/d', FOUND)
+  const tree = new RemoteTree('/d', FOUND.split('\0'))
   tree.addLink('made')
   for (const path of ['base/1', 'base', 'data/x', 'made/x', 'data', '.', '../x', '/x']) {
     assert.throws(() => tree.placeFile(path), { code: 'FAILED' }, path)

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { splitNames } from '../../../src/host/read-limit.ts'
 import { parseInspect, RemoteFileError, ShellFiles } from '../../../src/host/shell-files.ts'
 
 test('stat is read: kind, mode, owner, time, target', () => {
@@ -51,4 +52,14 @@ test('what could not be removed is not called removed because something in it wa
     asWayOwner: false,
   })
   await assert.rejects(files.remove('/data'), { message: /Permission denied/ })
+})
+
+test('names are not split that are more, or longer, than a directory has', () => {
+  assert.deepEqual(splitNames('/d', Buffer.from('a\0b c\0')), ['a', 'b c'])
+  const many = Buffer.alloc(9_000_000).fill('x\0')
+  assert.throws(
+    () => splitNames('/d', many),
+    /Cannot list "\/d": its names are more than the 4000000/,
+  )
+  assert.throws(() => splitNames('/d', Buffer.concat([Buffer.alloc(70_000, 0xff), Buffer.of(0)])))
 })
