@@ -5,6 +5,12 @@
 import { BackstayError } from '../errors/backstay-error.ts'
 import { bytesOfPath, pathOfBytes } from '../util/byte-path.ts'
 
+/**
+ * Of a path or a name. One that is no UTF-8 is read letter by letter, which takes many times its
+ * length.
+ */
+const STRING_BYTES_MAX = 64 * 1024
+
 /** Collects bytes of one block; grows as needed. */
 export class ByteWriter {
   #buffer: Buffer
@@ -113,7 +119,9 @@ export class ByteReader {
   }
 
   string(): string {
-    return pathOfBytes(this.bytes(this.varint()))
+    const length = this.varint()
+    if (length > STRING_BYTES_MAX) throw endOfBlock()
+    return pathOfBytes(this.bytes(length))
   }
 
   /** A view of the next `count` bytes. */
@@ -129,6 +137,6 @@ export class ByteReader {
 function endOfBlock(): BackstayError {
   return new BackstayError(
     'REPOSITORY_DAMAGED',
-    'Cannot read the manifest: a record ends too early',
+    'Cannot read the manifest: a record ends too early, or a text in it has no end',
   )
 }

@@ -90,9 +90,11 @@ test('the largest file that may be is read, in memory that is bounded', LIMIT, a
 test('long blocks that are read again are not all kept', LIMIT, async () => {
   await using base = temporaryDirectory()
   const bytes = new ByteWriter(64 * MB)
-  bytes.byte(RECORD.directory)
-  bytes.string('a'.repeat(63 * MB))
-  bytes.varint(0o700)
+  for (let left = 1000; left > 0; left -= 1) {
+    bytes.byte(RECORD.directory)
+    bytes.string('a'.repeat(65_000))
+    bytes.varint(0o700)
+  }
   const block = Buffer.from(bytes.view())
   await writeBlocks(
     base.path,
@@ -102,6 +104,22 @@ test('long blocks that are read again are not all kept', LIMIT, async () => {
   const { said, mostMegabytes } = readApart(base.path, again)
   assert.equal(said, '')
   assert.ok(mostMegabytes < 900, `${mostMegabytes} MB`)
+})
+
+test('a name without end that is no UTF-8 is refused before it is read', LIMIT, async () => {
+  await using base = temporaryDirectory()
+  const bytes = new ByteWriter(64 * MB)
+  bytes.byte(RECORD.directory)
+  bytes.varint(60 * MB)
+  bytes.bytes(Buffer.alloc(60 * MB, 0xff))
+  bytes.varint(0o700)
+  await writeBlocks(base.path, [Buffer.from(bytes.view())])
+  const { said, mostMegabytes } = readApart(
+    base.path,
+    'await reader.entryAt({ block: 0, offset: 0 })',
+  )
+  assert.match(said, /a text in it has no end/)
+  assert.ok(mostMegabytes < 400, `${mostMegabytes} MB`)
 })
 
 test('a table of more blocks than a manifest has is damage', LIMIT, async () => {
