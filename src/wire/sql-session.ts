@@ -3,7 +3,7 @@
  * start fast.
  */
 import { Socket } from 'node:net'
-import type { Client } from 'pg'
+import type { Client, ClientConfig } from 'pg'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { afterStart, startOptions } from '../postgres/session-settings.ts'
 import { limitBytes } from './byte-limit.ts'
@@ -14,7 +14,7 @@ import { describeServer } from './server-address.ts'
 import { sqlError } from './sql-error.ts'
 import { type PgConnection, SqlLogin } from './sql-login.ts'
 import { type Encryption, tlsSettings } from './tls-settings.ts'
-import { setValueTypes } from './value-types.ts'
+import { valueTypes } from './value-types.ts'
 
 const DEFAULT_DATABASE = 'postgres'
 /** All that a server says until it is ready for the first query. */
@@ -55,8 +55,8 @@ export async function openSqlSession(
 ): Promise<SqlSession> {
   const { default: pg } = await import('pg')
   const socket = new Socket()
-  const client = new pg.Client(await clientConfig(options, encryption, socket))
-  setValueTypes(client, (oid) => pg.types.getTypeParser(oid, 'text'))
+  const types = valueTypes((oid) => pg.types.getTypeParser(oid, 'text'))
+  const client = new pg.Client({ ...(await clientConfig(options, encryption, socket)), types })
   const { connection } = client as unknown as { readonly connection: PgConnection }
   let serverVersion = ''
   connection.on('parameterStatus', (status: { parameterName: string; parameterValue: string }) => {
@@ -108,7 +108,7 @@ async function clientConfig(
   options: SqlOptions,
   encryption: Encryption,
   socket: Socket,
-): Promise<ConstructorParameters<typeof Client>[0]> {
+): Promise<ClientConfig> {
   const statementTimeoutMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS
   return {
     host: options.host,

@@ -2,36 +2,53 @@
  * How the values of a SQL answer are read. Which type a column has the server says, and `pg` reads
  * what it likes then.
  */
-import type { Client } from 'pg'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseLsn } from '../postgres/lsn.ts'
 
+type Parse = (text: string) => unknown
+
 const INT8 = 20
 const PG_LSN = 3220
+const TEXTS = 1009
+/** bool, int2, int4, oid, float4, float8: each a value of its own. */
+const SMALL = [16, 21, 23, 26, 700, 701]
 /**
- * date, timestamp, timestamptz, interval, and arrays of them. Their patterns try every division of
- * a long row of digits, and no timer runs meanwhile.
+ * date, timestamp, timestamptz, interval. Their patterns try every division of a long row of
+ * digits, and no timer runs meanwhile.
  */
-const TIMES = [1082, 1114, 1184, 1186, 1182, 1115, 1185, 1187]
-/** A time; no query of ours asks for an array. */
-const LONGEST_TIME = 100
+const TIMES = [1082, 1114, 1184, 1186]
+/** A time, or one of the small ones. */
+const LONGEST_WORD = 100
+/** Names of roles and functions. */
+const LONGEST_LIST = 1024 * 1024
 
-/** @param parserOf those of `pg`. */
-export function setValueTypes(
-  client: Client,
-  parserOf: (oid: number) => (text: string) => unknown,
-): void {
-  client.setTypeParser(INT8, parseInt8)
-  client.setTypeParser(PG_LSN, parseLsn)
-  for (const oid of TIMES) {
-    const parse = parserOf(oid)
-    client.setTypeParser(oid, (text) => parse(checkTime(text)))
-  }
+/** How `pg` is told which types are read; every other stays text. */
+export interface ValueTypes {
+  getTypeParser(oid: number, format?: 'text' | 'binary'): Parse
 }
 
-function checkTime(text: string): string {
-  if (text.length <= LONGEST_TIME) return text
-  throw new BackstayError('POSTGRES_PROTOCOL', 'The answer is none: a time in it has no end')
+/**
+ * The types that queries of ours have, and no other: a server can call any column JSON or an array
+ * of arrays, of which a few bytes become an object each.
+ * @param parserOf those of `pg`.
+ */
+export function valueTypes(parserOf: (oid: number) => Parse): ValueTypes {
+  const known = new Map<number, Parse>([
+    [INT8, parseInt8],
+    [PG_LSN, parseLsn],
+    [TEXTS, limited(parserOf(TEXTS), LONGEST_LIST)],
+    ...[...SMALL, ...TIMES].map(
+      (oid) => [oid, limited(parserOf(oid), LONGEST_WORD)] satisfies [number, Parse],
+    ),
+  ])
+  return { getTypeParser: (oid) => known.get(oid) ?? String }
+}
+
+function limited(parse: Parse, longest: number): Parse {
+  return (text) => {
+    if (text.length <= longest) return parse(text)
+    throw new BackstayError('POSTGRES_PROTOCOL', 'The answer is none: a value in it has no end')
+  }
 }
 
 /** A number where it is exact, else the text: a system identifier stays whole. */

@@ -154,11 +154,11 @@ describe('a server that sends without end', () => {
 })
 
 describe('a server whose times have no end', () => {
-  for (const oid of [1082, 1184, 1115]) {
+  for (const oid of [1082, 1184]) {
     it(`is left when they are of type ${oid}`, { timeout: 30_000 }, async () => {
       const column = [int16(1), text('x'), int32(0), int16(0), int32(oid), Buffer.alloc(8)]
       const digits = '1'.repeat(2_000_000)
-      const long = row(oid === 1115 ? `{${digits}}` : digits)
+      const long = row(digits)
       await using server = await hostile(() =>
         Buffer.concat([message('T', ...column), long, DONE, READY]),
       )
@@ -166,6 +166,34 @@ describe('a server whose times have no end', () => {
       await assert.rejects(asked, PROTOCOL)
     })
   }
+})
+
+describe('a server that says of which type a value is', () => {
+  const ask = async (oid: number, value: string): Promise<unknown> => {
+    const column = [int16(1), text('x'), int32(0), int16(0), int32(oid), Buffer.alloc(8)]
+    const answer = Buffer.concat([message('T', ...column), row(value), DONE, READY])
+    await using server = await hostile((query) =>
+      /^S(ET|HOW)/.test(query) ? Buffer.concat([DONE, READY]) : answer,
+    )
+    await using sql = await SqlClient.connect({ ...server.options, requireAuth: ['none'] })
+    const rows = await sql.query('SELECT x')
+    return rows[0]?.['x']
+  }
+
+  for (const oid of [114, 3802, 1115, 1016, 600, 17]) {
+    it(`makes no object of type ${oid}: no query of ours has it`, async () => {
+      assert.equal(await ask(oid, '[1]'), '[1]')
+    })
+  }
+
+  it('does not have JSON unfolded, or a list that has no end', { timeout: 30_000 }, async () => {
+    const many = `[${'[],'.repeat(10_000_000)}[]]`
+    const grown = await grownBy(async () => assert.equal(await ask(114, many), many))
+    assert.ok(grown < MEMORY_MAX, `${grown} bytes`)
+    await assert.rejects(ask(1009, `{${'{},'.repeat(10_000_000)}{}}`), PROTOCOL)
+    await assert.rejects(ask(16, 't'.repeat(1000)), PROTOCOL)
+    assert.deepEqual(await ask(1009, '{a,b}'), ['a', 'b'])
+  })
 })
 
 describe('a server whose few bytes unfold to many values', () => {
