@@ -5,6 +5,11 @@ import { BackstayError } from '../../errors/backstay-error.ts'
 
 /** Deeper is a circle. */
 const DEEPEST = 10
+/**
+ * A name has a bound: all that may be references are looked for before the first is judged, and each
+ * without an end would be read to the end of the text.
+ */
+const REFERENCE = /%(%|\(([^)]{1,100})\)s)?/g
 /** Of one value: ten levels of ten references each would be ten thousand millions. */
 const REFERENCES_MAX = 1000
 const LENGTH_MAX = 1024 * 1024
@@ -33,7 +38,7 @@ interface Interpolation {
 
 function replace(text: string, around: Interpolation): string {
   if (around.depth > DEEPEST) throw problem(around.place, 'its references go round in a circle')
-  return text.replace(/%(%|\(([^)]+)\)s)?/g, (_match, what: string | undefined, name: string) => {
+  return text.replace(REFERENCE, (_match, what: string | undefined, name: string) => {
     if (what === '%') return '%'
     if (what === undefined) {
       throw problem(around.place, 'a "%" stands alone; write "%%" for one percent sign')

@@ -122,6 +122,8 @@ test('references that unfold to millions are refused at once', { timeout: 10_000
   await assert.rejects(load(SEED, { 'main.conf': `[main]\n${lines.join('\n')}\n` }), why)
   const long = `[main]\ndescription = ${'%(ssh_command)s'.repeat(90)}\nssh_command = ${'x'.repeat(100_000)}\n`
   await assert.rejects(load(SEED, { 'main.conf': long }), why)
+  const open = `[main]\ndescription = %(name)s${'%(b s'.repeat(100_000)}\n`
+  await assert.rejects(load(SEED, { 'main.conf': open }), /a "%" stands alone/)
 })
 
 test('two servers that share a directory stop every command', async () => {
