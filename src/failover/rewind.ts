@@ -30,7 +30,7 @@ const CONFIG_FILE_MAJOR = 15
 /** Each missing segment is one more try. */
 const TRIES_MAX = 256
 /** Up to 13 `could not connect to server`, then libpq's own words. */
-const NO_CONNECTION = /could not connect to server|connection to server .* failed/
+const NO_CONNECTION = /could not connect to server|connection to server .{0,300}? failed/
 const MISSING_SEGMENT = /could not open file "[^"]*\/([0-9A-F]{24})"/
 
 /**

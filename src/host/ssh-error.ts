@@ -104,22 +104,23 @@ interface SshTarget {
 export function hostKeyProblem(
   stderr: string,
 ): 'host-key-unknown' | 'host-key-changed' | undefined {
-  const { name } = causeOf(stderr)
+  const { name } = causeOf(brief(stderr))
   return name === 'host-key-unknown' || name === 'host-key-changed' ? name : undefined
 }
 
 /** The error for an ssh that ended without an answer of the remote script. */
 export function sshError(target: SshTarget, stderr: string): BackstayError {
   const { host, address, shownHostKey, began } = target
-  const cause = began ? BROKEN : causeOf(stderr)
-  const known = /Offending .* key in (\S+)/.exec(stderr)?.[1]
+  const seen = brief(stderr)
+  const cause = began ? BROKEN : causeOf(seen)
+  const known = /Offending .* key in (\S+)/.exec(seen)?.[1]
   const facts = [
     ...(shownHostKey === undefined ? [] : [`it shows ${shownHostKey.fingerprint}`]),
     ...(known === undefined ? [] : [`the known one is in ${known}`]),
   ]
   const reason = [cause.says, ...facts].join(', ')
   const place = host === address ? '' : ` (${address})`
-  const said = shownHostKey !== undefined ? '' : lastLines(stderr.replaceAll('\r', ''), 5)
+  const said = shownHostKey !== undefined ? '' : lastLines(seen.replaceAll('\r', ''), 5)
   return new BackstayError(
     'HOST_UNREACHABLE',
     `Cannot reach "${host}" by ssh${place}: ${reason}${said === '' ? '' : `: ${said}`}`,
@@ -136,6 +137,23 @@ export function sshError(target: SshTarget, stderr: string): BackstayError {
   )
 }
 
+/** Lines at the beginning, and at the end, that are looked at, and how much of each. */
+const LINES_SEEN = 100
+const LINE_CHARACTERS_SEEN = 500
+
+/**
+ * What is looked at of a text that another machine may have written, a megabyte in one line too:
+ * patterns try each beginning of a line of repeated words.
+ */
+function brief(stderr: string): string {
+  const lines = stderr.split('\n')
+  const seen =
+    lines.length <= 2 * LINES_SEEN
+      ? lines
+      : [...lines.slice(0, LINES_SEEN), ...lines.slice(-LINES_SEEN)]
+  return seen.map((line) => line.slice(0, LINE_CHARACTERS_SEEN)).join('\n')
+}
+
 function causeOf(stderr: string): SshCause {
   const own = stderr.slice(0, PEER_WORDS.exec(stderr)?.index)
   return (
@@ -149,7 +167,7 @@ function causeOf(stderr: string): SshCause {
  * failed.
  */
 export function sudoError(host: string, stderr: string): BackstayError | undefined {
-  const line = stderr
+  const line = brief(stderr)
     .split('\n')
     .find((line) => /^sudo: |is not in the sudoers file|^sh: .*sudo.*not found/.test(line))
   if (line === undefined) return undefined

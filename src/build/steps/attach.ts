@@ -75,7 +75,7 @@ const REASONS: readonly {
     hint: 'The standby went another way than the primary: backstay rejoin <standby>.',
   },
   {
-    text: /could not connect to the primary server|connection to server .* failed|could not connect to server/,
+    text: /could not connect to the primary server|connection to server .{0,300}? failed|could not connect to server/,
     code: 'POSTGRES_UNREACHABLE',
     hint: 'Open the port of the primary for the machine of <standby> in the firewall between them.',
   },

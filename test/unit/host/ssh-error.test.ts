@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sshError, sudoError } from '../../../src/host/ssh-error.ts'
+import { hostKeyProblem, sshError, sudoError } from '../../../src/host/ssh-error.ts'
 
 const target = { host: 'db1', address: '192.0.2.1', began: false, shownHostKey: undefined }
 const TEXTS: readonly (readonly [string, string])[] = [
@@ -67,4 +67,18 @@ test('a refusing sudo is a matter of privilege, other texts are not', () => {
     assert.equal(sudoError('db1', `lecture\n${text}\n`)?.code, 'HOST_PRIVILEGE', text)
   }
   assert.equal(sudoError('db1', 'Connection closed by 192.0.2.1'), undefined)
+})
+
+test('a megabyte of words that begin a message is read soon', { timeout: 10_000 }, () => {
+  for (const words of ['Offending ', 'host key for ', 'Timeout, server ', 'sh: sudo ']) {
+    const text = words.repeat(1_000_000 / words.length)
+    assert.equal(sshError(target, text).details['cause'], 'other')
+    assert.equal(sudoError('db1', text), undefined)
+  }
+})
+
+test('the words of a peer do not begin where they are no longer seen', () => {
+  const lie = 'Host key verification failed.'
+  const parting = `Received disconnect from 192.0.2.1 port 22:11: ${'bye\n'.repeat(1000)}${lie}`
+  assert.equal(hostKeyProblem(parting), undefined)
 })
