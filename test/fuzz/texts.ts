@@ -8,12 +8,16 @@ import { connectionOf } from '../../src/barman/server/connections.ts'
 import { parseBackupStatus } from '../../src/report/ask-backup-status.ts'
 import { parseProgress, parseRemoteOrder } from '../../src/build/clone/remote-order.ts'
 import { parseRestoreTold } from '../../src/fleet/restore-order.ts'
+import { parseXlogdb } from '../../src/barman/import/xlogdb.ts'
+import { interpolate } from '../../src/config/barman/interpolate.ts'
 import { readIni } from '../../src/config/barman/ini.ts'
 import { readCluster } from '../../src/config/read.ts'
 import { printable } from '../../src/errors/printable.ts'
 import { redact } from '../../src/errors/redact.ts'
 import { readErrorJson } from '../../src/errors/render.ts'
 import { parseHostKey } from '../../src/host/host-key.ts'
+import { splitNames } from '../../src/host/read-limit.ts'
+import { hostKeyProblem, sshError, sudoError } from '../../src/host/ssh-error.ts'
 import { parseReply, remotePid } from '../../src/host/ssh-reply.ts'
 import { parseInspect } from '../../src/host/shell-files.ts'
 import { parseBackupLabel } from '../../src/postgres/backup-label.ts'
@@ -55,6 +59,7 @@ timeline=1
 version=150018
 xlog_segment_size=16777216
 `
+const SSH_TARGET = { host: 'db1', address: '10.0.0.1', began: false, shownHostKey: undefined }
 const source = { file: 'backstay.yaml', directory: '/etc/shop', machine: MACHINE }
 const place = { id: '20261128T100000', directory: '/barman/base/x', keep: undefined }
 
@@ -140,6 +145,21 @@ export const TEXTS: readonly Target[] = [
     parseReply(t, 'abc'),
     remotePid(t, 'abc'),
   ]),
+  text(
+    'words of ssh',
+    [
+      'No ED25519 host key is known for db1\nHost key verification failed.\n',
+      'Received disconnect from 10.0.0.1 port 22:11: bye\nOffending ED25519 key in /x:1\n',
+    ],
+    (t) => [hostKeyProblem(t), sshError(SSH_TARGET, t), sudoError('db1', t)],
+  ),
+  text("Barman's references", ['%(b)s and 100%%', '%(a)s%(b)s'], (t) =>
+    interpolate(t, (name) => ({ a: '%(b)s%(b)s', b: t })[name], 'a place'),
+  ),
+  text('xlog.db', ['000000010000000000000003\t16777216\t1.0\tcustom\tNone\n'], (t) =>
+    parseXlogdb(Buffer.from(t), { has: (name) => name.endsWith('3') }, 'xlog.db'),
+  ),
+  text('names in a directory', ['fa\0db c\0'], (t) => splitNames('/d', Buffer.from(t))),
   text('inspect reply', ['81a4 12 0 root 1.5\n', 'a1ff 1 0 UNKNOWN 1\n/target'], parseInspect),
   text(
     'redaction',

@@ -33,18 +33,26 @@ export async function readXlogdb(
   { name, xlogdb }: BarmanPlace,
   there: { has(file: string): boolean },
 ): Promise<Xlogdb> {
+  for (const path of [join(xlogdb, `${name}-xlog.db`), join(xlogdb, 'xlog.db')]) {
+    const content = await readIfThere(path)
+    if (content !== undefined) return parseXlogdb(content, there, path)
+  }
+  return { custom: new Set(), encrypted: new Set(), missing: new Set() }
+}
+
+/** Its content, read. @throws {BackstayError} FAILED when it lists more than there can be. */
+export function parseXlogdb(
+  content: Buffer,
+  there: { has(file: string): boolean },
+  path: string,
+): Xlogdb {
   const said = {
     custom: new Set<string>(),
     encrypted: new Set<string>(),
     missing: new Set<string>(),
   }
-  for (const path of [join(xlogdb, `${name}-xlog.db`), join(xlogdb, 'xlog.db')]) {
-    const content = await readIfThere(path)
-    if (content === undefined) continue
-    for (const line of linesOf(content)) take(line, there, said)
-    if (said.missing.size > MISSING_MAX) throw tooMany(path)
-    break
-  }
+  for (const line of linesOf(content)) take(line, there, said)
+  if (said.missing.size > MISSING_MAX) throw tooMany(path)
   return said
 }
 
