@@ -37,6 +37,11 @@ const READ_HERE: ReadonlySet<string> = new Set([
   'pg_ident.conf',
 ])
 
+/** More tablespaces than a cluster has; what is learned of each stays in memory. */
+const TABLESPACES_MAX = 10_000
+/** Of a file that is read whole: of 16 MiB in pages each apart. */
+const EXTENTS_READ_MAX = 4096
+
 /** What the walk learned. */
 export interface ManifestSurvey {
   readonly totals: ManifestTotals
@@ -67,16 +72,33 @@ export async function surveyManifest(
     checkPath(entry, major)
     visit(entry)
     if (entry.kind === 'link') links.push(entry)
+    if (links.length > TABLESPACES_MAX || bytesBelow.size > TABLESPACES_MAX) throw tooMany()
     // Group access is a property of the whole cluster: every directory of it has the same mode.
     if (entry.kind === 'directory' && entry.path === 'global') directoryMode = entry.mode
     if (entry.kind !== 'file') continue
-    if (READ_HERE.has(entry.path)) special.set(entry.path, entry)
+    if (READ_HERE.has(entry.path)) special.set(entry.path, checkSmall(entry))
     const root = tablespaceOf(entry.path)
     bytesBelow.set(root, (bytesBelow.get(root) ?? 0) + entry.sizeBytes)
   }
   const { totals } = manifest
   if (totals === undefined) throw new BackstayError('BUG', 'The manifest has no totals')
   return { totals, links, bytesBelow, special, directoryMode }
+}
+
+function tooMany(): BackstayError {
+  return new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read the manifest: it has more than ${TABLESPACES_MAX} tablespaces`,
+  )
+}
+
+/** What is known of where its pieces lie is kept until the end. */
+function checkSmall(file: ManifestFile): ManifestFile {
+  if (file.extents.length <= EXTENTS_READ_MAX) return file
+  throw new BackstayError(
+    'REPOSITORY_DAMAGED',
+    `Cannot read "${file.path}" of the backup: it lies in ${file.extents.length} pieces`,
+  )
 }
 
 /** `pg_tblspc/<oid>` for a path below it, '' for all others. */

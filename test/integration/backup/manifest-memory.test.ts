@@ -38,14 +38,17 @@ async function writeBlocks(directory: string, contents: readonly Buffer[]): Prom
   await new DiskStore(directory).put(OBJECT, Buffer.concat([...parts, encodeBlockTable(blocks)]))
 }
 
+/** How a manifest begins. */
+const HEAD = Buffer.concat([MANIFEST_MAGIC, Buffer.of(16), Buffer.from('20261122T084545X')])
+
 /** A manifest's first block, with one file of `count` units and as many extents of a byte. */
-function fileOfPieces(count: number): Buffer {
+function fileOfPieces(count: number, path = 'base/5/1'): Buffer {
   const bytes = new ByteWriter(32 * MB)
   bytes.bytes(MANIFEST_MAGIC)
   bytes.string('20261122T084545')
   new PackTable().number('20261122T084545-000001', bytes)
   bytes.byte(RECORD.file)
-  bytes.string('base/5/1')
+  bytes.string(path)
   for (const value of [0o600, 0, count]) bytes.varint(value)
   bytes.byte(0)
   bytes.varint(count)
@@ -104,6 +107,34 @@ test('long blocks that are read again are not all kept', LIMIT, async () => {
   const { said, mostMegabytes } = readApart(base.path, again)
   assert.equal(said, '')
   assert.ok(mostMegabytes < 900, `${mostMegabytes} MB`)
+})
+
+const SURVEY = JSON.stringify(import.meta.resolve('../../../src/restore/manifest-survey.ts'))
+const WALK = `const { surveyManifest } = await import(${SURVEY}); await surveyManifest(reader, 18)`
+
+test('tablespaces without end are refused before they are all kept', LIMIT, async () => {
+  await using base = temporaryDirectory()
+  const bytes = new ByteWriter(64 * MB)
+  for (let oid = 1; oid <= 2_000_000; oid += 1) {
+    bytes.byte(RECORD.link)
+    bytes.string(`pg_tblspc/${oid}`)
+    bytes.varint(0o777)
+    bytes.string('/srv')
+  }
+  const links = Buffer.from(bytes.view())
+  await writeBlocks(base.path, [HEAD, ...Array.from({ length: 10 }, () => links)])
+  const { said, mostMegabytes } = readApart(base.path, WALK)
+  assert.match(said, /more than 10000 tablespaces/)
+  assert.ok(mostMegabytes < 400, `${mostMegabytes} MB`)
+})
+
+test('a configuration file in very many pieces is refused', LIMIT, async () => {
+  await using base = temporaryDirectory()
+  await writeBlocks(base.path, [fileOfPieces(5000, 'postgresql.conf')])
+  assert.match(
+    readApart(base.path, WALK).said,
+    /"postgresql.conf" of the backup: it lies in 5000 pieces/,
+  )
 })
 
 test('a name without end that is no UTF-8 is refused before it is read', LIMIT, async () => {
