@@ -50,3 +50,35 @@ export function busy(pg: TestServer): AsyncDisposable & { readonly transfers: ()
     },
   }
 }
+
+/** Makes relations, rewrites, cuts and drops them as fast as it goes until it is disposed: files come and go. */
+export function churning(pg: TestServer): AsyncDisposable {
+  const stop = new AbortController()
+  const work = async (): Promise<void> => {
+    const client = new Client({ ...pg.connection, database: 'postgres', password: pg.password })
+    await client.connect()
+    for (let round = 0; !stop.signal.aborted; round += 1) {
+      await client.query(
+        `create table churn_${round} as select g as id, repeat('y', 200) as filler from generate_series(1, 2000) g`,
+      )
+      await client.query(`create index on churn_${round} (id)`)
+      await client.query(`alter table churn_${round} set (fillfactor = 50)`)
+      await client.query(`vacuum full churn_${round}`)
+      if (round % 2 === 0) await client.query(`delete from churn_${round} where id > 1000`)
+      if (round % 2 === 0) await client.query(`vacuum churn_${round}`)
+      if (round % 3 === 1) await client.query(`truncate churn_${round}`)
+      if (round % 5 === 4) await client.query('reindex table account')
+      if (round > 2) await client.query(`drop table churn_${round - 3}`)
+    }
+    await client.end()
+  }
+  const done = work()
+  // Whoever disposes meets a failure; until then it must not end the process.
+  done.catch(() => undefined)
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await done
+    },
+  }
+}

@@ -28,7 +28,7 @@ import {
 } from '../../harness/postgres.ts'
 import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
 import { until } from '../../harness/until.ts'
-import { BANK, busy, openBank } from './bank.ts'
+import { BANK, busy, churning, openBank } from './bank.ts'
 import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from './support.ts'
 
 const run = promisify(execFile)
@@ -165,6 +165,7 @@ describe('a backup read where the data lies', () => {
       let info: BackupInfo
       {
         await using load = busy(pg)
+        await using _churn = churning(pg)
         await until('some transfers', () => load.transfers() > 50)
         info = await read(pg, repository)
       }
@@ -178,6 +179,10 @@ describe('a backup read where the data lies', () => {
         if (major === 15) await run(judge, ['-n', target])
       }
       await using restored = await openPostgres({ major, directory: target, ...binaries })
+      const [tables] = await restored.query(
+        `select count(*)::int as n, sum((xpath('/row/c/text()', query_to_xml(format('select count(*) as c from %s', oid::regclass), false, true, '')))[1]::text::int) as rows from pg_class where relname ~ '^churn_\\d+$'`,
+      )
+      assert.ok(Number(tables?.['n']) > 0)
       assert.deepEqual(await restored.query(BANK), [
         { money: '40000000', accounts: '40000', tallies: true },
       ])
