@@ -3,14 +3,13 @@
  * old primary, which has everything up to then, serves again. Before that everybody who may have
  * heard of a promotion is asked.
  */
-import { posix } from 'node:path'
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseLsn } from '../postgres/lsn.ts'
 import { historyTimelines } from '../host/history-names.ts'
 import { switchPointOf } from '../postgres/timeline.ts'
-import { clusterNames } from '../repository/format.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
 import type { ClusterFound, ServerFound } from '../cluster/found.ts'
+import { repositoryThere } from '../cluster/repository-there.ts'
 import type { SwitchoverJournal } from '../cluster/journal.ts'
 import { lookLines, readRepositoryHistory } from './line.ts'
 
@@ -73,12 +72,11 @@ async function witnessThere(
   context: ClusterContext,
   { timeline, endLsn }: SwitchoverJournal,
 ): Promise<string | undefined> {
-  const { backup, name } = context.wanted
+  const { backup } = context.wanted
   if (backup === undefined) return undefined
-  const { host } = await context.machineOf(backup)
-  const folder = posix.join(backup.repository, clusterNames(name).wal)
-  const names = ((await host.list(folder)) ?? []).map((entry) => entry.replace(/\.zst$/, ''))
-  for (const later of historyTimelines(folder, names).filter((each) => each > timeline)) {
+  const { store, names } = await repositoryThere(context, backup)
+  const held = (await store.listObjects(names.wal)).map((entry) => entry.replace(/\.zst$/, ''))
+  for (const later of historyTimelines(names.wal, held).filter((each) => each > timeline)) {
     const history = await readRepositoryHistory(context, backup, later)
     const left = history && switchPointOf(history, timeline)
     const isFromHere =

@@ -17,12 +17,10 @@ import {
   switchPointOf,
   type TimelineHistory,
 } from '../postgres/timeline.ts'
-import { clusterNames } from '../repository/format.ts'
-import { decompressUnknownAsync } from '../repository/codec.ts'
 import { type ClusterContext, orElse } from '../cluster/context.ts'
 import type { ClusterFound, LeaderNote } from '../cluster/found.ts'
 import { isMember, type MemberFound } from '../cluster/leader.ts'
-
+import { repositoryThere } from '../cluster/repository-there.ts'
 import type { BackupWanted } from '../cluster/wanted.ts'
 import { wantedServer } from '../cluster/wanted-server.ts'
 
@@ -191,14 +189,7 @@ export async function readRepositoryHistory(
   timeline: number,
 ): Promise<TimelineHistory | undefined> {
   if (timeline === 1) return { timeline, switches: [] }
-  const { host } = await context.machineOf(backup)
-  const object = clusterNames(context.wanted.name).walHistory(timeline)
-  const frame = await host.readFile(posix.join(backup.repository, object), SMALL_FILE_BYTES)
-  if (frame === undefined) return undefined
-  const text = await decompressUnknownAsync(
-    frame,
-    `"${formatHistoryName(timeline)}"`,
-    SMALL_FILE_BYTES,
-  )
-  return parseTimelineHistory(timeline, text.toString())
+  const { wal } = await repositoryThere(context, backup)
+  const text = await wal.getHistory(timeline)
+  return text && parseTimelineHistory(timeline, text.toString())
 }

@@ -3,20 +3,18 @@
  * spool.
  */
 import { posix } from 'node:path'
-import type { Host } from '../host/host.ts'
 import { runChecked } from '../host/run-checked.ts'
 import { parseSegmentName, segmentStart } from '../postgres/segment-name.ts'
-import { clusterNames, type PartialName, parsePartialName } from '../repository/format.ts'
-import { decompressFrameAsync } from '../repository/codec.ts'
+import { readHeldSegment } from '../wal/read-wal-file.ts'
 import {
   acknowledgedOf,
   decodeStatus,
   RECEIVER_STATUS_FILE,
   STATUS_BYTES_MAX,
 } from '../wal/receiver-status.ts'
-import { spoolFileName } from '../wal/spool-names.ts'
 import type { WalPosition } from '../wal/wal-position.ts'
 import type { ClusterContext, Machine } from '../cluster/context.ts'
+import { type RepositoryThere, repositoryThere } from '../cluster/repository-there.ts'
 import type { BackupWanted, ServerWanted } from '../cluster/wanted.ts'
 import type { WalReader } from './wal-reach.ts'
 import { isPageOf } from './wal-tail.ts'
@@ -84,49 +82,27 @@ export function repositoryReader(
   backup: BackupWanted,
   segmentBytes: number,
 ): WalReader {
-  const names = clusterNames(context.wanted.name)
-  // What cannot be compressed grows a little.
-  const frameBytes = 2 * segmentBytes
-  const pathOf = (object: string): string => posix.join(backup.repository, object)
-  const readFinished = async (host: Host, name: string): Promise<Buffer | undefined> => {
-    const frame = await host.readFile(pathOf(names.walSegment(name)), frameBytes)
-    return frame && (await decompressFrameAsync(frame, segmentBytes, `WAL segment "${name}"`))
+  const open = async (): Promise<RepositoryThere> => repositoryThere(context, backup, segmentBytes)
+  return {
+    readSegment: async (name) => {
+      const { wal, store, names } = await open()
+      if (parseSegmentName(name, segmentBytes) === undefined) return undefined
+      const readSpool = async (file: string): Promise<Buffer | undefined> =>
+        store.get(`${names.spool}/${file}`, segmentBytes)
+      return (await readHeldSegment({ wal, segmentBytes, readSpool }, name))?.content
+    },
+    findLater: async (name) => {
+      const { store, names } = await open()
+      const timeline = posix.dirname(names.walPartials(name))
+      const folders = (await store.listFolders(timeline)).filter((at) => at >= name.slice(8, 16))
+      const places = [names.spool, ...folders.map((each) => `${timeline}/${each}`)]
+      const files = await Promise.all(places.map(async (place) => store.listObjects(place)))
+      return files
+        .flat()
+        .find((file) => isLater(file, name))
+        ?.slice(0, 24)
+    },
   }
-  const readPartial = async (host: Host, name: string): Promise<Buffer | undefined> => {
-    const partial = longestPartial((await host.list(pathOf(names.walPartials(name)))) ?? [], name)
-    if (partial === undefined) return undefined
-    const frame = await host.readFile(pathOf(names.walPartial(partial)), frameBytes)
-    if (frame === undefined) return undefined
-    const what = `WAL segment "${name}.partial"`
-    const held = await decompressFrameAsync(frame, partial.bytes, what)
-    // It was stored without the zeros at its end, and its last record may end with some.
-    return Buffer.concat([held, Buffer.alloc(segmentBytes - held.length)])
-  }
-  const readSegment = async (name: string): Promise<Buffer | undefined> => {
-    const { host } = await context.machineOf(backup)
-    const segment = parseSegmentName(name, segmentBytes)
-    if (segment === undefined) return undefined
-    const spooled = posix.join(pathOf(names.spool), spoolFileName(segment, segmentBytes))
-    return (
-      (await readFinished(host, name)) ??
-      (await host.readFile(spooled, segmentBytes)) ??
-      // It may have been handed over between the two looks.
-      (await readFinished(host, name)) ??
-      (await readPartial(host, name))
-    )
-  }
-  const findLater = async (name: string): Promise<string | undefined> => {
-    const { host } = await context.machineOf(backup)
-    const timeline = posix.dirname(pathOf(names.walPartials(name)))
-    const high = ((await host.list(timeline)) ?? []).filter((each) => each >= name.slice(8, 16))
-    const folders = [pathOf(names.spool), ...high.map((each) => posix.join(timeline, each))]
-    const files = await Promise.all(folders.map(async (folder) => host.list(folder)))
-    return files
-      .flatMap((each) => each ?? [])
-      .find((file) => isLater(file, name))
-      ?.slice(0, 24)
-  }
-  return { readSegment, findLater }
 }
 
 /**
@@ -137,19 +113,9 @@ export async function receivedByRepository(
   context: ClusterContext,
   backup: BackupWanted,
 ): Promise<WalPosition | 'none' | undefined> {
-  const { host } = await context.machineOf(backup)
-  const { spool } = clusterNames(context.wanted.name)
-  const path = posix.join(backup.repository, spool, RECEIVER_STATUS_FILE)
-  const text = await host.readFile(path, STATUS_BYTES_MAX)
+  const { store, names } = await repositoryThere(context, backup)
+  const text = await store.get(`${names.spool}/${RECEIVER_STATUS_FILE}`, STATUS_BYTES_MAX)
   const status = text && decodeStatus(text.toString())
   if (status === undefined) return undefined
   return acknowledgedOf(status) ?? 'none'
-}
-
-/** The longest partial object of a segment in its folder. */
-function longestPartial(files: readonly string[], segment: string): PartialName | undefined {
-  return files
-    .flatMap((file) => parsePartialName(file) ?? [])
-    .filter((partial) => partial.segment === segment)
-    .toSorted((a, b) => b.bytes - a.bytes)[0]
 }

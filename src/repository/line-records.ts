@@ -72,10 +72,26 @@ export async function recordLine(
   place: LinePlace,
   seen: { readonly timeline: number; readonly known: readonly number[]; readonly by: LineWitness },
 ): Promise<void> {
-  const last = (await readLines(place)).records.at(-1)
-  const record = nextRecord(last, seen, place.clock.now())
+  const record = await nextLine(place, seen)
   if (record === undefined) return
   await putSealed(place.store, lineObject(place.names, record), { ...record })
+}
+
+/** The record to write now; undefined when it would say nothing new. @throws {BackstayError} STORE */
+export async function nextLine(
+  { store, names, clock }: LinePlace,
+  seen: { readonly timeline: number; readonly known: readonly number[]; readonly by: LineWitness },
+): Promise<LineRecord | undefined> {
+  return nextRecord(await newestLine(store, names), seen, clock.now())
+}
+
+/** Damaged ones are passed over. */
+async function newestLine(store: Store, names: ClusterNames): Promise<LineRecord | undefined> {
+  for (const object of (await store.listObjects(names.lines)).toSorted().toReversed()) {
+    const record = await readLine(store, `${names.lines}/${object}`)
+    if (record !== undefined) return record
+  }
+  return undefined
 }
 
 /**
@@ -118,7 +134,7 @@ export async function reviveTimeline(place: LinePlace, timeline: number): Promis
 }
 
 /** What a sealed object of `lines/` says; undefined for one that Backstay has not written. */
-export function decodeLine(value: Readonly<Record<string, unknown>>): LineRecord | undefined {
+function decodeLine(value: Readonly<Record<string, unknown>>): LineRecord | undefined {
   const known = Array.isArray(value['known'])
     ? value['known'].filter((one) => typeof one === 'number')
     : []

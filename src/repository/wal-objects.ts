@@ -96,8 +96,9 @@ export class WalObjects {
    * @throws {BackstayError} REPOSITORY_DAMAGED when there are some and none can be read.
    */
   async getPartial(segment: string): Promise<Buffer | undefined> {
-    const partials = await this.listPartials(segment.slice(0, 8))
-    const longestFirst = partials
+    const beside = await this.#store.listObjects(this.#names.walPartials(segment))
+    const longestFirst = beside
+      .flatMap((name) => parsePartialName(name) ?? [])
       .filter((partial) => partial.segment === segment)
       .sort((a, b) => b.bytes - a.bytes)
     let damage: BackstayError | undefined

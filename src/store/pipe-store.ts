@@ -6,15 +6,17 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import type { PipeClient } from './pipe-client.ts'
 import { READ_BYTES_MAX } from './pipe-frames.ts'
 import { readWhole } from './read-whole.ts'
-import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
+import { ReadOnlyStore } from './read-only-store.ts'
+import type { ObjectReader } from './store.ts'
 
 /** Reads only: everything that writes is refused. */
-export class PipeStore implements Store, AsyncDisposable {
+export class PipeStore extends ReadOnlyStore implements AsyncDisposable {
   readonly location: string
   readonly #client: PipeClient
 
   /** @param client ends with the store */
   constructor(client: PipeClient, location = 'the backup server') {
+    super()
     this.#client = client
     this.location = location
   }
@@ -52,26 +54,6 @@ export class PipeStore implements Store, AsyncDisposable {
     return await this.#names('listFolders', folder)
   }
 
-  put(): Promise<PutOutcome> {
-    return refuse()
-  }
-
-  replace(): Promise<void> {
-    return refuse()
-  }
-
-  create(): Promise<ObjectWriter> {
-    return refuse()
-  }
-
-  delete(): Promise<boolean> {
-    return refuse()
-  }
-
-  sweep(): Promise<SweptLeftovers> {
-    return refuse()
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]()
   }
@@ -101,8 +83,4 @@ function isCount(value: unknown): value is number {
 
 function noAnswer(call: string): BackstayError {
   return new BackstayError('FAILED', `Cannot read from the pipe: the answer to "${call}" is none`)
-}
-
-function refuse(): Promise<never> {
-  return Promise.reject(new BackstayError('BUG', 'Cannot write to a repository through a pipe'))
 }

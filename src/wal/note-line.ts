@@ -45,7 +45,8 @@ export async function watchLine(
   }
 }
 
-async function timelinesHeld({ wal }: ClusterRepository): Promise<number[]> {
+/** Timelines of which there is WAL or a history file. */
+export async function timelinesHeld({ wal }: Pick<ClusterRepository, 'wal'>): Promise<number[]> {
   const folders = (await wal.listTimelines()).map((name) => Number.parseInt(name, 16))
   return [...new Set([...folders, ...(await wal.listHistories())])].filter((one) => one > 0)
 }

@@ -9,32 +9,13 @@ import { isBackstayError } from '../../src/errors/backstay-error.ts'
 import { DiskStore } from '../../src/store/disk-store.ts'
 import { PipeClient } from '../../src/store/pipe-client.ts'
 import { PipeStore } from '../../src/store/pipe-store.ts'
-import type { Store } from '../../src/store/store.ts'
 import { temporaryDirectory } from '../harness/temporary-directory.ts'
-import { describeStore } from './store.ts'
+import { bothEnds, describeStore } from './store.ts'
 
 const SERVER = join(import.meta.dirname, 'pipe-store-server.ts')
 
 function pipeTo(directory: string): PipeClient {
   return new PipeClient([process.execPath, SERVER, directory])
-}
-
-/** Writes to the directory, reads through the pipe. */
-function bothEnds(disk: Store, pipe: PipeStore): Store {
-  return {
-    location: pipe.location,
-    put: async (name, content) => disk.put(name, content),
-    replace: async (name, content) => disk.replace(name, content),
-    create: async (name) => disk.create(name),
-    delete: async (name) => disk.delete(name),
-    sweep: async (folder, nowMs) => disk.sweep(folder, nowMs),
-    get: async (name, limitBytes) => pipe.get(name, limitBytes),
-    open: async (name) => pipe.open(name),
-    size: async (name) => pipe.size(name),
-    list: (folder) => pipe.list(folder),
-    listObjects: async (folder) => pipe.listObjects(folder),
-    listFolders: async (folder) => pipe.listFolders(folder),
-  }
 }
 
 describeStore('a directory through a pipe', async () => {

@@ -11,6 +11,24 @@ export interface StoreUnderTest extends AsyncDisposable {
   readonly store: Store
 }
 
+/** Writes to the directory, reads at the other end. */
+export function bothEnds(disk: Store, reader: Store): Store {
+  return {
+    location: reader.location,
+    put: async (name, content) => disk.put(name, content),
+    replace: async (name, content) => disk.replace(name, content),
+    create: async (name) => disk.create(name),
+    delete: async (name) => disk.delete(name),
+    sweep: async (folder, nowMs) => disk.sweep(folder, nowMs),
+    get: async (name, limitBytes) => reader.get(name, limitBytes),
+    open: async (name) => reader.open(name),
+    size: async (name) => reader.size(name),
+    list: (folder) => reader.list(folder),
+    listObjects: async (folder) => reader.listObjects(folder),
+    listFolders: async (folder) => reader.listFolders(folder),
+  }
+}
+
 const text = (content: Uint8Array | undefined): string | undefined =>
   content === undefined ? undefined : Buffer.from(content).toString()
 

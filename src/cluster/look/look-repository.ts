@@ -2,14 +2,14 @@
  * Looks at the place of the repository: its directory, who owns it, the password file of the backup
  * server in it, and whose backups it holds.
  */
-import { posix } from 'node:path'
-import type { Host } from '../../host/host.ts'
+import { isBackstayError } from '../../errors/backstay-error.ts'
 import { formatPassfileLine } from '../../postgres/passfile.ts'
-import { openSealedJson } from '../../repository/sealed-json.ts'
-import { clusterNames } from '../../repository/format.ts'
+import { parseBackupId } from '../../repository/backup-info.ts'
+import { readSealed } from '../../repository/sealed-object.ts'
 import { type ClusterContext, orElse } from '../context.ts'
 import type { RepositoryFound } from '../found.ts'
 import { repositoryPassfileOf } from '../names.ts'
+import { repositoryThere } from '../repository-there.ts'
 import type { BackupWanted } from '../wanted.ts'
 
 /** Looks. Undefined without backup part, and when the host does not answer. */
@@ -27,7 +27,7 @@ export async function lookRepository(
       host.readFile(path),
       host.inspect(path),
       repositoryPassfileText(context, backup),
-      lookIdentity(context, backup, host),
+      lookIdentity(context, backup),
     ])
     const isOurs =
       text?.toString() === wanted && file?.owner === osUser && (file.mode & 0o077) === 0
@@ -38,17 +38,19 @@ export async function lookRepository(
 
 /** A damaged one is for the backup server to report. */
 async function lookIdentity(
-  { wanted }: ClusterContext,
-  { repository }: BackupWanted,
-  host: Host,
+  context: ClusterContext,
+  backup: BackupWanted,
 ): Promise<string | undefined> {
-  const { identity: name } = clusterNames(wanted.name)
-  const content = await host.readFile(posix.join(repository, name))
-  if (content === undefined) return undefined
-  return await orElse(
-    async () => String(openSealedJson(name, content)['systemIdentifier']),
-    undefined,
-  )
+  const { store, names } = await repositoryThere(context, backup)
+  try {
+    const identity = await readSealed(store, names.identity)
+    return identity && String(identity['systemIdentifier'])
+  } catch (error) {
+    const isToReport =
+      isBackstayError(error, 'REPOSITORY_DAMAGED') || isBackstayError(error, 'REPOSITORY_FORMAT')
+    if (isToReport) return undefined
+    throw error
+  }
 }
 
 /** What the password file is to hold; undefined while the passwords are not made yet. */
@@ -67,15 +69,13 @@ export async function repositoryPassfileText(
 
 /** The newest backup that is listed, when a server's clone may come from it. */
 export async function lookNewestBackup(context: ClusterContext): Promise<string | undefined> {
-  const { backup, name, servers } = context.wanted
+  const { backup, servers } = context.wanted
   if (backup === undefined || !servers.some((server) => server.clonesFromBackup)) return undefined
-  const { backups } = clusterNames(name)
-  const folder = posix.join(backup.repository, backups)
   return await orElse(async () => {
-    const { host } = await context.machineOf(backup)
-    for (const id of ((await host.list(folder)) ?? []).toReversed()) {
-      const info = posix.join(folder, id, 'backup.json')
-      if ((await host.inspect(info)) !== undefined) return id
+    const { store, names } = await repositoryThere(context, backup)
+    for (const folder of (await store.listFolders(names.backups)).toReversed()) {
+      const id = parseBackupId(folder)
+      if (id !== undefined && (await store.size(names.backupInfo(id))) !== undefined) return id
     }
     return undefined
   }, undefined)
