@@ -17,8 +17,8 @@ export interface BarmanContext {
   readonly output: BarmanOutput
   readonly clock: Clock
   readonly signal: AbortSignal
-  readonly stdin: NodeJS.ReadableStream
-  readonly stdout: NodeJS.WritableStream
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: NodeJS.WriteStream
   /** Of the user the command runs as. */
   readonly environment: Readonly<Record<string, string | undefined>>
   /** `backstay 0.1.0`. */

@@ -20,11 +20,20 @@ const PING_MS = 60_000
 /** Requests are numbered from 1: nobody waits for this one's answer. */
 const PING_ID = 0
 
+/** What differs between those who ask. */
+export interface PipeClientOptions {
+  /** Longest wait for an answer; half an hour when left out. */
+  readonly answerTimeoutMs?: number
+  /** What everything that fails at the other end, or on the way, is told as. */
+  readonly failure?: (why: string) => BackstayError
+}
+
 type GoodAnswer = Exclude<PipeAnswer, { readonly failure: unknown }>
 
 /** One process that answers. Calls may overlap. */
 export class PipeClient implements AsyncDisposable {
   readonly #command: readonly string[]
+  readonly #options: PipeClientOptions
   readonly #pending = new Map<number, PromiseWithResolvers<PipeAnswer>>()
   #child: ChildProcessWithoutNullStreams | undefined
   #failure: BackstayError | undefined
@@ -33,8 +42,9 @@ export class PipeClient implements AsyncDisposable {
   #number = 0
 
   /** @param command program and words, no shell */
-  constructor(command: readonly string[]) {
+  constructor(command: readonly string[], options: PipeClientOptions = {}) {
     this.#command = command
+    this.#options = options
   }
 
   /**
@@ -71,11 +81,12 @@ export class PipeClient implements AsyncDisposable {
     const pending = Promise.withResolvers<PipeAnswer>()
     this.#pending.set(id, pending)
     if (this.#pending.size === 1) setHeld(child, true)
-    const timer = setTimeout(() => this.#fail('no answer came'), ANSWER_TIMEOUT_MS)
+    const { answerTimeoutMs = ANSWER_TIMEOUT_MS, failure } = this.#options
+    const timer = setTimeout(() => this.#fail('no answer came'), answerTimeoutMs)
     try {
       child.stdin.write(requestFrame({ id, call, with: given }))
       const answer = await pending.promise
-      if ('failure' in answer) throw answer.failure
+      if ('failure' in answer) throw failure?.(answer.failure.message) ?? answer.failure
       return answer
     } finally {
       clearTimeout(timer)
@@ -110,7 +121,9 @@ export class PipeClient implements AsyncDisposable {
 
   #fail(why: string): void {
     clearInterval(this.#pings)
-    this.#failure ??= new BackstayError('HOST_UNREACHABLE', `The repository cannot be read: ${why}`)
+    this.#failure ??=
+      this.#options.failure?.(why) ??
+      new BackstayError('HOST_UNREACHABLE', `The repository cannot be read: ${why}`)
     for (const { reject } of this.#pending.values()) reject(this.#failure)
     this.#pending.clear()
   }

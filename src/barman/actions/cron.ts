@@ -53,7 +53,8 @@ async function tendWal(context: BarmanContext, server: BarmanServer): Promise<vo
 async function tendCopy(context: BarmanContext, server: BarmanServer): Promise<void> {
   const { output } = context
   const { pairUp } = await import('../passive/sync.ts')
-  const [next] = (await pairUp(context, server)).missing
+  await using pair = await pairUp(context, server)
+  const [next] = pair.missing
   const isBusy = (await pidOfTask(context, server, 'sync-backup')) !== undefined
   if (next !== undefined && !isBusy) {
     output.info(`Starting copy of backup ${next.info.id} for server ${server.name}`)

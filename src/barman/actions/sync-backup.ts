@@ -20,7 +20,7 @@ export async function run(context: BarmanContext): Promise<void> {
     return output.info(`Backup ${id} is already synced with ${server.name} server`)
   }
   try {
-    const pair = await pairUp(context, server)
+    await using pair = await pairUp(context, server)
     const backup = pair.missing.find(({ info }) => info.id === id)
     if (backup === undefined) {
       return output.error(`Unknown backup '${id}' for server '${server.name}' on its primary`)

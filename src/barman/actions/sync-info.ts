@@ -2,12 +2,12 @@
  * Says what of a server is here, for a passive Barman that wants to copy it.
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
-import { shellQuote } from '../../host/shell-quote.ts'
 import { addBytes, formatLsn } from '../../postgres/lsn.ts'
 import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
 import { listBackups } from '../../repository/catalogue.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { storedEnds } from '../../wal/held-wal.ts'
+import { barmanThere } from '../passive/primary-repository.ts'
 import { askPrimary } from '../passive/primary-shell.ts'
 import type { BarmanContext } from '../context.ts'
 import type { Json } from '../output/python-json.ts'
@@ -78,7 +78,7 @@ async function askOther(context: BarmanContext, server: BarmanServer): Promise<v
   const { output, signal, config } = context
   const { primarySshCommand: command, forwardsConfigPath, name } = server
   if (command === undefined) return output.error(`Server '${name}' has no primary_ssh_command`)
-  const file = forwardsConfigPath ? `-c ${shellQuote(config.file)} ` : ''
-  const text = await askPrimary({ command, signal }, `barman ${file}sync-info ${shellQuote(name)}`)
+  const configFile = forwardsConfigPath ? config.file : undefined
+  const text = await askPrimary({ command, signal }, barmanThere({ name, configFile }, 'sync-info'))
   output.lines(text.trimEnd())
 }

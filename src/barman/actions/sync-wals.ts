@@ -12,7 +12,8 @@ export async function run(context: BarmanContext): Promise<void> {
   const server = passiveServer(context, 'sync-wals')
   if (server === undefined) return
   try {
-    const files = await syncWal(await pairUp(context, server))
+    await using pair = await pairUp(context, server)
+    const files = await syncWal(pair)
     output.info(`${files} WAL files are copied from the primary of server ${server.name}`)
   } catch (error) {
     if (!isBackstayError(error, 'REPOSITORY_LOCKED')) throw error

@@ -68,7 +68,9 @@ function defineCommand(
   spec: BarmanCommandSpec,
   heard: { invocation: BarmanInvocation | undefined },
 ): void {
-  const command = program.command(spec.name).description(spec.help)
+  const command = program
+    .command(spec.name, { hidden: spec.isHidden === true })
+    .description(spec.help)
   for (const alias of spec.aliases ?? []) command.alias(alias)
   for (const argument of spec.arguments ?? []) command.argument(argument)
   for (const option of spec.options ?? []) command.addOption(makeOption(option))

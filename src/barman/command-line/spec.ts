@@ -26,5 +26,7 @@ export interface BarmanCommandSpec {
   readonly options?: readonly BarmanOptionSpec[]
   /** Heeds a signal by itself and ends in order; the others end at once. */
   readonly stopsInOrder?: true
+  /** For programs: not in --help. */
+  readonly isHidden?: true
   readonly load: () => Promise<{ readonly run: BarmanAction }>
 }

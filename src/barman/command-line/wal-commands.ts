@@ -54,6 +54,13 @@ export const WAL_COMMANDS: readonly BarmanCommandSpec[] = [
     load: () => import('../actions/sync-info.ts'),
   },
   {
+    name: 'sync-serve',
+    isHidden: true,
+    help: 'Let a passive Backstay read what of a server is here, through standard input and output',
+    arguments: [SERVER],
+    load: () => import('../actions/sync-serve.ts'),
+  },
+  {
     name: 'sync-wals',
     stopsInOrder: true,
     help: 'Copy WAL of a passive server from its primary',

@@ -13,7 +13,7 @@ import { findBarmanBackups, standardPlace } from '../../../src/barman/import/bar
 import { readManifest } from '../../../src/barman/import/tar-backup.ts'
 import { ARCHIVE_ENDINGS, unpackedFile } from '../../../src/barman/import/unpacked-file.ts'
 import { findBarmanWal } from '../../../src/barman/import/wal-files.ts'
-import { askPlace } from '../../../src/barman/passive/primary-objects.ts'
+import { askPlace } from '../../../src/barman/passive/primary-repository.ts'
 import { askPrimary } from '../../../src/barman/passive/primary-shell.ts'
 import { pipeThrough } from '../../../src/barman/wal/pipe-through.ts'
 import { tarHeader } from '../../../src/postgres/tar/tar-writer.ts'

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { isBackstayError } from '../../../src/errors/backstay-error.ts'
-import { storeWalObject } from '../../../src/barman/passive/object-takers.ts'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
+import { copyObject, copyWalObject, listWalObjects } from '../../../src/repository/copy.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
 import { WalObjects } from '../../../src/repository/wal-objects.ts'
 import { compressFrame } from '../../../src/repository/codec.ts'
@@ -208,13 +208,48 @@ describe('WalObjects', () => {
       bytes: 8192,
       fingerprint: 'A'.repeat(16),
     })
-    for (const name of [cluster.names.walHistory(2), partial, cluster.names.walSegment(NAME)]) {
-      await assert.rejects(storeWalObject(cluster, name, bomb), (error) => {
+    const primary = new MemoryStore()
+    const partialObject = { object: partial, file: `${NAME}.partial` }
+    for (const one of [
+      { object: cluster.names.walHistory(2), file: '00000002.history' },
+      partialObject,
+      { object: cluster.names.walSegment(NAME), file: NAME },
+    ]) {
+      await primary.put(one.object, bomb)
+      await assert.rejects(copyWalObject(primary, cluster, one), (error) => {
         assert.ok(isBackstayError(error, 'REPOSITORY_DAMAGED'), String(error))
         return /larger than|[Cc]annot create a Buffer/.test(error.message)
       })
-      assert.equal(await store.size(name), undefined)
+      assert.equal(await store.size(one.object), undefined)
     }
-    await storeWalObject(cluster, partial, compressFrame(Buffer.alloc(SEGMENT_BYTES, 1)))
+    await primary.replace(partial, compressFrame(Buffer.alloc(SEGMENT_BYTES, 1)))
+    assert.ok(await copyWalObject(primary, cluster, partialObject))
+    assert.notEqual(await store.size(partial), undefined)
+  })
+
+  it('lists for a copy what is called as we would call it, and copies no other object', async () => {
+    const store = new MemoryStore()
+    const server = { systemIdentifier: '7', major: 18, segmentBytes: SEGMENT_BYTES }
+    const cluster = await claimCluster({ store, name: 'shop', server, clock: systemClock })
+    await cluster.wal.putPartial(NAME, segment(1))
+    const history = cluster.names.walHistory(2)
+    for (const name of [
+      history,
+      cluster.names.walPushed(NAME),
+      'shop/wal/00000002.history/x.zst',
+      `shop/wal/00000001/${NAME}.zst`,
+    ]) {
+      await store.put(name, Buffer.from('x'))
+    }
+    const files = (await listWalObjects(cluster)).map(({ file }) => file)
+    assert.deepEqual(files, ['00000002.history', `${NAME}.partial`])
+    const gone = { object: cluster.names.walHistory(3), file: '00000003.history' }
+    assert.equal(await copyWalObject(store, cluster, gone), false)
+    const big = Buffer.alloc(9_000_000, 'backstay')
+    const other = new MemoryStore()
+    await store.put('shop/packs/a', big)
+    assert.equal(await copyObject(store, other, 'shop/packs/a'), true)
+    assert.ok((await other.get('shop/packs/a', big.length))?.equals(big))
+    assert.equal(await copyObject(store, other, 'shop/packs/b'), false)
   })
 })
