@@ -81,11 +81,12 @@ const Count = z.number().nonnegative()
 const RestoreToldLine = z.discriminatedUnion('told', [
   z.object({
     told: z.literal('plan'),
-    /** For people, and for --json. */
-    text: z.string(),
-    json: z.record(z.string(), z.unknown()),
+    /** As text (`encodePlan`). */
+    plan: z.string(),
+    /** Whose the copy becomes. */
+    osUser: z.string(),
     bytesToWrite: Count,
-    backup: z.string(),
+    /** Besides those of the plan. */
     warnings: z.array(z.string()),
   }),
   z.object({ told: z.literal('progress'), bytes: Count }),

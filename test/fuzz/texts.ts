@@ -10,6 +10,7 @@ import { parseProgress, parseRemoteOrder } from '../../src/build/clone/remote-or
 import { parseRestoreTold } from '../../src/fleet/restore-order.ts'
 import { parseXlogdb } from '../../src/barman/import/xlogdb.ts'
 import { interpolate } from '../../src/config/barman/interpolate.ts'
+import { decodePlan } from '../../src/fleet/told-plan.ts'
 import { readIni } from '../../src/config/barman/ini.ts'
 import { readCluster } from '../../src/config/read.ts'
 import { printable } from '../../src/errors/printable.ts'
@@ -126,9 +127,9 @@ export const TEXTS: readonly Target[] = [
     'what a restore elsewhere tells',
     [
       '{"told":"progress","bytes":5}',
-      '{"told":"plan","text":"t","json":{},"bytesToWrite":1,"backup":"b","warnings":["w"]}',
+      '{"told":"plan","plan":"{}","osUser":"u","bytesToWrite":1,"warnings":["w"]}',
     ],
-    parseRestoreTold,
+    (t) => [parseRestoreTold(t), decodePlan(t)],
   ),
   text(
     'status of a repository elsewhere',

@@ -251,6 +251,12 @@ export const REGISTRY: Registry = {
           hidden: true,
           load: () => import('./restore-here.ts'),
         },
+        'restore-plan': {
+          summary: 'Plan a restore from the repository here, as standard input says',
+          usage: '[options]',
+          hidden: true,
+          load: () => import('./restore-plan.ts'),
+        },
         'wal list': {
           summary: 'Show which WAL is held, as ranges of each timeline',
           usage: '[options]',

@@ -9,6 +9,7 @@ import {
   type RestoreThereOrder,
   type RestoreTold,
 } from '../../fleet/restore-order.ts'
+import { encodePlan } from '../../fleet/told-plan.ts'
 import { checkPort } from '../../host/check-port.ts'
 import { LocalHost } from '../../host/local-host.ts'
 import type { ControlFile } from '../../postgres/control-file.ts'
@@ -35,7 +36,6 @@ import { copyBinaries, openCopy } from '../../work/open-copy.ts'
 import { openLifeline } from '../session/lifeline.ts'
 import type { Destination } from '../session/restore-wish.ts'
 import { type PipeVersion, pipeVersion, type PlannedThere } from '../session/serve-repository.ts'
-import { planJson, planText } from '../text/restore-text.ts'
 
 export default defineCommand({
   run,
@@ -118,18 +118,11 @@ function destinationOf(order: RestoreThereOrder): Destination {
   return { directory, tablespaces, tablespaceRoots, walDirectory }
 }
 
-function tellPlan({ order, planned, tell }: OrderedRestore, prepared: PreparedRestore): void {
+function tellPlan({ planned, tell }: OrderedRestore, { warnings }: PreparedRestore): void {
   const { plan } = planned
-  const destination = destinationOf(order)
-  const opener = { osUser: new LocalHost('localhost').user, port: order.start }
-  tell({
-    told: 'plan',
-    text: planText(plan, destination, opener),
-    json: { ...planJson(plan, destination, opener) },
-    bytesToWrite: plan.bytesToWrite,
-    backup: plan.backup.id,
-    warnings: [...plan.warnings, ...prepared.warnings],
-  })
+  const { user: osUser } = new LocalHost('localhost')
+  const { bytesToWrite } = plan
+  tell({ told: 'plan', plan: encodePlan(plan), osUser, bytesToWrite, warnings: [...warnings] })
 }
 
 async function restore(course: OrderedRestore, client: PipeClient): Promise<void> {

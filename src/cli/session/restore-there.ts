@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { getReadyThere, giveRestoreOrder, makeDirectoriesThere } from '../../fleet/give-order.ts'
 import { installationOf, installWhereMissing } from '../../build/install-where-missing.ts'
 import type { RestoreThereOrder, RestoreTold } from '../../fleet/restore-order.ts'
+import { decodePlan } from '../../fleet/told-plan.ts'
 import { ensurePackage } from '../../fleet/ensure-package.ts'
 import { lookPackage } from '../../cluster/look/look-package.ts'
 import { SERVICE_COMMAND, serviceConfigOf } from '../../cluster/machine/service-source.ts'
@@ -23,7 +24,8 @@ import type { CommandResult } from '../context.ts'
 import type { TaskHandle } from '../output/tasks.ts'
 import { type ClusterSession, openClusterSession } from './cluster-session.ts'
 import { reportSteps } from './report-steps.ts'
-import { nextStep } from '../text/restore-text.ts'
+import { nextStep, type Opener, planJson, planText } from '../text/restore-text.ts'
+import { readVersion } from '../version.ts'
 import {
   type Destination,
   destinationOf,
@@ -35,6 +37,16 @@ import { backupOf } from './wal-place.ts'
 
 /** Large clusters take hours; a dead connection is noticed by ssh itself. */
 const TIMEOUT_MS = 14 * 86_400_000
+
+/** A plan that was made there, for people and for --json. */
+interface PlanThere {
+  readonly text: string
+  readonly json: object
+  readonly backup: string
+  readonly bytesToWrite: number
+  /** Those of the plan, and what stands in the way there. */
+  readonly warnings: readonly string[]
+}
 
 type PlanTold = RestoreTold & { readonly told: 'plan' }
 type DoneTold = RestoreTold & { readonly told: 'done' }
@@ -140,26 +152,60 @@ function orderOf(course: RemoteRestore, isPlanOnly: boolean): RestoreThereOrder 
   }
 }
 
-async function plan(course: RemoteRestore, program: readonly string[]): Promise<PlanTold> {
-  let planned: PlanTold | undefined
-  const { tasks } = course.context.output
-  await tasks.task('Plan', async () =>
-    giveRestoreOrder(course.session.cluster, course.server, {
+async function plan(course: RemoteRestore, program: readonly string[]): Promise<PlanThere> {
+  let heard: PlanTold | undefined
+  const { server, destination, context } = course
+  await context.output.tasks.task('Plan', async () =>
+    giveRestoreOrder(course.session.cluster, server, {
       program,
       order: orderOf(course, true),
       hear: (told) => {
-        if (told.told === 'plan') planned = told
+        if (told.told === 'plan') heard = told
       },
     }),
   )
-  if (planned === undefined) throw nothingTold(course.server.name, 'plan')
-  return planned
+  if (heard === undefined) throw nothingTold(server.name, 'plan')
+  const opener = { osUser: heard.osUser, port: context.options.start }
+  return planOf(heard.plan, { name: server.name, destination, opener }, heard.warnings)
+}
+
+interface PlanPlace {
+  /** Of the machine that told it. */
+  readonly name: string
+  readonly destination?: Destination
+  readonly opener?: Opener
+}
+
+/** @throws {BackstayError} HOST_COMMAND when what was told is no plan */
+function planOf(
+  told: string,
+  { name, destination, opener }: PlanPlace,
+  warnings: readonly string[] = [],
+): PlanThere {
+  const plan = decodePlan(told)
+  try {
+    if (plan !== undefined) {
+      const text = planText(plan, destination, opener)
+      const json = planJson(plan, destination, opener)
+      const { backup, bytesToWrite } = plan
+      return {
+        text,
+        json,
+        backup: backup.id,
+        bytesToWrite,
+        warnings: [...plan.warnings, ...warnings],
+      }
+    }
+  } catch {
+    // A part of it is missing.
+  }
+  throw nothingTold(name, 'plan')
 }
 
 async function restore(
   course: RemoteRestore,
   program: readonly string[],
-  planned: PlanTold,
+  planned: PlanThere,
 ): Promise<DoneTold> {
   const { context, server } = course
   let done: DoneTold | undefined
@@ -179,7 +225,7 @@ async function restore(
   return done
 }
 
-function show(task: TaskHandle, told: RestoreTold, { bytesToWrite }: PlanTold): void {
+function show(task: TaskHandle, told: RestoreTold, { bytesToWrite }: PlanThere): void {
   if (told.told === 'progress') task.progress(told.bytes, bytesToWrite)
   if (told.told === 'phase') task.update(told.text)
 }
@@ -190,28 +236,19 @@ function show(task: TaskHandle, told: RestoreTold, { bytesToWrite }: PlanTold): 
  */
 async function planOnBackupServer(course: RemoteRestore): Promise<CommandResult> {
   const { server, session, destination } = course
-  const json = readPlan(course, await askForPlan(course, ['--json']))
-  const text = await askForPlan(course, [])
+  const planned = await askForPlan(course)
   const note = `whether "${destination.directory}" on "${server.name}" can take it is seen when it is restored: Backstay is not there yet, or has no way into the repository`
   const installations = await installationOf(session.cluster, server)
   const remarks = [
     note,
     ...installations.map(({ title }) => `"${server.name}" is bare: ${title}, first`),
   ]
-  const warnings = [...json.warnings, ...remarks]
+  const warnings = [...planned.warnings, ...remarks]
+  const { directory } = destination
   return {
-    data: { ...json, server: server.name, directory: destination.directory, warnings },
-    text: () => `${text}${notes(remarks)}`,
+    data: { ...planned.json, done: false, server: server.name, directory, warnings },
+    text: () => `${planned.text}${notes(warnings)}`,
   }
-}
-
-/** A plan as another machine tells it. */
-const PlanJson = z.looseObject({ warnings: z.array(z.string()) })
-
-function readPlan({ backup }: RemoteRestore, text: string): z.output<typeof PlanJson> {
-  const plan = PlanJson.safeParse(readJson(text))
-  if (plan.success) return plan.data
-  throw nothingTold(backup.name, 'plan')
 }
 
 /** It ended well and left out what it had to say: it is of another version, or in other hands. */
@@ -221,40 +258,27 @@ function nothingTold(name: string, what: string): BackstayError {
   })
 }
 
-async function askForPlan(course: RemoteRestore, more: readonly string[]): Promise<string> {
-  const { context, session, backup } = course
+/** A plan as another machine prints it, and the version of the program that made it. */
+const PlanLine = z.object({ version: z.string(), plan: z.string() })
+
+async function askForPlan({ context, session, backup }: RemoteRestore): Promise<PlanThere> {
   const { host } = await session.cluster.machineOf(backup)
-  const words = wishWords(context)
   const program = backup.program ?? SERVICE_COMMAND
   const { path } = await context.config()
   const config = backup.host.local ? path : serviceConfigOf(session.wanted.name)
-  const asked = ['--config', config, 'restore', words.backup, '--plan', ...targetWords(words)]
-  const command = [...program, ...asked, ...more]
+  const command = [...program, '--config', config, 'restore-plan', '--json']
   if (!backup.host.local) await checkProgram(host, program)
-  const result = await host.run(command, { timeoutMs: TIMEOUT_MS, signal: context.signal })
-  if (result.exitCode === 0) return result.stdout
-  throw readErrorJson(result.stderr) ?? commandError(host.name, command, result)
+  const input = JSON.stringify(wishWords(context))
+  const result = await host.run(command, { input, timeoutMs: TIMEOUT_MS, signal: context.signal })
+  if (result.exitCode !== 0) {
+    throw readErrorJson(result.stderr) ?? commandError(host.name, command, result)
+  }
+  const line = PlanLine.safeParse(readJson(result.stdout)).data
+  if (line?.version !== readVersion()) throw nothingTold(backup.name, 'plan')
+  return planOf(line.plan, { name: backup.name })
 }
 
-function targetWords(words: ReturnType<typeof wishWords>): readonly string[] {
-  const { targetTime, targetLsn, targetXid, targetName } = words
-  const valued = Object.entries({
-    '--target-time': targetTime,
-    '--target-lsn': targetLsn,
-    '--target-xid': targetXid,
-    '--target-name': targetName,
-    '--target-tli': words.targetTli,
-    '--target-action': words.targetAction,
-  }).flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]))
-  const flags = Object.entries({
-    '--target-immediate': words.targetImmediate,
-    '--exclusive': words.exclusive,
-    '--standby-mode': words.standbyMode,
-  }).flatMap(([flag, isGiven]) => (isGiven ? [flag] : []))
-  return [...valued, ...flags]
-}
-
-function planResult(course: RemoteRestore, planned: PlanTold): CommandResult {
+function planResult(course: RemoteRestore, planned: PlanThere): CommandResult {
   const warnings = allWarnings(course, planned)
   return {
     data: { ...planned.json, server: course.server.name, warnings, done: false },
@@ -262,7 +286,7 @@ function planResult(course: RemoteRestore, planned: PlanTold): CommandResult {
   }
 }
 
-function restoredResult(course: RemoteRestore, planned: PlanTold, done: DoneTold): CommandResult {
+function restoredResult(course: RemoteRestore, planned: PlanThere, done: DoneTold): CommandResult {
   const { context, server, destination } = course
   const { restored, opened } = done
   const { bytes, elapsedMs } = restored
@@ -275,7 +299,7 @@ function restoredResult(course: RemoteRestore, planned: PlanTold, done: DoneTold
   }
 }
 
-function allWarnings({ context }: RemoteRestore, planned: PlanTold): readonly string[] {
+function allWarnings({ context }: RemoteRestore, planned: PlanThere): readonly string[] {
   return [...remarksOn(context), ...planned.warnings]
 }
 

@@ -6,6 +6,8 @@ import { execFile } from 'node:child_process'
 import { chown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { planJson, planText } from '../../../src/cli/text/restore-text.ts'
+import { decodePlan } from '../../../src/fleet/told-plan.ts'
 import { stopServer } from '../../../src/host/postgres-control.ts'
 import { embeddedBinaries } from '../../harness/binaries.ts'
 import { claimPort } from '../../harness/ports.ts'
@@ -23,12 +25,13 @@ interface Ended {
   readonly stderr: string
 }
 
-async function backstay(words: readonly string[]): Promise<Ended> {
+async function backstay(words: readonly string[], input?: object): Promise<Ended> {
   return await new Promise((resolve) => {
-    execFile(process.execPath, [PROGRAM, ...words], (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [PROGRAM, ...words], (error, stdout, stderr) => {
       const exitCode = error === null ? 0 : Number(error.code ?? 1)
       resolve({ exitCode, stdout, stderr })
     })
+    child.stdin?.end(input && JSON.stringify(input))
   })
 }
 
@@ -97,6 +100,25 @@ test('backups are listed, shown, kept, verified, restored and opened, expired an
     const words = ['--repository', location, '--cluster', 'shop', '--plan']
     const { stdout } = await backstay(['restore', 'auto', directory, ...target, ...words])
     assert.match(stdout, /Backup .*\nInto .*\nOS user .*\nTarget .*\nTimeline .*\nWAL .*\n/)
+  })
+
+  await t.test('planned for another machine as for this one', async () => {
+    const wish = { backup: 'auto', targetTime: at.time, targetTli: 'current' }
+    const words = { targetImmediate: false, exclusive: false, standbyMode: false }
+    const place = ['--repository', location, '--cluster', 'shop', '--json']
+    const told = await backstay(['restore-plan', ...place], {
+      ...wish,
+      ...words,
+      targetAction: 'promote',
+    })
+    assert.equal(told.exitCode, 0, told.stderr)
+    const plan = decodePlan((JSON.parse(told.stdout) as { plan: string }).plan)
+    assert.ok(plan !== undefined)
+    const { done: _, ...here } = await json(vault, 'restore', 'auto', ...target, '--plan')
+    assert.deepEqual(JSON.parse(JSON.stringify(planJson(plan, undefined))), here)
+    assert.match(planText(plan, undefined), /Backup .*\nTarget .*\nTimeline .*\nWAL .*\n/)
+    const none = await backstay(['restore-plan', ...place], { backup: 5 })
+    assert.equal(none.exitCode, 2, none.stderr)
   })
 
   await t.test('refused with exit code 50 and the nearest moment', async () => {

@@ -13,15 +13,15 @@ import {
   type RestoreThereOrder,
   type RestoreTold,
 } from '../../../src/fleet/restore-order.ts'
+import { decodePlan } from '../../../src/fleet/told-plan.ts'
 import type { ServerWanted } from '../../../src/cluster/wanted.ts'
 import { LocalHost } from '../../../src/host/local-host.ts'
 
 const PLAN: RestoreTold = {
   told: 'plan',
-  text: 'Restore it',
-  json: { backup: 'b' },
+  plan: '{}',
+  osUser: 'postgres',
   bytesToWrite: 5,
-  backup: 'b',
   warnings: ['w'],
 }
 const DONE: RestoreTold = {
@@ -34,8 +34,8 @@ const HOSTILE = [
   '{}',
   '{"told":"progress","bytes":"many"}',
   '{"told":"progress","bytes":-1}',
-  '{"told":"plan","text":5,"json":{},"bytesToWrite":1,"backup":"b","warnings":[]}',
-  '{"told":"plan","text":"t","json":{},"bytesToWrite":1,"backup":"b","warnings":"w"}',
+  '{"told":"plan","plan":5,"osUser":"u","bytesToWrite":1,"warnings":[]}',
+  '{"told":"plan","plan":"{}","osUser":"u","bytesToWrite":1,"warnings":"w"}',
   '{"told":"done","restored":null,"opened":null}',
   '{"told":"done","restored":{"files":1,"bytes":1,"writtenBytes":1,"elapsedMs":{}},"opened":null}',
   '[1]',
@@ -60,6 +60,12 @@ test('no line of a machine in other hands ends this process, and none of them is
     hear: (told) => heard.push(told),
   })
   assert.deepEqual(heard, [DONE])
+})
+
+test('a plan that is none, or whose backup is none, is no plan', () => {
+  for (const text of [...HOSTILE, '', '{"backup":{"id":"../x"},"path":[]}', '{"$map":5}']) {
+    assert.equal(decodePlan(text), undefined, text)
+  }
 })
 
 test('an order that is none is an error of its own', () => {
