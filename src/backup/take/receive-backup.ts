@@ -16,7 +16,8 @@ import { readFiles } from './read-files.ts'
 import type { ReceiveContext } from './receive-context.ts'
 import type { ReferenceChoice, ChangedPagesChoice, FullChoice } from './choose-reference.ts'
 import { openHeldParts } from './held-parts.ts'
-import { type HeldReference, openReference } from './open-reference.ts'
+import type { HeldReference } from './open-reference.ts'
+import { receiveOrFull } from './receive-or-full.ts'
 import { type LimitOf, readRelationLimits } from './relation-limits.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
@@ -57,18 +58,12 @@ export interface ResumedFulls {
 
 /** Receives a backup; everything is durable when it resolves, nothing is published. */
 export async function receiveBackup(context: ReceiveContext): Promise<ReceivedBy> {
-  const { choice } = context
-  if (choice.type === 'full') return await receiveFull(context, choice)
-  try {
-    return await receiveChanges(context, choice)
-  } catch (error) {
-    // A repository in which something is damaged needs a whole new backup more than ever.
-    if (!isBackstayError(error, 'REPOSITORY_DAMAGED')) throw error
-    const because = `backup ${choice.reference.id} is damaged: ${error.message}`
-    context.options.onEvent({ kind: 'warning', text: `Taking a full, because ${because}` })
-    await discardBackup(context.cluster, context.id)
-    return await receiveFull(context, { type: 'full', because })
-  }
+  return await receiveOrFull(context, context.choice, {
+    full: async (choice) => receiveFull(context, choice),
+    changes: async (choice, reference) => receiveChanges(context, choice, reference),
+    onFull: (because) =>
+      context.options.onEvent({ kind: 'warning', text: `Taking a full, because ${because}` }),
+  })
 }
 
 async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise<ReceivedBy> {
@@ -88,8 +83,8 @@ async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise
 async function receiveChanges(
   context: ReceiveContext,
   choice: ChangedPagesChoice,
+  reference: HeldReference,
 ): Promise<ReceivedBy> {
-  await using reference = await openReference(context.cluster, choice.reference)
   const [first, second] = choice.methods
   const way = { method: first, reference, held: reference }
   try {

@@ -5,12 +5,17 @@
  */
 import { loadDamage } from '../../backup/known-damage.ts'
 import { BackupReceiver, type ReceivedBackup } from '../../backup/take/backup-receiver.ts'
-import { type ReferenceChoice, chooseReference } from '../../backup/take/choose-reference.ts'
+import {
+  type ChangedPagesChoice,
+  chooseReference,
+  type ReferenceChoice,
+} from '../../backup/take/choose-reference.ts'
 import { type BackupRecord, describeBackup } from '../../backup/take/describe-backup.ts'
 import { type HeldReference, openReference } from '../../backup/take/open-reference.ts'
+import { receiveOrFull } from '../../backup/take/receive-or-full.ts'
 import type { BackedUpServer } from '../../backup/take/backed-up-server.ts'
 import { judgeBadPages } from '../../backup/take/torn-pages.ts'
-import { BackstayError, isBackstayError } from '../../errors/backstay-error.ts'
+import { BackstayError } from '../../errors/backstay-error.ts'
 import { formatLsn } from '../../postgres/lsn.ts'
 import { parseTimelineHistory } from '../../postgres/timeline.ts'
 import type { BackupId, BackupInfo, BackupMethod } from '../../repository/backup-info.ts'
@@ -79,29 +84,37 @@ function isHeld({ timeline, startLsn, endLsn }: WalRange, map: ContinuityMap): b
   return held !== undefined && held.endLsn >= endLsn
 }
 
+/** A block-incremental one can only stand on its parent. */
 async function receive(order: BackupImport): Promise<BackupInfo> {
-  const choice = await chooseWay(order)
-  if (choice.type === 'full') return await receiveBy(order, choice, 'stream')
-  const method = order.backup.parent === undefined ? 'page-lsn' : 'incremental'
-  return await receiveBy(order, choice, method)
+  const { cluster, backup } = order
+  if (backup.parent !== undefined) {
+    const choice = await chooseParent(order, backup.parent)
+    await using reference = await openReference(cluster, choice.reference)
+    return await takeIn(order, { choice, method: 'incremental', reference })
+  }
+  return await receiveOrFull(order, await chooseWay(order), {
+    full: async (choice) => takeIn(order, { choice, method: 'stream' }),
+    changes: async (choice, reference) => takeIn(order, { choice, method: 'page-lsn', reference }),
+  })
 }
 
-/**
- * Whole, or only the pages that differ from an older backup; a block-incremental one can only stand
- * on its parent.
- */
+async function chooseParent(
+  { cluster, backup }: BackupImport,
+  id: string,
+): Promise<ChangedPagesChoice> {
+  const parent = (await listBackups(cluster)).find(({ info }) => info.id === id)
+  if (parent !== undefined) {
+    return { type: 'changed-pages', reference: parent.info, methods: ['page-lsn'], wal: [] }
+  }
+  throw new BackstayError(
+    'FAILED',
+    `Cannot import backup ${backup.id}: it is incremental, and its parent ${id} was not imported`,
+  )
+}
+
+/** Whole, or only the pages that differ from an older backup. */
 async function chooseWay({ cluster, backup, facts, map }: BackupImport): Promise<ReferenceChoice> {
   const backups = await listBackups(cluster)
-  if (backup.parent !== undefined) {
-    const parent = backups.find(({ info }) => info.id === backup.parent)
-    if (parent !== undefined) {
-      return { type: 'changed-pages', reference: parent.info, methods: ['page-lsn'], wal: [] }
-    }
-    throw new BackstayError(
-      'FAILED',
-      `Cannot import backup ${backup.id}: it is incremental, and its parent ${backup.parent} was not imported`,
-    )
-  }
   const server = await serverAt(cluster, backup, facts)
   const damage = await loadDamage(
     cluster,
@@ -131,24 +144,6 @@ async function serverAt(
     flushLsn: stopLsn,
     blockBytes: PAGE_BYTES,
     summarizesWal: false,
-  }
-}
-
-async function receiveBy(
-  order: BackupImport,
-  choice: ReferenceChoice,
-  method: BackupMethod,
-): Promise<BackupInfo> {
-  if (choice.type === 'full') return await takeIn(order, { choice, method })
-  try {
-    await using reference = await openReference(order.cluster, choice.reference)
-    return await takeIn(order, { choice, method, reference })
-  } catch (error) {
-    const mayBeFull = method === 'page-lsn' && isBackstayError(error, 'REPOSITORY_DAMAGED')
-    if (!mayBeFull) throw error
-    await discardBackup(order.cluster, order.id)
-    const because = `backup ${choice.reference.id} is damaged: ${error.message}`
-    return await takeIn(order, { choice: { type: 'full', because }, method: 'stream' })
   }
 }
 
