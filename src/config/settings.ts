@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path'
 import { slotNameOf } from '../cluster/names.ts'
+import type { HostWanted } from '../cluster/wanted.ts'
 import { isThisMachine, type ThisMachine } from './machine.ts'
 import type { ClusterFile, SshSettings } from './schema.ts'
 
@@ -18,20 +19,9 @@ export interface Surroundings {
   readonly machine: ThisMachine
 }
 
-/** Login over ssh with its defaults. */
-export interface CompleteSsh {
-  readonly user: string | undefined
-  readonly port: number | undefined
-  readonly sudo: boolean
-  /** `ask` or an absolute path. */
-  readonly sudoPassword: string | undefined
-  /** Absolute. */
-  readonly config: string | undefined
-}
-
 /** A server with nothing left out. */
 export interface ServerSettings extends Omit<ServerFile, 'ssh'> {
-  readonly ssh: CompleteSsh
+  readonly ssh: HostWanted['ssh']
   readonly address: string
   readonly directory: string
   readonly socketDirectory: string
@@ -41,7 +31,7 @@ export interface ServerSettings extends Omit<ServerFile, 'ssh'> {
 /** The backup part with nothing left out. */
 export interface BackupSettings extends Omit<BackupFile, 'ssh'> {
   readonly host: string
-  readonly ssh: CompleteSsh
+  readonly ssh: HostWanted['ssh']
   readonly address: string
   readonly osUser: string
   /** Whether the owner of a repository that is there already goes before `osUser`. */
@@ -168,7 +158,7 @@ function ownerOf(
   }
 }
 
-function completeSsh({ file, around }: House, own: SshSettings | undefined): CompleteSsh {
+function completeSsh({ file, around }: House, own: SshSettings | undefined): HostWanted['ssh'] {
   const shared = file.ssh
   const here = (path: string | undefined) =>
     path === undefined ? undefined : resolve(around.directory, path)

@@ -9,7 +9,6 @@ import type {
   PostgresWanted,
   ReplicationWanted,
   ServerWanted,
-  SslWanted,
 } from '../cluster/wanted.ts'
 import {
   ARCHIVE_TO_REPOSITORY,
@@ -24,7 +23,7 @@ export function toWanted(settings: ClusterSettings): ClusterWanted {
     name: settings.cluster,
     stateDirectory: settings.stateDirectory,
     postgres: postgresWanted(settings.postgres),
-    ...(settings.ssl === undefined ? {} : { ssl: sslWanted(settings.ssl) }),
+    ...(settings.ssl === undefined ? {} : { ssl: settings.ssl }),
     servers: Object.entries(settings.servers).map(([name, server]) => serverWanted(name, server)),
     replication: replicationWanted(settings.replication),
     backup: settings.backup === undefined ? undefined : backupWanted(settings.backup),
@@ -34,10 +33,6 @@ export function toWanted(settings: ClusterSettings): ClusterWanted {
 function postgresWanted(postgres: ClusterSettings['postgres']): PostgresWanted {
   const { segmentSize, binaries, parameters, ...same } = postgres
   return { ...same, binaries, segmentBytes: segmentSize, parameters: lowerCase(parameters) }
-}
-
-function sslWanted({ mode, rootCert, cert, key }: NonNullable<ClusterSettings['ssl']>): SslWanted {
-  return { mode, rootCert, cert, key }
 }
 
 function serverWanted(name: string, server: ServerSettings): ServerWanted {
@@ -85,7 +80,7 @@ function backupWanted(backup: BackupSettings): BackupWanted {
     streamRole: backup.streamRole,
     slot: backup.slot,
     synchronous: backup.synchronous,
-    schedule: { backup: backup.schedule.backup, verify: backup.schedule.verify },
+    schedule: backup.schedule,
     retention: {
       windowMs: backup.retention.window,
       count: backup.retention.count,
