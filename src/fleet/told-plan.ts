@@ -14,8 +14,9 @@ export function encodePlan(plan: RestorePlan): string {
 }
 
 /**
- * The plan, without the packs of its backup, that the same version of this program told; undefined for what is none. What its backup
- * says becomes paths and text here, and whoever answers may have been broken into.
+ * The plan, without the packs of its backup, that the same version of this program told; undefined
+ * for what is none. What its backup says becomes paths and text here, and whoever answers may have
+ * been broken into.
  */
 export function decodePlan(text: string): RestorePlan | undefined {
   try {

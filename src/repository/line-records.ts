@@ -77,7 +77,10 @@ export async function recordLine(
   await putSealed(place.store, lineObject(place.names, record), { ...record })
 }
 
-/** The record to write now; undefined when it would say nothing new. @throws {BackstayError} STORE */
+/**
+ * The record to write now; undefined when it would say nothing new.
+ * @throws {BackstayError} STORE
+ */
 export async function nextLine(
   { store, names, clock }: LinePlace,
   seen: { readonly timeline: number; readonly known: readonly number[]; readonly by: LineWitness },

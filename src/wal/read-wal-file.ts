@@ -25,7 +25,7 @@ export interface FoundWalFile {
 export interface WalHolder {
   readonly wal: WalObjects
   readonly segmentBytes: number
-  /** A file of the receiver's spool by its name, of at most a segment; undefined when it is gone. */
+  /** A file of the receiver's spool, of at most a segment; undefined when it is gone. */
   readonly readSpool: (file: string) => Promise<Buffer | undefined>
 }
 

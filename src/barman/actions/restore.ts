@@ -6,11 +6,10 @@ import { resolve } from 'node:path'
 import type { BarmanServer } from '../../config/barman/model.ts'
 import type { BackupInfo } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { loadSources } from '../../restore/load-sources.ts'
 import { isMarkerLeftover, MARKER_NAME } from '../../restore/marker.ts'
-import { planRestore } from '../../restore/plan.ts'
 import { formatTimeUs } from '../../restore/target-time.ts'
 import type { BackupChoice } from '../../restore/wish.ts'
+import { planInRepository } from '../../work/plan-restore.ts'
 import type { BarmanContext } from '../context.ts'
 import { isoTime, prettySpan } from '../output/pretty.ts'
 import { type PlannedRestore, restoreLocally } from '../restore/local-restore.ts'
@@ -83,9 +82,9 @@ async function carryOut({
 }: BarmanRestore): Promise<void> {
   const { output, signal } = context
   const { repository, choice, info } = found
-  const sources = await loadSources(repository, signal)
   const { target, timeline, action, standbyMode } = order
-  const plan = await planRestore({ backup: choice, target, timeline, action, standbyMode }, sources)
+  const wish = { backup: choice, target, timeline, action, standbyMode }
+  const { plan, sources } = await planInRepository(repository, wish, { signal })
   if (info === undefined) sayStart(context, server, { id: plan.backup.id, order })
   if (order.targetText !== undefined) {
     output.info(`Doing PITR. Recovery target ${order.targetText}`)

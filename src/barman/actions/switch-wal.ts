@@ -3,9 +3,8 @@
  */
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
-import { type Lsn, toLsn } from '../../postgres/lsn.ts'
-import { formatSegmentName, segmentOf } from '../../postgres/segment-name.ts'
 import { until } from '../../util/until.ts'
+import { finishSegment, type SwitchedSegment, isInRecovery } from '../../wal/switch-wal.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import type { BarmanContext } from '../context.ts'
 import { openOrClaim } from '../server/claim.ts'
@@ -14,11 +13,6 @@ import { severalServers } from '../server/chosen-servers.ts'
 import { takeIncoming } from '../wal/incoming.ts'
 
 const DEFAULT_TIMEOUT_SECONDS = 30
-
-interface SwitchedSegment {
-  readonly segment: string
-  readonly wasNeeded: boolean
-}
 
 /** @throws {BackstayError} POSTGRES_UNREACHABLE, STORE, … */
 export async function run(context: BarmanContext): Promise<void> {
@@ -35,25 +29,16 @@ async function switchWal(
 ): Promise<SwitchedSegment | undefined> {
   const { output, options, environment, signal } = context
   await using sql = await SqlClient.connect({ ...sqlConnection(server, environment), signal })
-  const { recovering, bytes } = await sql.one<{ recovering: boolean; bytes: string }>(
-    "SELECT pg_is_in_recovery() AS recovering, setting AS bytes FROM pg_settings WHERE name = 'wal_segment_size'",
-  )
-  if (recovering) {
+  if (await isInRecovery(sql)) {
     output.info(`No switch performed because server '${server.name}' is a standby.`)
     return undefined
   }
   if (options.force === true && !(await checkpoint(context, sql))) return undefined
-  const { lsn, name } = await sql.one<{ lsn: Lsn; name: string }>(
-    'SELECT lsn, pg_walfile_name(lsn) AS name FROM pg_switch_wal() AS lsn',
-  )
-  const segmentBytes = Number(bytes)
-  const timeline = Number.parseInt(name.slice(0, 8), 16)
-  const last = segmentOf(toLsn(lsn - 1n), { timeline, segmentBytes })
-  const segment = formatSegmentName(last, segmentBytes)
-  const wasNeeded = lsn % BigInt(segmentBytes) !== 0n
+  const finished = await finishSegment(sql)
+  const { segment, wasNeeded } = finished
   if (wasNeeded) output.info(`The WAL file ${segment} has been closed on server '${server.name}'`)
   else output.info(`No switch required for server '${server.name}'`)
-  return { segment, wasNeeded }
+  return finished
 }
 
 async function checkpoint({ output }: BarmanContext, sql: SqlClient): Promise<boolean> {

@@ -1,7 +1,7 @@
 /**
  * Reads a whole backup and compares every checksum, and the WAL that makes it consistent.
  */
-import { verifyBackup } from '../../backup/verify/verify-backup.ts'
+import { verifyBackups } from '../../work/verify-backups.ts'
 import type { BarmanContext } from '../context.ts'
 import { findServerBackup } from '../server/backups.ts'
 import { oneServer } from '../server/chosen-servers.ts'
@@ -17,14 +17,9 @@ export async function run(context: BarmanContext): Promise<void> {
   if (found === undefined) return
   const { id } = found.backup.info
   output.info(`Verifying backup '${id}' on server '${server.name}'`)
-  const report = await verifyBackup(found.repository, id, {
-    samplePercent: 100,
-    seed: 0,
-    sinceMs: undefined,
-    signal,
-    onProgress: () => {},
-  })
-  if (report.isGood) return output.info('backup successfully verified')
+  const wish = { backup: id, samplePercent: 100, sinceMs: undefined }
+  const [report] = await verifyBackups(found.repository, wish, { signal, on: () => {} })
+  if (report === undefined || report.isGood) return output.info('backup successfully verified')
   for (const { subject, problem } of report.problems.slice(0, SHOWN)) {
     output.warning(`"${subject}": ${problem}`)
   }

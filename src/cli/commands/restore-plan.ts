@@ -6,9 +6,8 @@ import { text } from 'node:stream/consumers'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { wishFrom, WishWords } from '../../fleet/restore-order.ts'
 import { encodePlan } from '../../fleet/told-plan.ts'
-import { loadSources } from '../../restore/load-sources.ts'
-import { planRestore } from '../../restore/plan.ts'
 import { readJson } from '../../util/read-json.ts'
+import { planInRepository } from '../../work/plan-restore.ts'
 import type { CommandContext } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import { openWalPlace } from '../session/wal-place.ts'
@@ -26,7 +25,7 @@ async function run(context: CommandContext<WalPlaceOptions>): Promise<void> {
   const words = WishWords.safeParse(readJson(await text(context.stdin)))
   if (!words.success) throw new BackstayError('USAGE', 'Cannot plan: what came is no wish')
   const repository = await openWalPlace(context)
-  const sources = await loadSources(repository, context.signal)
-  const plan = await planRestore(await wishFrom(words.data, repository), sources)
+  const wish = await wishFrom(words.data, repository)
+  const { plan } = await planInRepository(repository, wish, context)
   context.stdout.write(`${JSON.stringify({ version: readVersion(), plan: encodePlan(plan) })}\n`)
 }

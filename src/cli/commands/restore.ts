@@ -11,8 +11,7 @@ import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import type { HeldLock } from '../../repository/lock.ts'
 import { holdBackup } from '../../repository/use-backup.ts'
 import { NO_RESTORE_COMMAND } from '../../restore/copy-wal.ts'
-import { loadSources } from '../../restore/load-sources.ts'
-import { planRestore, type RestorePlan } from '../../restore/plan.ts'
+import type { RestorePlan } from '../../restore/plan.ts'
 import { prepareRestore, type RestoreOrder } from '../../restore/prepare.ts'
 import type { RestoreSources } from '../../restore/restore-sources.ts'
 import { type RestoreResult } from '../../restore/restore.ts'
@@ -20,6 +19,7 @@ import { hasRecovered, type OpenedState } from '../../restore/start.ts'
 import { formatDuration } from '../../util/duration.ts'
 import { formatSize } from '../../util/size.ts'
 import { restoreCommand } from '../../wal/restore-command.ts'
+import { planInRepository } from '../../work/plan-restore.ts'
 import {
   localPlace,
   restoreBackup,
@@ -84,14 +84,15 @@ On the machine of a server the Backstay there restores, as PostgreSQL's OS user;
 async function run(context: RestoreContext): Promise<CommandResult> {
   const elsewhere = await serverElsewhere(context)
   if (elsewhere !== undefined) {
-    const { restoreThere } = await import('../session/restore-there.ts')
-    return await restoreThere(context, elsewhere)
+    const { restoreOnto } = await import('../session/restore-onto.ts')
+    return await restoreOnto(context, elsewhere)
   }
   const repository = await openWalPlace(context)
   const destination = await destinationOf(context)
-  const sources = await loadSources(repository, context.signal)
   const wish = await wishFrom(wishWords(context), repository)
-  const plan = await context.output.tasks.task('Plan', async () => planRestore(wish, sources))
+  const { plan, sources } = await context.output.tasks.task('Plan', async () =>
+    planInRepository(repository, wish, context),
+  )
   const course = { context, repository, sources, plan }
   if (destination === undefined) {
     if (context.options.plan) return planResult(course, undefined, [])

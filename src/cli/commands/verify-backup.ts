@@ -2,16 +2,13 @@
  * `backstay verify-backup`: reads backups as they lie in the repository and checks every checksum.
  */
 import type { VerifyReport } from '../../backup/verify/report.ts'
-import { verifyBackup } from '../../backup/verify/verify-backup.ts'
-import type { BackupId } from '../../repository/backup-info.ts'
-import { findBackup, readCatalogue } from '../../repository/catalogue.ts'
-import type { ClusterRepository } from '../../repository/cluster-repository.ts'
-import { clearFailedJob } from '../../repository/failed-jobs.ts'
 import { formatSize } from '../../util/size.ts'
+import { verifyBackups } from '../../work/verify-backups.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { ArgumentSpec, OptionSpecs } from '../option-spec.ts'
 import { openOwnedPlace } from '../session/open-owned-place.ts'
+import { inSequence } from '../session/task-sequence.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
 
 const ARGUMENTS = [
@@ -63,45 +60,23 @@ async function run(
   context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
 ): Promise<CommandResult> {
   const repository = await openOwnedPlace(context)
-  const ids = await idsOf(repository, context.arguments.backup)
-  const reports: VerifyReport[] = []
-  // Several backups share packs: what the first one read need not be read for the next.
-  const startedAtMs = context.clock.now()
-  for (const id of ids) reports.push(await verifyOne(context, { repository, id, startedAtMs }))
+  const { sample: samplePercent, since: sinceMs } = context.options
+  const wish = { backup: context.arguments.backup, samplePercent, sinceMs }
+  const reports = await inSequence(context.output.tasks, async (line) =>
+    verifyBackups(repository, wish, {
+      signal: context.signal,
+      on: (event) => {
+        if (event.kind === 'begun') line.begin(`Verify backup ${event.id}`)
+        else line.handle?.progress(event.bytesRead)
+      },
+    }),
+  )
   const isGood = reports.every((report) => report.isGood)
-  if (isGood && context.arguments.backup === undefined) await clearFailedJob(repository, 'verify')
   return {
     data: { cluster: repository.identity.cluster, isGood, backups: reports },
     text: () => reports.map(describeReport).join('') || 'There is no backup.\n',
     exitCode: isGood ? 0 : DAMAGED_EXIT_CODE,
   }
-}
-
-async function idsOf(
-  repository: ClusterRepository,
-  wanted: string | undefined,
-): Promise<readonly BackupId[]> {
-  if (wanted !== undefined) return [(await findBackup(repository, wanted)).info.id]
-  const { backups, damaged } = await readCatalogue(repository)
-  return [...damaged.map(({ id }) => id), ...backups.map(({ info }) => info.id)]
-}
-
-async function verifyOne(
-  context: CommandContext<typeof OPTIONS, typeof ARGUMENTS>,
-  wish: { repository: ClusterRepository; id: BackupId; startedAtMs: number },
-): Promise<VerifyReport> {
-  const { repository, id, startedAtMs } = wish
-  const { sample, since } = context.options
-  return await context.output.tasks.task(`Verify backup ${id}`, async (task) =>
-    verifyBackup(repository, id, {
-      samplePercent: sample,
-      seed: Math.floor(startedAtMs / 1000),
-      sinceMs: startedAtMs - (since ?? 0),
-      beganMs: startedAtMs,
-      signal: context.signal,
-      onProgress: ({ bytesRead }) => task.progress(bytesRead),
-    }),
-  )
 }
 
 function describeReport(report: VerifyReport): string {

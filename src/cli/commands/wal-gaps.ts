@@ -2,18 +2,14 @@
  * `backstay wal gaps`: which WAL is missing.
  */
 import { formatLsn } from '../../postgres/lsn.ts'
-import { listBackups } from '../../repository/catalogue.ts'
 import { spellIsoTime } from '../../util/local-time.ts'
 import { formatSize } from '../../util/size.ts'
-import { describeContested, listContested } from '../../wal/contested.ts'
-import { listGaps, type WalGap } from '../../wal/gaps.ts'
-import { loadContinuity } from '../../wal/load-continuity.ts'
-import { loadLosses } from '../../wal/losses.ts'
-import { examineHeld, hasUnexamined } from '../../wal/unexamined.ts'
-import type { WalRange } from '../../wal/wal-position.ts'
+import { describeContested } from '../../wal/contested.ts'
+import { findGaps, type FoundGap } from '../../work/find-gaps.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import { type Column, renderTable } from '../output/table.ts'
+import { inSequence } from '../session/task-sequence.ts'
 import { openWalPlace } from '../session/wal-place.ts'
 import type { WalPlaceOptions } from './wal-options.ts'
 import { WAL_PLACE_OPTIONS } from './wal-options.ts'
@@ -27,12 +23,7 @@ export default defineCommand({
   run,
 })
 
-interface Gap extends WalRange {
-  readonly recordedAt: string | null
-  readonly reason: string | null
-}
-
-const COLUMNS: readonly Column<Gap>[] = [
+const COLUMNS: readonly Column<FoundGap>[] = [
   { title: 'timeline', value: ({ timeline }) => String(timeline), align: 'right' },
   { title: 'from', value: ({ startLsn }) => formatLsn(startLsn) },
   { title: 'to', value: ({ endLsn }) => formatLsn(endLsn) },
@@ -54,17 +45,12 @@ const COLUMNS: readonly Column<Gap>[] = [
  */
 async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandResult> {
   const repository = await openWalPlace(context)
-  if (await hasUnexamined(repository)) {
-    await context.output.tasks.task('Examine WAL that an earlier version stored', async () =>
-      examineHeld(repository, context.signal),
-    )
-  }
-  const map = await loadContinuity(repository)
-  const backups = (await listBackups(repository)).map(({ info }) => info)
-  const losses = await loadLosses(repository, map, backups)
-  const gaps = explain(losses, await listGaps(repository))
-  const { damaged = [] } = map
-  const contested = await listContested(repository)
+  const { gaps, damaged, contested } = await inSequence(context.output.tasks, async (line) =>
+    findGaps(repository, {
+      signal: context.signal,
+      on: () => line.begin('Examine WAL that an earlier version stored'),
+    }),
+  )
   return {
     data: {
       cluster: repository.identity.cluster,
@@ -84,18 +70,4 @@ async function run(context: CommandContext<WalPlaceOptions>): Promise<CommandRes
       ].join('\n'),
     exitCode: gaps.length + damaged.length + contested.length === 0 ? 0 : 3,
   }
-}
-
-/**
- * What is missing now, each with the record made of it when it was lost; a record whose range was
- * filled since is not shown.
- */
-function explain(found: readonly WalRange[], recorded: readonly WalGap[]): Gap[] {
-  return found.map((gap) => {
-    const record = recorded.find(
-      ({ timeline, startLsn, endLsn }) =>
-        timeline === gap.timeline && startLsn < gap.endLsn && gap.startLsn < endLsn,
-    )
-    return { ...gap, recordedAt: record?.recordedAt ?? null, reason: record?.reason ?? null }
-  })
 }

@@ -101,16 +101,15 @@ async function plan(
   signal: AbortSignal,
 ): Promise<PlannedThere> {
   // Reads of prefetched WAL come without a plan: what it needs is loaded for it alone.
-  const [{ WishWords, wishFrom }, { loadSources }, { planRestore }] = await Promise.all([
+  const [{ WishWords, wishFrom }, { planInRepository }] = await Promise.all([
     import('../../fleet/restore-order.ts'),
-    import('../../restore/load-sources.ts'),
-    import('../../restore/plan.ts'),
+    import('../../work/plan-restore.ts'),
   ])
   const words = WishWords.safeParse(given)
   if (!words.success) throw new BackstayError('USAGE', 'Cannot plan: what came is no wish')
-  const sources = await loadSources(repository, signal)
   const wish = await wishFrom(words.data, repository)
-  return { plan: await planRestore(wish, sources), map: sources.map }
+  const { plan: made, sources } = await planInRepository(repository, wish, { signal })
+  return { plan: made, map: sources.map }
 }
 
 /** What the WAL demands that the restore will replay; null when it says nothing. */
