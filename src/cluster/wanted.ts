@@ -175,7 +175,7 @@ export interface BackupWanted {
   /** Whether the WAL receiver stands in synchronous_standby_names. */
   readonly synchronous: boolean
   /** Cron expression of the backup, or undefined. */
-  readonly schedule: { readonly backup?: string | undefined; readonly verify?: string | undefined }
+  readonly schedule: { readonly backup: string | undefined; readonly verify: string | undefined }
   readonly retention: {
     readonly windowMs: number | undefined
     readonly count: number | undefined

@@ -80,7 +80,7 @@ function backupWanted(backup: BackupSettings): BackupWanted {
     streamRole: backup.streamRole,
     slot: backup.slot,
     synchronous: backup.synchronous,
-    schedule: backup.schedule,
+    schedule: { backup: backup.schedule.backup, verify: backup.schedule.verify },
     retention: {
       windowMs: backup.retention.window,
       count: backup.retention.count,
