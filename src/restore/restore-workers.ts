@@ -1,108 +1,83 @@
 /**
- * The restore workers: batches go to the idlest, a full pool holds its caller back, the first
- * failure ends everything.
+ * The restore workers: a full pool holds its caller back, the first failure ends everything.
  */
-import { Worker } from 'node:worker_threads'
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { BatchAnswer, FileWorkSettings, JobResult, WorkerJob } from './worker-job.ts'
-
-// In a checkout the program runs from .ts files, in a package from .js files.
-const WORKER_FILE = new URL(
-  import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
-  import.meta.url,
-)
+import { Threads } from '../repository/threads.ts'
+import type {
+  BatchAnswer,
+  FileWorkSettings,
+  JobBatch,
+  JobResult,
+  WorkerFailure,
+  WorkerJob,
+} from './worker-job.ts'
 
 /** Batches a worker has besides the one it works on, so that it never waits for the main thread. */
 const WAITING_BATCHES = 1
 
-interface FileWorker {
-  readonly worker: Worker
-  batches: number
-}
-
 /** A fixed number of workers. Dispose to end them; batches under way are rejected then. */
 export class FilePool implements AsyncDisposable {
-  readonly #workers: FileWorker[] = []
-  readonly #pending = new Map<number, PromiseWithResolvers<readonly JobResult[]>>()
+  readonly #threads: Threads<JobBatch, BatchAnswer>
   #room = Promise.withResolvers<void>()
   #number = 0
-  #failure: { readonly reason: unknown } | undefined
 
-  constructor(workers: number, settings: FileWorkSettings) {
-    // Nobody may be waiting when it fails.
-    this.#room.promise.catch(() => {})
-    for (let n = 0; n < workers; n += 1)
-      this.#start(new Worker(WORKER_FILE, { workerData: settings }))
+  constructor(workers: number, workerData: FileWorkSettings) {
+    this.#threads = new Threads({
+      module: './restore-worker',
+      from: import.meta.url,
+      count: workers,
+      workerData,
+      work: 'restore',
+      verb: 'write files',
+      numberOf: ({ number }) => number,
+    })
   }
 
   /** Resolves when a worker can take another batch. @throws the first failure. */
   async room(): Promise<void> {
-    while (this.#failure === undefined && this.#idlest().batches > WAITING_BATCHES) {
+    this.#threads.throwIfFailed()
+    while (this.#threads.fewestQuestions > WAITING_BATCHES) {
       await this.#room.promise
+      this.#threads.throwIfFailed()
     }
-    if (this.#failure !== undefined) throw this.#failure.reason
   }
 
   /**
    * Has a batch done; wait for `room` first. One result a job.
    * @throws the first failure of any batch.
    */
-  run(jobs: readonly WorkerJob[]): Promise<readonly JobResult[]> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason)
-    const pending = Promise.withResolvers<readonly JobResult[]>()
+  async run(jobs: readonly WorkerJob[]): Promise<readonly JobResult[]> {
     this.#number += 1
-    this.#pending.set(this.#number, pending)
-    const idlest = this.#idlest()
-    idlest.batches += 1
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
-    idlest.worker.postMessage({ number: this.#number, jobs })
-    return pending.promise
+    const number = this.#number
+    try {
+      const answer = await this.#threads.ask(number, { number, jobs })
+      if ('results' in answer) return answer.results
+      const error = errorOf(answer.failure)
+      this.fail(error)
+      throw error
+    } finally {
+      this.#makeRoom()
+    }
   }
 
   /** Rejects everything under way and everything asked from now on. */
   fail(reason: unknown): void {
-    this.#failure ??= { reason }
-    const pending = [...this.#pending.values()]
-    this.#pending.clear()
-    for (const { reject } of pending) reject(reason)
-    this.#room.reject(reason)
+    this.#threads.fail(reason)
+    this.#makeRoom()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.fail(new BackstayError('BUG', 'Cannot write files: the workers have ended'))
-    await Promise.all(this.#workers.map(({ worker }) => worker.terminate()))
+    await this.#threads[Symbol.asyncDispose]()
+    this.#makeRoom()
   }
 
-  #idlest(): FileWorker {
-    return this.#workers.reduce((best, next) => (next.batches < best.batches ? next : best))
-  }
-
-  #start(worker: Worker): void {
-    const busy = { worker, batches: 0 }
-    this.#workers.push(busy)
-    worker.on('message', (answer: BatchAnswer) => {
-      busy.batches -= 1
-      this.#settle(answer)
-    })
-    worker.on('error', (error) => this.fail(workerBug(error.message, error)))
-    worker.on('exit', (code) => this.fail(workerBug(`it ended with code ${code}`)))
-  }
-
-  #settle(answer: BatchAnswer): void {
-    if ('failure' in answer) {
-      const { code, message, hint } = answer.failure
-      this.fail(new BackstayError(code ?? 'BUG', message, hint === undefined ? {} : { hint }))
-      return
-    }
-    const pending = this.#pending.get(answer.number)
-    this.#pending.delete(answer.number)
-    pending?.resolve(answer.results)
+  /** Whoever waits looks again: there may be room, or none ever. */
+  #makeRoom(): void {
     this.#room.resolve()
-    this.#room = Promise.withResolvers<void>()
-    this.#room.promise.catch(() => {})
+    this.#room = Promise.withResolvers()
   }
 }
 
-function workerBug(why: string, cause?: unknown): BackstayError {
-  return new BackstayError('BUG', `A restore worker failed: ${why}`, { cause })
+function errorOf({ code = 'BUG', message, hint }: WorkerFailure): BackstayError {
+  return new BackstayError(code, message, hint === undefined ? {} : { hint })
 }
