@@ -4,6 +4,7 @@
  * every other message is delivered whole. Source: PostgreSQL documentation, "Message Formats".
  */
 import { BackstayError } from '../errors/backstay-error.ts'
+import { PushParser } from '../util/push-parser.ts'
 import { BACKEND, describeType, isBackendType } from './message-types.ts'
 
 /** Longest payload of a message that must be gathered: everything but CopyData. */
@@ -38,49 +39,23 @@ type FramerState = 'header' | 'message' | 'copy'
  * Push parser for one connection's server side. After it threw, or a handler did, it must not be
  * used again.
  */
-export class Framer {
+export class Framer extends PushParser {
   readonly #handler: MessageHandler
-  readonly #header = Buffer.alloc(HEADER_BYTES)
-  #headerFilled = 0
   #state: FramerState = 'header'
   #type = 0
-  /** Payload bytes of the current message still to come. */
-  #remaining = 0
   /** A message other than CopyData that is spread over several inputs. */
   #gathered: Buffer | undefined
-  #input: Buffer = this.#header
-  #at = 0
 
+  /** `push` throws {BackstayError} POSTGRES_PROTOCOL for bytes that no PostgreSQL server sends. */
   constructor(handler: MessageHandler) {
+    super(HEADER_BYTES)
     this.#handler = handler
   }
 
-  /**
-   * Takes the next bytes. They may be reused once the call has returned nothing or its promise has
-   * settled; the next push must wait for that.
-   * @throws {BackstayError} POSTGRES_PROTOCOL for bytes that no PostgreSQL server sends.
-   */
-  push(input: Buffer): void | Promise<void> {
-    this.#input = input
-    this.#at = 0
-    while (this.#at < input.length) {
-      const pending = this.#step()
-      if (pending !== undefined) return this.#resume(pending)
-    }
-  }
-
-  async #resume(pending: Promise<void>): Promise<void> {
-    await pending
-    while (this.#at < this.#input.length) {
-      const next = this.#step()
-      if (next !== undefined) await next
-    }
-  }
-
-  #step(): void | Promise<void> {
+  protected step(): void | Promise<void> {
     switch (this.#state) {
       case 'header':
-        return this.#readHeader()
+        return this.readHeader()
       case 'message':
         return this.#readMessage()
       case 'copy':
@@ -88,44 +63,26 @@ export class Framer {
     }
   }
 
-  #readHeader(): void | Promise<void> {
-    const available = this.#input.length - this.#at
-    if (this.#headerFilled === 0 && available >= HEADER_BYTES) {
-      this.#at += HEADER_BYTES
-      return this.#begin(this.#input, this.#at - HEADER_BYTES)
-    }
-    const taken = Math.min(HEADER_BYTES - this.#headerFilled, available)
-    this.#input.copy(this.#header, this.#headerFilled, this.#at, this.#at + taken)
-    this.#headerFilled += taken
-    this.#at += taken
-    if (this.#headerFilled === HEADER_BYTES) return this.#begin(this.#header, 0)
-  }
-
-  #begin(bytes: Buffer, at: number): void | Promise<void> {
-    this.#headerFilled = 0
+  protected begin(bytes: Buffer, at: number): void | Promise<void> {
     this.#type = bytes[at] ?? 0
-    this.#remaining = payloadLength(this.#type, bytes.readInt32BE(at + 1))
+    this.remaining = payloadLength(this.#type, bytes.readInt32BE(at + 1))
     if (this.#type === BACKEND.copyData) {
       this.#state = 'copy'
       return this.#beginCopy()
     }
     this.#state = 'message'
-    if (this.#remaining === 0) return this.#readMessage()
+    if (this.remaining === 0) return this.#readMessage()
   }
 
   #beginCopy(): void | Promise<void> {
-    const pending = this.#handler.copyBegin(this.#remaining)
-    if (this.#remaining > 0) return pending
+    const pending = this.#handler.copyBegin(this.remaining)
+    if (this.remaining > 0) return pending
     return pending === undefined ? this.#endCopy() : pending.then(() => this.#endCopy())
   }
 
   #readCopy(): void | Promise<void> {
-    const end = Math.min(this.#input.length, this.#at + this.#remaining)
-    const piece = this.#input.subarray(this.#at, end)
-    this.#at = end
-    this.#remaining -= piece.length
-    const pending = this.#handler.copyPiece(piece)
-    if (this.#remaining > 0) return pending
+    const pending = this.#handler.copyPiece(this.takePiece())
+    if (this.remaining > 0) return pending
     return pending === undefined ? this.#endCopy() : pending.then(() => this.#endCopy())
   }
 
@@ -135,24 +92,21 @@ export class Framer {
   }
 
   #readMessage(): void | Promise<void> {
-    const end = Math.min(this.#input.length, this.#at + this.#remaining)
-    const piece = this.#input.subarray(this.#at, end)
-    this.#at = end
-    const payload = this.#gather(piece)
+    const payload = this.#gather()
     if (payload === undefined) return
     this.#state = 'header'
     this.#gathered = undefined
     return this.#handler.message(this.#type, payload)
   }
 
-  /** The whole payload once `piece` completes it; the piece itself when it is the whole. */
-  #gather(piece: Buffer): Buffer | undefined {
-    const isWhole = piece.length === this.#remaining
-    if (isWhole && this.#gathered === undefined) return piece
-    this.#gathered ??= Buffer.allocUnsafe(this.#remaining)
-    piece.copy(this.#gathered, this.#gathered.length - this.#remaining)
-    this.#remaining -= piece.length
-    return isWhole ? this.#gathered : undefined
+  /** The whole payload once the input completes it: a view where it has all of it. */
+  #gather(): Buffer | undefined {
+    const wanted = this.remaining
+    const piece = this.takePiece()
+    if (this.remaining === 0 && this.#gathered === undefined) return piece
+    this.#gathered ??= Buffer.allocUnsafe(wanted)
+    piece.copy(this.#gathered, this.#gathered.length - wanted)
+    return this.remaining === 0 ? this.#gathered : undefined
   }
 }
 
