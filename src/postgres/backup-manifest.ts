@@ -1,6 +1,6 @@
 /**
- * `backup_manifest` (PostgreSQL 13+): what it holds, and writing it piece by piece. Reading is
- * backup-manifest-reader.ts. Versions 1 and 2 (17+, with the system identifier). Source: PostgreSQL
+ * `backup_manifest` (PostgreSQL 13+): what it holds, and writing it piece by piece.
+ * Versions 1 and 2 (17+, with the system identifier). Source: PostgreSQL
  * documentation, "Backup Manifest Format"; src/backend/backup/backup_manifest.c.
  */
 import { createHash, type Hash } from 'node:crypto'

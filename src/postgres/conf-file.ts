@@ -1,6 +1,6 @@
 /**
  * postgresql.conf as text: reading what one file says and editing it without touching anything else
- * (comments, order, line ends). Includes are named, not followed: see conf-tree.ts.
+ * (comments, order, line ends). Includes are named, not followed.
  * Source: PostgreSQL documentation, "Parameter Interaction via the Configuration File".
  */
 import { BackstayError } from '../errors/backstay-error.ts'

@@ -1,6 +1,6 @@
 /**
  * pg_hba.conf as a list of lines that mean something: rules, includes and lines PostgreSQL would
- * refuse. Our own lines in it are hba-block.ts; which rule decides a connection is hba-match.ts.
+ * refuse. Our own lines in it are hba-block.ts.
  */
 import { type HbaRule, type HbaRuleProblem, isHbaRuleProblem, parseHbaRule } from './hba-rule.ts'
 import { type HbaLine, scanHba } from './hba-scanner.ts'

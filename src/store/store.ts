@@ -1,6 +1,6 @@
 /**
- * Where bytes rest: named objects, immutable but for the few that `replace` is for. Drivers (disk,
- * memory) pass test/conformance/store.ts. A store knows nothing of backups; names are relative,
+ * Where bytes rest: named objects, immutable but for the few that `replace` is for. Every
+ * driver passes test/conformance/store.ts. A store knows nothing of backups; names are relative,
  * with `/`, and never begin a part with a dot.
  */
 

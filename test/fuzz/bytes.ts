@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream'
 import { findRemains } from '../../src/failover/wal-tail.ts'
 import { parseControlFile } from '../../src/postgres/control-file.ts'
-import { BackupManifestReader } from '../../src/postgres/backup-manifest-reader.ts'
+import { BackupManifestReader } from '../harness/backup-manifest-reader.ts'
 import type { Lsn } from '../../src/postgres/lsn.ts'
 import { parseLsn } from '../../src/postgres/lsn.ts'
 import { inspectSegment } from '../../src/postgres/wal-page.ts'
@@ -20,7 +20,7 @@ import {
   decompressUnknownAsync,
   skippableFrame,
 } from '../../src/repository/codec.ts'
-import { MemoryStore } from '../../src/store/memory-store.ts'
+import { MemoryStore } from '../harness/memory-store.ts'
 import {
   answerFrame,
   readAnswers,

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { Client } from 'pg'
 import { formatBackupLabel, parseBackupLabel } from '../../../src/postgres/backup-label.ts'
-import { BackupManifestReader } from '../../../src/postgres/backup-manifest-reader.ts'
+import { BackupManifestReader } from '../../harness/backup-manifest-reader.ts'
 import {
   BackupManifestWriter,
   manifestCrc32c,

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { settingsOf } from '../../../src/postgres/conf-file.ts'
 import { scanConf } from '../../../src/postgres/conf-scanner.ts'
-import { type ConfReader, readConfTree } from '../../../src/postgres/conf-tree.ts'
+import { type ConfReader, readConfTree } from '../../harness/conf-tree.ts'
 import {
   ensureManagedInclude,
   findAutoConfOverrides,

@@ -8,7 +8,7 @@ import { suite, test } from 'node:test'
 import { Client } from 'pg'
 import { readHbaBlock, removeHbaBlock, setHbaBlock } from '../../../src/postgres/hba-block.ts'
 import { type HbaEntry, parseHba } from '../../../src/postgres/hba-file.ts'
-import { matchHba } from '../../../src/postgres/hba-match.ts'
+import { matchHba } from '../../harness/hba-match.ts'
 import { availableMajors, startPostgres, type TestServer } from '../../harness/postgres.ts'
 
 const MAJORS = availableMajors().filter((major) => [11, 13, 14, 16, 18].includes(major))

@@ -14,7 +14,7 @@ import {
 import { claimCluster, type ClusterRepository } from '../../../src/repository/cluster-repository.ts'
 import { takeLock } from '../../../src/repository/lock.ts'
 import { holdBackup, useBackup } from '../../../src/repository/use-backup.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { loadHeldNames } from '../../../src/wal/load-continuity.ts'
 import { loadLosses } from '../../../src/wal/losses.ts'

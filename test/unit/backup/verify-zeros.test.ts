@@ -10,7 +10,7 @@ import { crc32cOfZeros } from '../../../src/repository/crc32c-combine.ts'
 import type { ManifestFile } from '../../../src/repository/manifest-entry.ts'
 import { PackReader } from '../../../src/repository/pack-reader.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 
 const info = { badPages: { count: 0, list: [] }, postgres: { dataChecksums: true } }
 

@@ -9,7 +9,7 @@ import { makeServer } from '../../../src/config/barman/server.ts'
 import { parseRetention } from '../../../src/config/barman/values.ts'
 import { listBackups, publishBackup } from '../../../src/repository/catalogue.ts'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { backup, NOW_MS, SEGMENT_BYTES } from '../backup/fixtures.ts'
 

@@ -8,7 +8,7 @@ import {
   type ManifestWalRange,
   BackupManifestWriter,
 } from '../../../src/postgres/backup-manifest.ts'
-import { BackupManifestReader } from '../../../src/postgres/backup-manifest-reader.ts'
+import { BackupManifestReader } from '../../harness/backup-manifest-reader.ts'
 import { toLsn } from '../../../src/postgres/lsn.ts'
 
 const FILES: readonly BackupManifestFile[] = [

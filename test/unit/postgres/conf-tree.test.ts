@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { type ConfTree, readConfTree } from '../../../src/postgres/conf-tree.ts'
+import { type ConfTree, readConfTree } from '../../harness/conf-tree.ts'
 
 /** Files by path; a directory is what paths say it is. */
 async function readTree(files: Readonly<Record<string, string>>): Promise<ConfTree> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { parseHba } from '../../../src/postgres/hba-file.ts'
-import { type HbaConnection, matchHba } from '../../../src/postgres/hba-match.ts'
+import { type HbaConnection, matchHba } from '../../harness/hba-match.ts'
 
 const MAJOR = 18
 

@@ -14,7 +14,7 @@ import {
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
 import { collectGarbage, discardBackup } from '../../../src/repository/garbage.ts'
 import { measureUsage } from '../../../src/repository/usage.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { backup } from '../backup/fixtures.ts'
 

@@ -9,7 +9,7 @@ import {
   type ServerIdentity,
 } from '../../../src/repository/cluster-repository.ts'
 import { sealJson } from '../../../src/repository/sealed-json.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 
 const SERVER: ServerIdentity = {

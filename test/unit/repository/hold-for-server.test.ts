@@ -15,7 +15,7 @@ import {
 } from '../../../src/repository/hold-for-server.ts'
 import { findLocks, type FoundLock } from '../../../src/repository/lock.ts'
 import { backupLockName } from '../../../src/repository/use-backup.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { readAnswers, requestFrame } from '../../../src/store/pipe-frames.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { backup, NOW_MS, SEGMENT_BYTES } from '../backup/fixtures.ts'

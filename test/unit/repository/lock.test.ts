@@ -4,7 +4,7 @@ import { isBackstayError } from '../../../src/errors/backstay-error.ts'
 import { clusterNames } from '../../../src/repository/format.ts'
 import { findLocks, type LockMode, takeLock } from '../../../src/repository/lock.ts'
 import { putSealed } from '../../../src/repository/sealed-object.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { type ProcessIdentity, thisProcess } from '../../../src/util/process-identity.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 

@@ -8,7 +8,7 @@ import type { Extent, ManifestEntry } from '../../../src/repository/manifest-ent
 import { ManifestReader } from '../../../src/repository/manifest-reader.ts'
 import { ManifestWriter } from '../../../src/repository/manifest-writer.ts'
 import { pathOfBytes } from '../../../src/util/byte-path.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { frameBound } from '../../../src/repository/codec.ts'
 

@@ -10,7 +10,7 @@ import { PackReader } from '../../../src/repository/pack-reader.ts'
 import { PackWriter } from '../../../src/repository/pack-writer.ts'
 import { SliceReader } from '../../../src/repository/slice-reader.ts'
 import { compressFrame } from '../../../src/repository/codec.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 
 const ID = '20261122T084545' as BackupId
 const names = clusterNames('shop')

@@ -12,7 +12,7 @@ import {
   PageCrcWriter,
 } from '../../../src/repository/page-crc-object.ts'
 import { joinPageCrcs, pageCrcsOf } from '../../../src/repository/page-crcs.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 
 const ID = '20261122T084545' as BackupId
 const names = clusterNames('shop')

@@ -11,7 +11,7 @@ import { PackWriter } from '../../../src/repository/pack-writer.ts'
 import { allocateSlots, SlotPool } from '../../../src/repository/unit-slots.ts'
 import { type UnitPiece, UnitPacker } from '../../../src/repository/unit-packer.ts'
 import { WorkerPool } from '../../../src/repository/worker-pool.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 
 const ID = '20261122T084545' as BackupId
 const names = clusterNames('shop')

@@ -7,7 +7,7 @@ import { copyObject, copyWalObject, listWalObjects } from '../../../src/reposito
 import { clusterNames } from '../../../src/repository/format.ts'
 import { WalObjects } from '../../../src/repository/wal-objects.ts'
 import { compressFrame } from '../../../src/repository/codec.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 
 const SEGMENT_BYTES = 1024 * 1024

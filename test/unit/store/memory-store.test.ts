@@ -1,4 +1,4 @@
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { describeStore } from '../../conformance/store.ts'
 
 describeStore('MemoryStore', async () => ({

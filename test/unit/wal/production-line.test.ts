@@ -11,7 +11,7 @@ import {
   readLines,
   recordLine,
 } from '../../../src/repository/line-records.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { loadLines } from '../../../src/wal/load-lines.ts'
 import { buildContinuityMap, type ContinuityMap } from '../../../src/wal/continuity.ts'

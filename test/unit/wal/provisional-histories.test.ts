@@ -11,7 +11,7 @@ import {
   nameRefusal,
   type PushGround,
 } from '../../../src/service/push-policy.ts'
-import { MemoryStore } from '../../../src/store/memory-store.ts'
+import { MemoryStore } from '../../harness/memory-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
 import { listContested } from '../../../src/wal/contested.ts'
 import { loadContinuity } from '../../../src/wal/load-continuity.ts'

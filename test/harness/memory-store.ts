@@ -1,9 +1,15 @@
 /**
  * A store in memory, for tests. Nothing survives the process.
  */
-import { BackstayError } from '../errors/backstay-error.ts'
-import { checkWhole } from './read-whole.ts'
-import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
+import { BackstayError } from '../../src/errors/backstay-error.ts'
+import { checkWhole } from '../../src/store/read-whole.ts'
+import type {
+  ObjectReader,
+  ObjectWriter,
+  PutOutcome,
+  Store,
+  SweptLeftovers,
+} from '../../src/store/store.ts'
 
 /**
  * Holds every object whole. Unfinished objects vanish with their writers, so `sweep` finds nothing.

@@ -4,9 +4,13 @@
  * src/common/parse_manifest.c.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { BackstayError } from '../errors/backstay-error.ts'
-import type { BackupManifestFile, ManifestSummary, ManifestWalRange } from './backup-manifest.ts'
-import { parseLsn } from './lsn.ts'
+import { BackstayError } from '../../src/errors/backstay-error.ts'
+import type {
+  BackupManifestFile,
+  ManifestSummary,
+  ManifestWalRange,
+} from '../../src/postgres/backup-manifest.ts'
+import { parseLsn } from '../../src/postgres/lsn.ts'
 
 /** The most that is kept of one part until its end comes. */
 const LIMITS = { head: 64 * 1024, between: 0, entry: 16 * 1024, tail: 16 * 1024 * 1024 } as const

@@ -4,10 +4,10 @@
  * files) are named as uncertain. Source: PostgreSQL src/backend/libpq/hba.c (check_hba, check_db,
  * check_role).
  */
-import type { HbaEntry } from './hba-file.ts'
-import type { HbaRule, HbaType } from './hba-rule.ts'
-import type { HbaToken } from './hba-scanner.ts'
-import { type IpAddress, networkHolds, parseIpAddress } from './ip-network.ts'
+import type { HbaEntry } from '../../src/postgres/hba-file.ts'
+import type { HbaRule, HbaType } from '../../src/postgres/hba-rule.ts'
+import type { HbaToken } from '../../src/postgres/hba-scanner.ts'
+import { type IpAddress, networkHolds, parseIpAddress } from '../../src/postgres/ip-network.ts'
 
 /** A connection as the server sees it. */
 export interface HbaConnection {

@@ -5,8 +5,8 @@
  * src/backend/utils/misc/{guc-file.l,conffiles.c}.
  */
 import { posix } from 'node:path'
-import { includeKindOf } from './conf-file.ts'
-import { type ConfDirectiveLine, scanConf } from './conf-scanner.ts'
+import { includeKindOf } from '../../src/postgres/conf-file.ts'
+import { type ConfDirectiveLine, scanConf } from '../../src/postgres/conf-scanner.ts'
 
 /** How files are read; undefined means "not there". */
 export interface ConfReader {
