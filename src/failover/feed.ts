@@ -7,12 +7,11 @@ import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import { stopServer } from '../host/postgres-control.ts'
 import { formatLsn, type Lsn } from '../postgres/lsn.ts'
 import { formatSize } from '../util/size.ts'
-import { until } from '../util/until.ts'
 import { applySteps, takeStep } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'
 import { openAdminSql } from '../cluster/look/connect.ts'
 import { step } from '../build/plan/step.ts'
-import { replayAtOnce } from './replay-delay.ts'
+import { hasReplayed, replayAtOnce } from './replay-delay.ts'
 import { instanceOf } from '../build/steps/act-context.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 import type { Standing } from './wal-reach.ts'
@@ -94,16 +93,7 @@ async function waitReplayed(
   const { clock, signal } = context
   await using sql = await openAdminSql(context, server)
   await using _delay = await replayAtOnce(sql)
-  const isThere = await until(
-    async () => {
-      const { replayed } = await sql.one<{ replayed: Lsn | null }>(
-        'SELECT pg_last_wal_replay_lsn() AS replayed',
-      )
-      return replayed !== null && replayed >= endLsn
-    },
-    { clock, signal, timeoutMs: REPLAY_TIMEOUT_MS },
-  )
-  if (isThere === true) return
+  if (await hasReplayed(sql, endLsn, { clock, signal, timeoutMs: REPLAY_TIMEOUT_MS })) return
   throw new BackstayError(
     'TIMEOUT',
     `"${server.name}" did not replay the WAL it was given up to ${formatLsn(endLsn)}`,

@@ -1,7 +1,10 @@
 /**
- * A standby that is kept behind on purpose (recovery_min_apply_delay) and is to have everything
- * now.
+ * How far a standby has replayed, one that is kept behind on purpose (recovery_min_apply_delay) and
+ * is to have everything now included.
  */
+import type { Lsn } from '../postgres/lsn.ts'
+import type { Clock } from '../util/clock.ts'
+import { until } from '../util/until.ts'
 import type { SqlClient } from '../wire/sql-client.ts'
 
 interface DelayRow {
@@ -31,6 +34,21 @@ export async function replayAtOnce(sql: SqlClient): Promise<AsyncDisposable> {
       await alter(sql, back)
     },
   }
+}
+
+/** Whether it has replayed up to there in time. */
+export async function hasReplayed(
+  sql: SqlClient,
+  lsn: Lsn,
+  wait: { readonly clock: Clock; readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<boolean> {
+  const isThere = async (): Promise<boolean> => {
+    const { replayed } = await sql.one<{ replayed: Lsn | null }>(
+      'SELECT pg_last_wal_replay_lsn() AS replayed',
+    )
+    return replayed !== null && replayed >= lsn
+  }
+  return (await until(isThere, wait)) === true
 }
 
 async function alter(sql: SqlClient, change: string): Promise<void> {

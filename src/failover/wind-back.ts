@@ -2,7 +2,7 @@
  * The second way back: what the server wrote on its own is kept aside and undone, with pg_rewind.
  */
 import type { Lsn } from '../postgres/lsn.ts'
-import { until } from '../util/until.ts'
+import { hasReplayed } from './replay-delay.ts'
 import type { WalPosition } from '../wal/wal-position.ts'
 import { applySteps } from '../build/apply.ts'
 import type { ClusterContext } from '../cluster/context.ts'
@@ -94,15 +94,7 @@ async function shutDownInOrder(context: ClusterContext, name: string, endLsn: Ls
   await applySteps(context, [step(name, { action: 'start' }, start)])
   const { clock, signal } = context
   await using sql = await openAdminSql(context, server)
-  await until(
-    async () => {
-      const { replayed } = await sql.one<{ replayed: Lsn | null }>(
-        'SELECT pg_last_wal_replay_lsn() AS replayed',
-      )
-      return replayed !== null && replayed >= endLsn
-    },
-    { clock, signal, timeoutMs: REPLAY_TIMEOUT_MS },
-  )
+  await hasReplayed(sql, endLsn, { clock, signal, timeoutMs: REPLAY_TIMEOUT_MS })
   await stopRejoining(context, name)
 }
 

@@ -2,6 +2,7 @@
  * What the operating system says about files of a host, as our errors. The one place of this folder
  * that reads errno.
  */
+import { isAbsolute } from 'node:path'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 
@@ -28,6 +29,25 @@ export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code
     : undefined
+}
+
+/**
+ * Does `work` on a path of `host`.
+ * @throws {BackstayError} FAILED for a path that is not absolute; what `work` throws, as `fileError`
+ */
+export async function aboutFile<T>(
+  host: string,
+  { action, path }: { readonly action: string; readonly path: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!isAbsolute(path)) {
+    throw new BackstayError('FAILED', `Cannot ${action}: the path is not absolute`)
+  }
+  try {
+    return await work()
+  } catch (error) {
+    throw fileError(host, action, error)
+  }
 }
 
 /** «Cannot `action` on "`host`": reason»; our own errors pass unchanged. */

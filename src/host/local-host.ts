@@ -9,7 +9,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import { filePath, pathOfBytes } from '../util/byte-path.ts'
 import { formatDuration } from '../util/duration.ts'
 import { type ChildResult, runChild } from './child-process.ts'
-import { errnoOf, fileError } from './file-error.ts'
+import { aboutFile, errnoOf } from './file-error.ts'
 import type {
   HostCommandOptions,
   HostCommandResult,
@@ -203,14 +203,7 @@ export class LocalHost implements Host {
 
   /** Runs `work` on the absolute `path`, translating what it throws: «Cannot `action` on …». */
   async #files<T>(action: string, path: string, work: () => Promise<T>): Promise<T> {
-    if (!isAbsolute(path)) {
-      throw new BackstayError('FAILED', `Cannot ${action}: the path is not absolute`)
-    }
-    try {
-      return await work()
-    } catch (error) {
-      throw fileError(this.name, action, error)
-    }
+    return await aboutFile(this.name, { action, path }, work)
   }
 
   async #numeric(path: string, ownership: Ownership | undefined): Promise<NumericOwnership> {

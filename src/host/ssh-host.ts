@@ -5,7 +5,7 @@
  */
 import { isAbsolute, normalize } from 'node:path/posix'
 import { BackstayError, isBackstayError } from '../errors/backstay-error.ts'
-import { fileError } from './file-error.ts'
+import { aboutFile } from './file-error.ts'
 import type {
   HostCommandOptions,
   HostCommandResult,
@@ -148,14 +148,7 @@ export class SshHost implements Host {
   }
 
   async #translate<T>(action: string, path: string, work: () => Promise<T>): Promise<T> {
-    if (!isAbsolute(path)) {
-      throw new BackstayError('FAILED', `Cannot ${action}: the path is not absolute`)
-    }
-    try {
-      return await work()
-    } catch (error) {
-      throw fileError(this.name, action, error)
-    }
+    return await aboutFile(this.name, { action, path }, work)
   }
 
   async #checkOwner({ owner, groupOf }: Ownership): Promise<void> {
