@@ -5,6 +5,7 @@
  */
 import { BackstayError } from '../errors/backstay-error.ts'
 import { parseLsn } from '../postgres/lsn.ts'
+import { formatHistoryName } from '../postgres/segment-name.ts'
 import { historyTimelines } from '../host/history-names.ts'
 import { switchPointOf } from '../postgres/timeline.ts'
 import { type ClusterContext, factOf } from '../cluster/context.ts'
@@ -74,8 +75,8 @@ async function witnessThere(
 ): Promise<string | undefined> {
   const { backup } = context.wanted
   if (backup === undefined) return undefined
-  const { store, names } = await repositoryThere(context, backup)
-  const held = (await store.listObjects(names.wal)).map((entry) => entry.replace(/\.zst$/, ''))
+  const { wal, names } = await repositoryThere(context, backup)
+  const held = (await wal.listHistories()).map(formatHistoryName)
   for (const later of historyTimelines(names.wal, held).filter((each) => each > timeline)) {
     const history = await readRepositoryHistory(context, backup, later)
     const left = history && switchPointOf(history, timeline)

@@ -11,11 +11,10 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import { formatHistoryName, parseWalFileName } from '../postgres/segment-name.ts'
 import { parseTimelineHistory, switchPointOf, type TimelineHistory } from '../postgres/timeline.ts'
-import { clusterNames } from '../repository/format.ts'
-import { decompressUnknownAsync } from '../repository/codec.ts'
 import { formatSize } from '../util/size.ts'
 import type { SqlClient } from '../wire/sql-client.ts'
 import { type ClusterContext, factOf, type Machine } from '../cluster/context.ts'
+import { repositoryThere } from '../cluster/repository-there.ts'
 import type { ServerWanted } from '../cluster/wanted.ts'
 
 /**
@@ -129,16 +128,15 @@ async function ofRepository(
   context: ClusterContext,
   own: readonly string[],
 ): Promise<HistoryFiles> {
-  const { backup, name: cluster } = context.wanted
+  const { backup } = context.wanted
   if (backup === undefined) return []
-  const { host } = await context.machineOf(backup)
-  const folder = posix.join(backup.repository, clusterNames(cluster).wal)
-  const held = ((await host.list(folder)) ?? []).map((name) => name.replace(/\.zst$/, ''))
+  const there = await repositoryThere(context, backup)
+  const folder = posix.join(backup.repository, there.names.wal)
+  const held = (await there.wal.listHistories()).map(formatHistoryName)
   const names = namesOf(folder, held).filter((name) => !own.includes(name))
-  return await readAll(context, { folder, names }, async (name) => {
-    const frame = await host.readFile(posix.join(folder, `${name}.zst`), SMALL_FILE_BYTES)
-    return frame && (await decompressUnknownAsync(frame, `"${name}"`, SMALL_FILE_BYTES))
-  })
+  return await readAll(context, { folder, names }, async (name) =>
+    there.wal.getHistory(parseWalFileName(name)?.timeline ?? 0),
+  )
 }
 
 /**

@@ -33,7 +33,8 @@ export function errnoOf(error: unknown): string | undefined {
 
 /**
  * Does `work` on a path of `host`.
- * @throws {BackstayError} FAILED for a path that is not absolute; what `work` throws, as `fileError`
+ * @throws {BackstayError} FAILED for a path that is not absolute; what `work` throws, as
+ * `fileError`
  */
 export async function aboutFile<T>(
   host: string,

@@ -52,7 +52,7 @@ async function tendWal(context: BarmanContext, server: BarmanServer): Promise<vo
 /** One backup at a time, the oldest first. */
 async function tendCopy(context: BarmanContext, server: BarmanServer): Promise<void> {
   const { output } = context
-  const { pairUp } = await import('../passive/sync.ts')
+  const { pairUp } = await import('../passive/pair-up.ts')
   await using pair = await pairUp(context, server)
   const [next] = pair.missing
   const isBusy = (await pidOfTask(context, server, 'sync-backup')) !== undefined

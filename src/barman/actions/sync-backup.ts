@@ -2,7 +2,8 @@
  * Copies one backup from the primary Barman.
  */
 import { isBackstayError } from '../../errors/backstay-error.ts'
-import { pairUp, syncBackup } from '../passive/sync.ts'
+import { pairUp } from '../passive/pair-up.ts'
+import { syncBackup } from '../passive/sync.ts'
 import type { BarmanContext } from '../context.ts'
 import { passiveServer } from '../server/passive-server.ts'
 import { backupsOf } from '../server/backups.ts'

@@ -2,7 +2,8 @@
  * Copies WAL from the primary Barman.
  */
 import { isBackstayError } from '../../errors/backstay-error.ts'
-import { pairUp, syncWal } from '../passive/sync.ts'
+import { pairUp } from '../passive/pair-up.ts'
+import { syncWal } from '../passive/sync.ts'
 import type { BarmanContext } from '../context.ts'
 import { passiveServer } from '../server/passive-server.ts'
 
