@@ -19,6 +19,7 @@ const LIST = `find -H "$1" -mindepth 1 -maxdepth 1 ! -name '.*' -printf '%y%f\\n
 /** Reads only, as the host's own user. Each call is one or two commands on the machine. */
 export class HostStore extends ReadOnlyStore {
   readonly location: string
+  readonly address = undefined
   readonly #host: Host
 
   /** @param directory absolute path there */

@@ -18,7 +18,7 @@ import { higherDemands, type ReplayDemands } from '../postgres/parameter-change.
 import { formatTablespaceMap } from '../postgres/tablespace-map.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { openManifest } from '../repository/open-manifest.ts'
-import type { StoreAddress } from '../store/store.ts'
+import type { Store, StoreAddress } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
 import { thisProcess } from '../util/process-identity.ts'
 import { copyWal } from './copy-wal.ts'
@@ -38,8 +38,6 @@ import { writeTree } from './write-tree.ts'
 /** What carrying out needs besides what was prepared. */
 export interface RestoreAround {
   readonly repository: ClusterRepository
-  /** How the workers open its store. Default: the directory it is in. */
-  readonly storeAddress?: StoreAddress
   readonly clock: Clock
   readonly recovery: RecoveryOptions
   /**
@@ -262,7 +260,7 @@ async function writeAll(
   const { store, identity } = around.repository
   await using manifest = await openManifest(around.repository, plan.backup)
   return await writeTree(manifest, {
-    store: around.storeAddress ?? { kind: 'disk', directory: store.location },
+    store: addressOf(store),
     cluster: identity.cluster,
     ...held,
     layout,
@@ -273,6 +271,12 @@ async function writeAll(
     signal: around.signal,
     onProgress: (progress) => around.onProgress?.(progress),
   })
+}
+
+/** Each worker opens it for itself. */
+function addressOf({ address, location }: Store): StoreAddress {
+  if (address !== undefined) return address
+  throw new BackstayError('BUG', `Cannot restore from "${location}": no other thread can open it`)
 }
 
 /** Writes what the held-back files become: settings of recovery, and the map of the tablespaces. */

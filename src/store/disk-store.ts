@@ -9,7 +9,14 @@ import { DiskWriter } from './disk-writer.ts'
 import { type FileSystem, nodeFileSystem, type OpenFile } from './file-system.ts'
 import { type ProcessIdentity, thisProcess } from '../util/process-identity.ts'
 import { readWhole } from './read-whole.ts'
-import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
+import type {
+  ObjectReader,
+  ObjectWriter,
+  PutOutcome,
+  Store,
+  StoreAddress,
+  SweptLeftovers,
+} from './store.ts'
 import { temporaryName, writerLiveness } from './temporary-name.ts'
 
 /** A leftover of another host is taken for dead when nothing was written into it for this long. */
@@ -23,6 +30,7 @@ let temporaryNumber = 0
 /** The directory need not exist before the first write. */
 export class DiskStore implements Store {
   readonly location: string
+  readonly address: StoreAddress
   readonly #files: FileSystem
   readonly #self: ProcessIdentity
   /**
@@ -36,6 +44,7 @@ export class DiskStore implements Store {
   /** `directory`: absolute path. `files` is for tests. */
   constructor(directory: string, files: FileSystem = nodeFileSystem) {
     this.location = directory
+    this.address = { kind: 'disk', directory }
     this.#files = files
     this.#self = thisProcess()
   }

@@ -32,7 +32,8 @@ type GoodAnswer = Exclude<PipeAnswer, { readonly failure: unknown }>
 
 /** One process that answers. Calls may overlap. */
 export class PipeClient implements AsyncDisposable {
-  readonly #command: readonly string[]
+  /** Program and words. */
+  readonly command: readonly string[]
   readonly #options: PipeClientOptions
   readonly #pending = new Map<number, PromiseWithResolvers<PipeAnswer>>()
   #child: ChildProcessWithoutNullStreams | undefined
@@ -43,7 +44,7 @@ export class PipeClient implements AsyncDisposable {
 
   /** @param command program and words, no shell */
   constructor(command: readonly string[], options: PipeClientOptions = {}) {
-    this.#command = command
+    this.command = command
     this.#options = options
   }
 
@@ -96,7 +97,7 @@ export class PipeClient implements AsyncDisposable {
   }
 
   #start(): ChildProcessWithoutNullStreams {
-    const [program = '', ...words] = this.#command
+    const [program = '', ...words] = this.command
     const child = spawn(program, words, { stdio: 'pipe', cwd: '/' })
     const ping = requestFrame({ id: PING_ID, call: 'ping', with: {} })
     this.#pings = setInterval(() => child.stdin.write(ping), PING_MS).unref()

@@ -7,11 +7,12 @@ import type { PipeClient } from './pipe-client.ts'
 import { READ_BYTES_MAX } from './pipe-frames.ts'
 import { readWhole } from './read-whole.ts'
 import { ReadOnlyStore } from './read-only-store.ts'
-import type { ObjectReader } from './store.ts'
+import type { ObjectReader, StoreAddress } from './store.ts'
 
 /** Reads only: everything that writes is refused. */
 export class PipeStore extends ReadOnlyStore implements AsyncDisposable {
   readonly location: string
+  readonly address: StoreAddress
   readonly #client: PipeClient
 
   /** @param client ends with the store */
@@ -19,6 +20,7 @@ export class PipeStore extends ReadOnlyStore implements AsyncDisposable {
     super()
     this.#client = client
     this.location = location
+    this.address = { kind: 'pipe', command: client.command }
   }
 
   async get(name: string, limitBytes: number): Promise<Buffer | undefined> {

@@ -2,11 +2,19 @@
  * What a store does that is only read from here: everything that writes is refused.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
-import type { ObjectReader, ObjectWriter, PutOutcome, Store, SweptLeftovers } from './store.ts'
+import type {
+  ObjectReader,
+  ObjectWriter,
+  PutOutcome,
+  Store,
+  StoreAddress,
+  SweptLeftovers,
+} from './store.ts'
 
 /** The half of a store that writes. A driver adds the half that reads. */
 export abstract class ReadOnlyStore implements Store {
   abstract readonly location: string
+  abstract readonly address: StoreAddress | undefined
   abstract get(name: string, limitBytes: number): Promise<Buffer | undefined>
   abstract open(name: string): Promise<ObjectReader | undefined>
   abstract size(name: string): Promise<number | undefined>

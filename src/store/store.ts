@@ -47,6 +47,8 @@ export interface SweptLeftovers {
 export interface Store {
   /** For messages: the directory, or the address. */
   readonly location: string
+  /** How another thread opens it; undefined where none can. */
+  readonly address: StoreAddress | undefined
   /** Writes a whole object: durable and visible when it resolves; never replaces. */
   put(name: string, content: Uint8Array): Promise<PutOutcome>
   /**

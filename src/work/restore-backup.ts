@@ -16,7 +16,6 @@ import {
   type RestoreResult,
   runRestore,
 } from '../restore/restore.ts'
-import type { StoreAddress } from '../store/store.ts'
 import type { Clock } from '../util/clock.ts'
 import type { WriteProgress } from '../restore/feed-workers.ts'
 import type { Ear } from './ear.ts'
@@ -27,8 +26,6 @@ const MOST_JOBS = 4
 /** Where the backup is, and the machine it goes to. */
 export interface RestorePlace {
   readonly repository: ClusterRepository
-  /** How worker threads open its store. Default: the directory it is in. */
-  readonly storeAddress?: StoreAddress
   readonly map: RestoreSources['map']
   /** This machine, as whoever writes the files. */
   readonly host: Host
@@ -87,7 +84,7 @@ export async function restoreBackup(
   { signal, on }: Ear<RestoreEvent>,
 ): Promise<RestoredBackup> {
   const { order, jobs, beforehand, ...around } = wish
-  const { repository, storeAddress, host, map, clock } = place
+  const { repository, host, map, clock } = place
   await using _used = await place.use(
     `restoring backup ${order.plan.backup.id} into "${order.directory}"`,
   )
@@ -96,7 +93,6 @@ export async function restoreBackup(
   const result = await runRestore(prepared, {
     ...around,
     repository,
-    ...(storeAddress === undefined ? {} : { storeAddress }),
     clock,
     demands: await place.demands(signal),
     workers: jobs ?? Math.min(MOST_JOBS, availableParallelism()),

@@ -15,6 +15,7 @@ export interface StoreUnderTest extends AsyncDisposable {
 export function bothEnds(disk: Store, reader: Store): Store {
   return {
     location: reader.location,
+    address: reader.address,
     put: async (name, content) => disk.put(name, content),
     replace: async (name, content) => disk.replace(name, content),
     create: async (name) => disk.create(name),

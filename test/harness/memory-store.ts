@@ -16,6 +16,7 @@ import type {
  */
 export class MemoryStore implements Store {
   readonly location = 'memory'
+  readonly address = undefined
   readonly #objects = new Map<string, Buffer>()
 
   put(name: string, content: Uint8Array): Promise<PutOutcome> {

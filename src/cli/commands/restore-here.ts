@@ -63,7 +63,7 @@ async function run(context: CommandContext): Promise<void> {
   const store = new PipeStore(client)
   const repository = await openCluster(store, order.cluster, context.clock)
   const planned = await planThere(client, order)
-  const course: OrderedRestore = { context, order, command, repository, planned, signal, tell }
+  const course: OrderedRestore = { context, order, repository, planned, signal, tell }
   const host = new LocalHost('localhost')
   const prepared = await prepareRestore(orderOf(course), { repository, host, map: planned.map })
   if (order.start !== undefined) await checkPort(host, order.start)
@@ -75,8 +75,6 @@ async function run(context: CommandContext): Promise<void> {
 interface OrderedRestore {
   readonly context: CommandContext
   readonly order: RestoreThereOrder
-  /** Starts what serves the repository. */
-  readonly command: readonly string[]
   readonly repository: ClusterRepository
   readonly planned: PlannedThere
   readonly signal: AbortSignal
@@ -140,11 +138,10 @@ async function restore(course: OrderedRestore, client: PipeClient): Promise<void
 }
 
 async function write(course: OrderedRestore, client: PipeClient): Promise<RestoreResult> {
-  const { context, order, command, repository, planned, signal } = course
+  const { context, order, repository, planned, signal } = course
   const backup = planned.plan.backup.id
   const place: RestorePlace = {
     repository,
-    storeAddress: { kind: 'pipe', command },
     map: planned.map,
     host: new LocalHost('localhost'),
     clock: context.clock,
