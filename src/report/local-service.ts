@@ -10,7 +10,9 @@ import type { ClusterWanted } from '../cluster/wanted.ts'
 import { unitPathOf } from '../host/postgres-unit.ts'
 import { clusterNames } from '../repository/format.ts'
 import type { Clock } from '../util/clock.ts'
+import { storeAt } from '../store/address.ts'
 import { isStale, readReceiverStatus } from '../wal/receiver-status.ts'
+import { spoolDirectoryOf } from '../wal/spool-place.ts'
 
 /**
  * What `up` leaves to be run, a line each; none where it made a service or told why it could not,
@@ -22,7 +24,9 @@ export async function serviceToRun(
   clock: Clock,
 ): Promise<readonly string[]> {
   if (backup === undefined || !backup.host.local || typeof own === 'object') return []
-  const receiver = await readReceiverStatus(`${backup.repository}/${clusterNames(name).spool}`)
+  const receiver = await readReceiverStatus(
+    spoolDirectoryOf({ store: storeAt(backup.repository), names: clusterNames(name) }),
+  )
   if (receiver !== undefined && !isStale(receiver, clock)) return []
   const job = backup.schedule.backup === undefined ? '' : ', and no backup is taken by the schedule'
   return [

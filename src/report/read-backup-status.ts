@@ -25,6 +25,7 @@ import { loadLosses } from '../wal/losses.ts'
 import { EXIT_MEANINGS } from '../errors/exit-meanings.ts'
 import { backupTroubles, nextAtMs } from './backup-troubles.ts'
 import { isStale, readReceiverStatus, type ReceiverStatus } from '../wal/receiver-status.ts'
+import { spoolDirectoryOf } from '../wal/spool-place.ts'
 import type { WalPosition } from '../wal/wal-position.ts'
 
 /** The status of a repository on this machine. Its failure is one of the problems told. */
@@ -55,7 +56,7 @@ async function readStatus(
   const [{ backups, damaged }, sources, receiver] = await Promise.all([
     readCatalogue(repository),
     loadSources(repository),
-    readReceiverStatus(`${store.location}/${names.spool}`),
+    readReceiverStatus(spoolDirectoryOf({ store, names })),
   ])
   const { map, lines } = sources
   const infos = backups.map(({ info }) => info)

@@ -8,10 +8,18 @@ import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { spoolError } from './spool-error.ts'
 import type { SpoolPlace } from './spool-file.ts'
 
+/** The directory of a cluster's spool, whether or not it is there. */
+export function spoolDirectoryOf({
+  store,
+  names,
+}: Pick<ClusterRepository, 'store' | 'names'>): string {
+  return join(store.location, names.spool)
+}
+
 /** The spool of a cluster in a repository on disk. */
 export function spoolOf(repository: ClusterRepository): SpoolPlace {
-  const { store, names, identity } = repository
-  return { directory: join(store.location, names.spool), segmentBytes: identity.segmentBytes }
+  const { segmentBytes } = repository.identity
+  return { directory: spoolDirectoryOf(repository), segmentBytes }
 }
 
 /**

@@ -16,6 +16,7 @@ import type { LongTask } from '../../service/supervise.ts'
 import { systemdUnit } from '../../service/systemd-unit.ts'
 import { storeAt } from '../../store/address.ts'
 import { readReceiverStatus } from '../../wal/receiver-status.ts'
+import { spoolDirectoryOf } from '../../wal/spool-place.ts'
 import type { CommandContext, CommandResult } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
 import type { OptionSpecs } from '../option-spec.ts'
@@ -65,7 +66,9 @@ async function run(context: ServeContext): Promise<CommandResult | void> {
       socketPath: controlSocketOf(repository),
       status: async () => ({
         cluster: wanted.name,
-        receiver: await readReceiverStatus(`${repository}/${clusterNames(wanted.name).spool}`),
+        receiver: await readReceiverStatus(
+          spoolDirectoryOf({ store, names: clusterNames(wanted.name) }),
+        ),
       }),
       getWal: async (call) => walServer.get(call),
       clock,
