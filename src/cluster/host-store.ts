@@ -5,7 +5,7 @@
 import { posix } from 'node:path'
 import { isBackstayError } from '../errors/backstay-error.ts'
 import type { Host } from '../host/host.ts'
-import { NAMES_BYTES_MAX, tooManyNames } from '../host/read-limit.ts'
+import { NAMES_BYTES_MAX, splitNames } from '../host/read-limit.ts'
 import { commandError } from '../host/run-checked.ts'
 import { ReadOnlyStore } from '../store/read-only-store.ts'
 import { checkWhole } from '../store/read-whole.ts'
@@ -14,7 +14,7 @@ import type { ObjectReader } from '../store/store.ts'
 /** Of an object that is opened: it is read whole, which is none for packs. */
 const OPENED_BYTES_MAX = 64 * 1024 * 1024
 /** Prints a letter for the kind, and the name; what is unfinished begins with a dot. */
-const LIST = `find -H "$1" -mindepth 1 -maxdepth 1 ! -name '.*' -printf '%y%f\\n'`
+const LIST = `find -H "$1" -mindepth 1 -maxdepth 1 ! -name '.*' -printf '%y%f\\0'`
 
 /** Reads only, as the host's own user. Each call is one or two commands on the machine. */
 export class HostStore extends ReadOnlyStore {
@@ -82,15 +82,14 @@ export class HostStore extends ReadOnlyStore {
   async #items(folder: string): Promise<{ readonly name: string; readonly isFolder: boolean }[]> {
     const host = this.#host
     const path = this.#path(folder)
-    const names = gather(path)
+    const names = gather()
     const command = ['sh', '-c', LIST, 'sh', path]
     const result = await host.run(command, { onStdout: names.take })
     if (result.exitCode !== 0) {
       if ((await host.inspect(path)) === undefined) return []
       throw commandError(host.name, command, result)
     }
-    return names
-      .lines()
+    return splitNames(path, names.all())
       .map((line) => ({ name: line.slice(1), isFolder: line.startsWith('d') }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
@@ -100,21 +99,16 @@ export class HostStore extends ReadOnlyStore {
   }
 }
 
-/** Lines as they come: what `run` returns is their end only. */
-function gather(path: string): {
-  readonly take: (part: Buffer) => void
-  readonly lines: () => string[]
-} {
+/** Output as it comes, up to one byte too much: what `run` returns is its end only. */
+function gather(): { readonly take: (part: Buffer) => void; readonly all: () => Buffer } {
   const parts: Buffer[] = []
   let bytes = 0
   return {
     take: (part) => {
+      if (bytes >= NAMES_BYTES_MAX) return
       bytes += part.length
-      if (bytes <= NAMES_BYTES_MAX) parts.push(Buffer.from(part))
+      parts.push(Buffer.from(part))
     },
-    lines: () => {
-      if (bytes > NAMES_BYTES_MAX) throw tooManyNames(path)
-      return Buffer.concat(parts).toString().split('\n').slice(0, -1)
-    },
+    all: () => Buffer.concat(parts),
   }
 }

@@ -39,6 +39,8 @@ export class PipeClient implements AsyncDisposable {
   #child: ChildProcessWithoutNullStreams | undefined
   #failure: BackstayError | undefined
   #pings: NodeJS.Timeout | undefined
+  /** Pings that are not answered. */
+  #pinged = 0
   #said = ''
   #number = 0
 
@@ -100,7 +102,10 @@ export class PipeClient implements AsyncDisposable {
     const [program = '', ...words] = this.command
     const child = spawn(program, words, { stdio: 'pipe', cwd: '/' })
     const ping = requestFrame({ id: PING_ID, call: 'ping', with: {} })
-    this.#pings = setInterval(() => child.stdin.write(ping), PING_MS).unref()
+    this.#pings = setInterval(() => {
+      this.#pinged += 1
+      child.stdin.write(ping)
+    }, PING_MS).unref()
     child.on('error', (error) => this.#fail(error.message))
     child.stdin.on('error', () => {})
     child.stderr.on('data', (chunk: Buffer) => {
@@ -114,9 +119,21 @@ export class PipeClient implements AsyncDisposable {
     return child
   }
 
+  #isPing({ id }: PipeAnswer): boolean {
+    if (id !== PING_ID || this.#pinged === 0) return false
+    this.#pinged -= 1
+    return true
+  }
+
   async #listen(child: ChildProcessWithoutNullStreams): Promise<void> {
     for await (const answer of readAnswers(child.stdout)) {
-      this.#pending.get(answer.id)?.resolve(answer)
+      const pending = this.#pending.get(answer.id)
+      if (pending === undefined && !this.#isPing(answer)) {
+        throw new BackstayError('FAILED', 'an answer came to nothing that was asked')
+      }
+      // It may come again, and again.
+      this.#pending.delete(answer.id)
+      pending?.resolve(answer)
     }
   }
 

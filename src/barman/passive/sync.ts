@@ -27,6 +27,7 @@ export async function syncBackup(pair: PassivePair, { info }: CataloguedBackup):
   const purpose = `copying backup ${info.id}`
   await using _lock = await takeLock(cluster, { name: 'catalogue', mode: 'exclusive', purpose })
   await collectGarbage(cluster)
+  await requireSizes(pair, info)
   await copyOwnWal(pair, info)
   try {
     await copyData(pair, info)
@@ -77,6 +78,21 @@ async function copyData(
   await copy(names.keep(info.id))
   const listed = names.backupInfo(info.id)
   if (!(await copy(listed))) throw gone(shell, listed)
+}
+
+/** What is longer than its backup says would fill the disk before it is found to be wrong. */
+async function requireSizes({ primary }: PassivePair, info: BackupInfo): Promise<void> {
+  const { store, names } = primary
+  const said = new Map(info.packs.map((pack) => [names.pack(pack.name), pack.storedBytes]))
+  said.set(names.manifest(info.id), info.manifest.storedBytes)
+  for (const [object, storedBytes] of said) {
+    const sizeBytes = await store.size(object)
+    if (sizeBytes === undefined || sizeBytes === storedBytes) continue
+    throw new BackstayError(
+      'REPOSITORY_DAMAGED',
+      `Cannot copy "${object}": it has ${sizeBytes} bytes, and its backup says ${storedBytes}`,
+    )
+  }
 }
 
 async function verify(

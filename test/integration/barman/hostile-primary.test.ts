@@ -2,16 +2,14 @@
  * A primary Barman that is hostile, and a passive server that copies from it.
  */
 import assert from 'node:assert/strict'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { StoringTaker } from '../../../src/barman/passive/object-takers.ts'
+import { fileURLToPath } from 'node:url'
 import { claimCluster } from '../../../src/repository/cluster-repository.ts'
 import { storeAt } from '../../../src/store/address.ts'
 import { systemClock } from '../../../src/util/clock.ts'
-import { temporaryDirectory } from '../../harness/temporary-directory.ts'
 import { sealJson } from '../../../src/repository/sealed-json.ts'
-import { tarHeader } from '../../../src/postgres/tar/tar-writer.ts'
 import { type BarmanHouse, barmanHouse } from './barman-house.ts'
 
 const LIMIT = { timeout: 120_000 }
@@ -60,39 +58,41 @@ const INFO = {
   createdBy: 'x',
 }
 
-function tarOf(name: string, content: Buffer): Buffer {
-  const head = tarHeader({
-    kind: 'file',
-    path: name,
-    mode: 0o600,
-    modifiedAtMs: 0,
-    sizeBytes: content.length,
-  })
-  return Buffer.concat([
-    head,
-    content,
-    Buffer.alloc((512 - (content.length % 512)) % 512),
-    Buffer.alloc(1024),
-  ])
+/** A repository at the primary's end, as `barman sync-serve` would serve it. */
+const SERVE = `
+import { servePipe } from '${fileURLToPath(new URL('../../../src/store/pipe-server.ts', import.meta.url))}'
+import { storeAt } from '${fileURLToPath(new URL('../../../src/store/address.ts', import.meta.url))}'
+await servePipe({ store: storeAt(process.argv[2]), sees: () => true, calls: { ping: async () => {} } }, process.stdin, process.stdout)
+`
+
+/** What the primary has: objects by their name, and what it runs instead of serving them. */
+interface Primary {
+  readonly objects?: Readonly<Record<string, Buffer>>
+  readonly serve?: string
 }
 
-/** What the primary answers: to `barman sync-info`, to `find`, to `tar`, as shell. */
-interface Answers {
-  readonly find: string
-  readonly tar: Buffer
-}
-
-/** A passive server whose primary answers so, made as a program in ssh's place. */
-async function deceived({ find, tar }: Answers): Promise<BarmanHouse> {
+/** A passive server whose primary is so, made as a program in ssh's place. */
+async function deceived({ objects = {}, serve }: Primary): Promise<BarmanHouse> {
   const house = await barmanHouse('[main]\nprimary_ssh_command = WAY\n')
-  const archive = join(house.directory, 'archive.tar')
-  await writeFile(archive, tar)
-  await writeFile(join(house.directory, 'info'), JSON.stringify({ backstay: SAID }))
-  const way = join(house.directory, 'way')
+  const at = (name: string): string => join(house.directory, name)
+  await claimCluster({
+    store: storeAt(at('there')),
+    name: 'main',
+    clock: systemClock,
+    server: SAID,
+  })
+  for (const [name, content] of Object.entries(objects)) {
+    await mkdir(dirname(at(`there/${name}`)), { recursive: true })
+    await writeFile(at(`there/${name}`), content)
+  }
+  await writeFile(at('info'), JSON.stringify({ backstay: SAID }))
+  await writeFile(at('serve.ts'), SERVE)
+  const way = at('way')
   await writeFile(house.configFile, (await readFile(house.configFile, 'utf8')).replace('WAY', way))
+  const serving = serve ?? `exec '${process.execPath}' '${at('serve.ts')}' '${at('there')}'`
   await writeFile(
     way,
-    `#!/bin/sh\ncase $1 in\n*sync-info*) cat '${house.directory}/info' ;;\n*find*) ${find} ;;\n*) cat >/dev/null; cat '${archive}' ;;\nesac\n`,
+    `#!/bin/sh\ncase $1 in\n*sync-info*) cat '${at('info')}' ;;\n*) ${serving} ;;\nesac\n`,
     { mode: 0o755 },
   )
   return house
@@ -110,8 +110,7 @@ test('a backup.json of a primary that is none is refused as damaged', LIMIT, asy
     { ...INFO, id: '20261122T072446' },
   ]
   for (const value of strange) {
-    const tar = tarOf(INFO_NAME, sealJson(value))
-    await using house = await deceived({ find: `echo ${INFO_NAME}`, tar })
+    await using house = await deceived({ objects: { [INFO_NAME]: sealJson(value) } })
     const { exitCode, stdout, stderr } = await house.barman(['sync-backup', 'main', ID])
     assert.equal(exitCode, 1, `${JSON.stringify(value)}: ${stdout.toString()}${stderr}`)
     assert.match(stderr, /^ERROR: Cannot (read|use) "main\/backups/, JSON.stringify(value))
@@ -119,12 +118,13 @@ test('a backup.json of a primary that is none is refused as damaged', LIMIT, asy
   }
 })
 
-test('names without end that a primary lists take no memory for them', LIMIT, async () => {
-  const lines = (tr: string): string => `head -c 200000000 /dev/zero | tr '\\0' '${tr}'`
-  for (const find of [lines('\\n'), lines('x')]) {
-    await using house = await deceived({ find, tar: Buffer.alloc(1024) })
+test('answers without end that a primary gives take no memory for them', LIMIT, async () => {
+  for (const letter of ['\\n', 'x', '\\0']) {
+    const serve = `head -c 200000000 /dev/zero | tr '\\0' '${letter}'`
+    await using house = await deceived({ serve })
     const { exitCode, stdout, stderr } = await house.barman(['sync-wals', 'main'])
-    assert.equal(exitCode, 0, `${stdout.toString()}${stderr}`)
+    assert.equal(exitCode, 1, `${stdout.toString()}${stderr}`)
+    assert.match(stderr, /^ERROR: Cannot ask the primary through/)
   }
 })
 
@@ -133,23 +133,33 @@ test(
   LIMIT,
   async () => {
     const wal = 'main/wal/00000001/00000000/000000010000000000000003'
-    const find = `printf '%s\\n' ${wal}.pushed.json ${wal}.0123456789ABCDEF.damaged.zst main/packs/../x.pack`
-    await using house = await deceived({ find, tar: Buffer.alloc(1024) })
+    const beside = [`${wal}.pushed.json`, `${wal}.0123456789ABCDEF.damaged.zst`]
+    const objects = Object.fromEntries(beside.map((name) => [name, Buffer.from('beside')]))
+    await using house = await deceived({ objects })
     const { exitCode, stdout, stderr } = await house.barman(['sync-wals', 'main'])
     assert.equal(exitCode, 0, `${stdout.toString()}${stderr}`)
+    const here = await readdir(house.home, { recursive: true })
+    assert.deepEqual(
+      here.filter((name) => /pushed|damaged/.test(name)),
+      [],
+    )
   },
 )
 
-test('a pack that is longer than its backup says fills no disk', LIMIT, async () => {
-  await using base = temporaryDirectory()
-  const cluster = await claimCluster({
-    store: storeAt(base.path),
-    name: 'main',
-    clock: systemClock,
-    server: SAID,
-  })
-  await using taker = new StoringTaker(cluster, new Map([['main/packs/a.pack', 10]]))
-  await assert.rejects(taker.begin('main/packs/a.pack', 11), /it is too large/)
-  await assert.rejects(taker.begin('main/packs/b.pack', 1), /it is too large/)
-  await taker.begin('main/packs/a.pack', 10)
+test('a pack that is longer than its backup says is not copied', LIMIT, async () => {
+  const name = `${ID}-000001`
+  const pack = { name, storedBytes: 10, rawBytes: 10, liveBytes: 1 }
+  const objects = {
+    [INFO_NAME]: sealJson({ ...INFO, packs: [pack] }),
+    [`main/packs/${name}.pack`]: Buffer.alloc(11),
+  }
+  await using house = await deceived({ objects })
+  const { exitCode, stderr } = await house.barman(['sync-backup', 'main', ID])
+  assert.equal(exitCode, 1)
+  assert.match(stderr, /it has 11 bytes, and its backup says 10/)
+  const here = await readdir(house.home, { recursive: true })
+  assert.deepEqual(
+    here.filter((each) => each.endsWith('.pack')),
+    [],
+  )
 })
