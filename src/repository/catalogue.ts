@@ -81,7 +81,7 @@ export async function readBackup(
  * Reads what the opened backup.json of backup `id` says, wherever it came from.
  * @throws {BackstayError} REPOSITORY_DAMAGED when no backup can be so, or it is another one.
  */
-export function decodeBackupInfo(
+function decodeBackupInfo(
   cluster: ClusterRepository,
   id: BackupId,
   value: Readonly<Record<string, unknown>>,
