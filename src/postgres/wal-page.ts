@@ -38,6 +38,10 @@ export const WAL_MAGIC: Readonly<Record<PostgresMajor, number>> = {
   18: 0xd118,
 }
 
+const MAJORS: ReadonlyMap<number, PostgresMajor> = new Map(
+  Object.entries(WAL_MAGIC).map(([major, magic]) => [magic, Number(major) as PostgresMajor]),
+)
+
 /** The header of any WAL page, with what only a segment's first page says. */
 export interface WalPageHeader {
   readonly magic: number
@@ -115,8 +119,7 @@ export function readWalPageHeader(bytes: Uint8Array, offset = 0): WalPageHeader 
 
 /** The major version that writes this magic number, or undefined. */
 export function majorOfWalMagic(magic: number): PostgresMajor | undefined {
-  const found = Object.entries(WAL_MAGIC).find(([, value]) => value === magic)
-  return found === undefined ? undefined : (Number(found[0]) as PostgresMajor)
+  return MAJORS.get(magic)
 }
 
 /** Whether the flags are ones that PostgreSQL sets. */

@@ -5,6 +5,7 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { type Lsn, toLsn } from './lsn.ts'
+import { RunningCrc } from './running-crc.ts'
 
 /** Bytes of a record's header. */
 export const RECORD_HEADER_BYTES = 24
@@ -13,6 +14,7 @@ export const RECORD_HEADER_BYTES = 24
 export const RECORD_ALIGNMENT = 8
 
 const CRC_OFFSET = 20
+const CRC = new RunningCrc()
 
 /** Where a record's header holds the position of the record before it. */
 export const PREVIOUS_OFFSET = 8
@@ -75,13 +77,17 @@ export class WalRecord {
 
   /** Whether the CRC-32C of the content is the one in the header. */
   hasValidCrc(): boolean {
-    const crc = crc32c(this.bytes.subarray(RECORD_HEADER_BYTES))
-    return crc32c(this.bytes.subarray(0, CRC_OFFSET), crc) === readU32(this.bytes, CRC_OFFSET)
+    const { bytes } = this
+    CRC.begin()
+    CRC.update(bytes, RECORD_HEADER_BYTES, bytes.length)
+    CRC.update(bytes, 0, CRC_OFFSET)
+    return CRC.value === readU32(bytes, CRC_OFFSET)
   }
 
   /**
    * The main data of a record without block references (all that wal-event.ts needs); undefined for
    * others.
+   * @throws {RangeError} when it is longer than the record.
    */
   mainData(): DataView | undefined {
     let at = RECORD_HEADER_BYTES
@@ -98,6 +104,7 @@ export class WalRecord {
 
   #tail(length: number): DataView {
     const { buffer, byteOffset, byteLength } = this.bytes
+    if (length > byteLength - RECORD_HEADER_BYTES) throw new RangeError('a record is too short')
     return new DataView(buffer, byteOffset + byteLength - length, length)
   }
 }
