@@ -13,7 +13,7 @@ const BLOCKS_PER_BYTE = 4
 const BOTH_BITS = 0b11
 
 /** Blocks of the main fork that one page of the map speaks of. */
-const BLOCKS_PER_MAP_PAGE = (DEFAULT_BLOCK_BYTES - HEADER_BYTES) * BLOCKS_PER_BYTE
+export const BLOCKS_PER_MAP_PAGE = (DEFAULT_BLOCK_BYTES - HEADER_BYTES) * BLOCKS_PER_BYTE
 
 /** Clears bits in pages of maps. Calls may not overlap. */
 export class VisibilityCleaner {

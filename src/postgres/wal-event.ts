@@ -6,6 +6,7 @@
  */
 import { WAL_LEVELS, type WalLevel } from './control-file.ts'
 import { type Lsn, toLsn } from './lsn.ts'
+import { LOCATOR_BYTES, locatorAt, type RelFileLocator } from './rel-file-locator.ts'
 import type { WalRecord } from './wal-record.ts'
 
 /** What a record says. Times are epoch microseconds: PostgreSQL's own resolution. */
@@ -41,6 +42,11 @@ const INFO_MASK = 0xf0
 const SWITCH = 0x40
 const XACT_OPERATION_MASK = 0x70
 const XACT_HAS_INFO = 0x80
+const COMMIT = 0x00
+const ABORT = 0x20
+const COMMIT_PREPARED = 0x30
+const ABORT_PREPARED = 0x40
+const XACT_ENDS = [COMMIT, ABORT, COMMIT_PREPARED, ABORT_PREPARED]
 
 /** Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's time begins. */
 const POSTGRES_EPOCH_US = 946_684_800_000_000n
@@ -106,13 +112,13 @@ function walLevelOf(data: DataView): WalLevel | undefined {
 function transactionEvent(record: WalRecord, data: DataView, major: number): WalEvent | undefined {
   const timeUs = (): bigint => timeAt(data, 0)
   switch (record.info & XACT_OPERATION_MASK) {
-    case 0x00:
+    case COMMIT:
       return { kind: 'commit', xid: record.xid, timeUs: timeUs() }
-    case 0x20:
+    case ABORT:
       return { kind: 'abort', xid: record.xid, timeUs: timeUs() }
-    case 0x30:
+    case COMMIT_PREPARED:
       return { kind: 'commit', xid: preparedXid(record, data, major), timeUs: timeUs() }
-    case 0x40:
+    case ABORT_PREPARED:
       return { kind: 'abort', xid: preparedXid(record, data, major), timeUs: timeUs() }
     default:
       return undefined
@@ -120,31 +126,61 @@ function transactionEvent(record: WalRecord, data: DataView, major: number): Wal
 }
 
 const HAS_DBINFO = 1 << 0
+const HAS_SUBTRANSACTIONS = 1 << 1
+const HAS_DROPPED_RELATIONS = 1 << 2
+const HAS_INVALIDATIONS = 1 << 3
 const HAS_TWOPHASE = 1 << 4
+const HAS_DROPPED_STATISTICS = 1 << 8
 const XINFO_OFFSET = 8
 const DBINFO_BYTES = 8
+const XID_BYTES = 4
 const INVALIDATION_BYTES = 16
 
-/** Lists between the fixed part and the prepared transaction's id: flag, and bytes of one item. */
-function listsBeforeTwophase(major: number): readonly (readonly [number, number])[] {
-  const statsBytes = major >= 18 ? 16 : 12
+/** What stands before the prepared transaction's id, in order: flag, and bytes of one item. */
+function listsOf(major: number): readonly (readonly [number, number])[] {
   return [
-    [1 << 1, 4], // subtransactions
-    [1 << 2, 12], // dropped relations
-    [1 << 8, statsBytes], // dropped statistics
-    [1 << 3, INVALIDATION_BYTES],
+    [HAS_SUBTRANSACTIONS, XID_BYTES],
+    [HAS_DROPPED_RELATIONS, LOCATOR_BYTES],
+    [HAS_DROPPED_STATISTICS, major >= 18 ? 16 : 12],
+    [HAS_INVALIDATIONS, INVALIDATION_BYTES],
   ]
+}
+
+/** Where the first list of a record with extra information begins. */
+function listsAt(flags: number): number {
+  return XINFO_OFFSET + 4 + ((flags & HAS_DBINFO) === 0 ? 0 : DBINFO_BYTES)
 }
 
 function preparedXid(record: WalRecord, data: DataView, major: number): number {
   if ((record.info & XACT_HAS_INFO) === 0) return record.xid
   const flags = data.getUint32(XINFO_OFFSET, true)
   if ((flags & HAS_TWOPHASE) === 0) return record.xid
-  let at = XINFO_OFFSET + 4 + ((flags & HAS_DBINFO) === 0 ? 0 : DBINFO_BYTES)
-  for (const [flag, itemBytes] of listsBeforeTwophase(major)) {
+  let at = listsAt(flags)
+  for (const [flag, itemBytes] of listsOf(major)) {
     if ((flags & flag) !== 0) at += 4 + data.getUint32(at, true) * itemBytes
   }
   return data.getUint32(at, true)
+}
+
+/**
+ * The relations whose files go with the end of a transaction, prepared or not, committed or
+ * aborted.
+ * @throws {RangeError} when the record is shorter than it says.
+ */
+export function droppedRelationsOf(record: WalRecord): readonly RelFileLocator[] {
+  const isEnd = XACT_ENDS.includes(record.info & XACT_OPERATION_MASK)
+  const hasMore = isEnd && (record.info & XACT_HAS_INFO) !== 0
+  const data = hasMore ? record.mainData() : undefined
+  const flags = data?.getUint32(XINFO_OFFSET, true) ?? 0
+  if (data === undefined || (flags & HAS_DROPPED_RELATIONS) === 0) return []
+  let at = listsAt(flags)
+  if ((flags & HAS_SUBTRANSACTIONS) !== 0) at += 4 + data.getUint32(at, true) * XID_BYTES
+  const relations: RelFileLocator[] = []
+  const count = data.getUint32(at, true)
+  for (let index = 0; index < count; index += 1) {
+    relations.push(locatorAt(data, at + 4 + index * LOCATOR_BYTES))
+  }
+  return relations
 }
 
 function lsnAt(data: DataView, at: number): Lsn {

@@ -98,6 +98,8 @@ export interface ClusterNames {
   pack(packName: string): string
   /** `segment`: 24 hex digits. */
   walSegment(segment: string): string
+  /** What a segment changes; derived, may be absent. */
+  walBlocks(segment: string): string
   /** The folder that a segment's partials are in. */
   walPartials(segment: string): string
   walPartial(partial: PartialName): string
@@ -155,6 +157,7 @@ export function clusterNames(cluster: string): ClusterNames {
     damage: (id) => `${root}/damaged/${id}.json`,
     pack: (packName) => `${root}/packs/${packName}.pack`,
     walSegment: (segment) => `${walFolder(segment)}/${segment}.zst`,
+    walBlocks: (segment) => `${walFolder(segment)}/${segment}.blocks.zst`,
     walPartials: walFolder,
     walPartial: ({ segment, bytes, fingerprint }) => {
       const length = bytes.toString(16).toUpperCase().padStart(8, '0')

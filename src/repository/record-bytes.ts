@@ -1,5 +1,5 @@
 /**
- * Reading and writing the manifest's binary records: varints, strings, CRCs, in growing and in
+ * Reading and writing the binary records of manifests and block maps: varints, strings, CRCs, in growing and in
  * given buffers.
  */
 import { BackstayError } from '../errors/backstay-error.ts'
@@ -41,6 +41,11 @@ export class ByteWriter {
   u32(value: number): void {
     this.#reserve(4)
     this.#length = this.#buffer.writeUInt32LE(value, this.#length)
+  }
+
+  u64(value: bigint): void {
+    this.#reserve(8)
+    this.#length = this.#buffer.writeBigUInt64LE(value, this.#length)
   }
 
   /** `value`: an integer from 0 to 2^53 − 1. */
@@ -107,6 +112,10 @@ export class ByteReader {
     return this.bytes(4).readUInt32LE(0)
   }
 
+  u64(): bigint {
+    return this.bytes(8).readBigUInt64LE(0)
+  }
+
   varint(): number {
     let value = 0
     for (let scale = 1; ; scale *= 128) {
@@ -137,6 +146,6 @@ export class ByteReader {
 function endOfBlock(): BackstayError {
   return new BackstayError(
     'REPOSITORY_DAMAGED',
-    'Cannot read the manifest: a record ends too early, or a text in it has no end',
+    'Cannot read an object of the repository: a record ends too early, or a text in it has no end',
   )
 }

@@ -25,6 +25,9 @@ import {
 const WAL_TEXT_BYTES_MAX = 1024 * 1024
 const WAL_TEXT_FRAME_MAX = frameBound(WAL_TEXT_BYTES_MAX)
 
+/** Of a zstd frame's content, at its end. */
+const CHECKSUM_BYTES = 4
+
 /** `present`: the same content was there already; nothing was written. */
 export type WalPutOutcome = 'stored' | 'present'
 
@@ -73,6 +76,18 @@ export class WalObjects {
     )
     if (frame === undefined) return undefined
     return await decompressFrameAsync(frame, this.#segmentBytes, `WAL segment "${segment}"`)
+  }
+
+  /**
+   * What ends the object of a finished segment: the checksum that zstd keeps of its content.
+   * Undefined when it is not held. Reads four bytes.
+   */
+  async segmentChecksum(segment: string): Promise<number | undefined> {
+    await using object = await this.#store.open(this.#names.walSegment(segment))
+    if (object === undefined || object.sizeBytes < CHECKSUM_BYTES) return undefined
+    const checksum = Buffer.alloc(CHECKSUM_BYTES)
+    await object.read(object.sizeBytes - CHECKSUM_BYTES, checksum)
+    return checksum.readUInt32LE(0)
   }
 
   async hasSegment(segment: string): Promise<boolean> {
@@ -241,6 +256,7 @@ export class WalObjects {
   async deleteSegment(segment: string): Promise<boolean> {
     const isGone = await this.#store.delete(this.#names.walSegment(segment))
     await this.#store.delete(this.#names.walPushed(segment))
+    await this.#store.delete(this.#names.walBlocks(segment))
     return isGone
   }
 
@@ -260,6 +276,7 @@ export class WalObjects {
     const keptAs = await this.#keepAside(file, name, why)
     if (keptAs === undefined) return
     await note?.(keptAs)
+    if (!isHistory) await this.#store.delete(this.#names.walBlocks(file))
     await this.#store.delete(name)
   }
 

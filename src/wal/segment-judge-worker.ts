@@ -3,12 +3,14 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { SegmentChain } from '../postgres/segment-chain.ts'
+import { SegmentBlocksBuilder } from '../postgres/segment-blocks.ts'
+import { encodeSegmentBlocks } from '../repository/block-map-bytes.ts'
 import type { ClusterIdentity } from '../repository/cluster-repository.ts'
+import { coverageOf } from './blocks-coverage.ts'
 import type { JudgeRequest, SegmentJudgement } from './segment-judge.ts'
-import { type WalLevelChange, walLevelChangeOf } from './wal-level.ts'
 
 const { systemIdentifier, major, segmentBytes } = workerData as ClusterIdentity
-let walLevels: WalLevelChange[] = []
+let builder = new SegmentBlocksBuilder(major)
 let chain: SegmentChain | undefined
 
 parentPort?.on('message', (request: JudgeRequest) => {
@@ -17,10 +19,15 @@ parentPort?.on('message', (request: JudgeRequest) => {
 })
 
 function judge({ segment, before, follows, history }: JudgeRequest): SegmentJudgement {
-  walLevels = []
   if (!follows || chain === undefined) chain = begin(history)
   if (before !== undefined) chain.seed(before)
-  return { problem: chain.push(segment), walLevels }
+  // The record that crosses from the segment before belongs to this one.
+  builder = new SegmentBlocksBuilder(major)
+  const problem = chain.push(segment)
+  const gathered = builder.finish()
+  const blocks = gathered.problem === undefined ? encodeSegmentBlocks(gathered) : undefined
+  const coverage = coverageOf(gathered, segment.name, segmentBytes)
+  return { problem, walLevels: gathered.walLevels, blocks, coverage }
 }
 
 function begin(history: JudgeRequest['history']): SegmentChain {
@@ -29,9 +36,6 @@ function begin(history: JudgeRequest['history']): SegmentChain {
     major,
     segmentBytes,
     history,
-    onRecord: (record) => {
-      const change = walLevelChangeOf(record, major)
-      if (change !== undefined) walLevels.push(change)
-    },
+    onRecord: (record) => builder.add(record),
   })
 }

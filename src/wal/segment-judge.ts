@@ -9,7 +9,8 @@ import type { NamedSegment } from '../postgres/segment-chain.ts'
 import { formatSegmentName, parseSegmentName } from '../postgres/segment-name.ts'
 import type { TimelineHistory } from '../postgres/timeline.ts'
 import type { ClusterIdentity } from '../repository/cluster-repository.ts'
-import type { WalLevelChange } from './wal-level.ts'
+import type { BlocksCoverage } from './blocks-coverage.ts'
+import type { WalLevelChange } from '../postgres/wal-level-change.ts'
 
 // In a checkout the program runs from .ts files, in a package from .js files.
 const WORKER_FILE = new URL(
@@ -33,6 +34,13 @@ export interface SegmentJudgement {
   /** In words without full stop; undefined when everything in the segment is right. */
   readonly problem: string | undefined
   readonly walLevels: readonly WalLevelChange[]
+  /**
+   * What the records change that end in the segment, up to the problem if there is one, encoded;
+   * undefined when it would be too large to be stored.
+   */
+  readonly blocks: Uint8Array | undefined
+  /** Without `all`, something of the segment is not in `blocks`, or no record ends in it. */
+  readonly coverage: BlocksCoverage
 }
 
 /** What is known beside the segment. */

@@ -2,9 +2,10 @@
  * Proves what is in a finished segment and stores it, for everybody who has it whole in memory.
  */
 import type { NamedSegment } from '../postgres/segment-chain.ts'
+import { type WalLevelChange, walLevelChangeOf } from '../postgres/wal-level-change.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { invalidSegment, judgeSegment, type StoreOutcome, storeJudged } from './judged-segment.ts'
-import { recordMinimal, type WalLevelChange, walLevelChangeOf } from './wal-level.ts'
+import { recordMinimal } from './wal-level.ts'
 
 /**
  * Every record is judged, also the one that began in the segment before when that is held. Durable

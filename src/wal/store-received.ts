@@ -18,6 +18,7 @@ import type { ReceiverOptions } from './receiver-options.ts'
 import type { SegmentJudge } from './segment-judge.ts'
 import { damagedFileName } from './spool-names.ts'
 import { spoolOf } from './spool-place.ts'
+import { tryStoreBlocks } from './stored-blocks.ts'
 import type { FinishedSegment } from './spool-writer.ts'
 import { recordMinimal } from './wal-level.ts'
 
@@ -41,10 +42,13 @@ export async function storeReceived(
   const name = formatSegmentName(finished.segment, repository.identity.segmentBytes)
   const history = await heldHistory(repository, finished.segment.timeline)
   const before = (): ReturnType<typeof heldBefore> => heldBefore(repository, name, history)
-  const { problem, walLevels } = await judge.judge({ name, content }, { history, before })
+  const judged = await judge.judge({ name, content }, { history, before })
+  const { problem, walLevels, blocks, coverage } = judged
   if (problem === undefined) {
     await recordMinimal(repository, finished.segment.timeline, walLevels)
     await storeRight(options, name, content)
+    // Without it whoever needs it reads the segment.
+    if (blocks !== undefined && coverage === 'all') await tryStoreBlocks(repository, name, blocks)
     return
   }
   const path = join(spoolOf(repository).directory, damagedFileName(name, content))

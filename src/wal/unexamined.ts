@@ -5,6 +5,7 @@
 import { isBackstayError } from '../errors/backstay-error.ts'
 import { parameterChangesIn } from '../postgres/parameter-change.ts'
 import { formatSegmentName, parseSegmentName, segmentStart } from '../postgres/segment-name.ts'
+import { type WalLevelChange, walLevelChangeOf } from '../postgres/wal-level-change.ts'
 import { DEFAULT_WAL_BLOCK_BYTES } from '../postgres/wal-page.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { putSealed } from '../repository/sealed-object.ts'
@@ -12,7 +13,7 @@ import type { ContinuityMap } from './continuity.ts'
 import { unlessDamaged } from './held-wal.ts'
 import { readWalFile } from './read-wal-file.ts'
 import { without } from './released-wal.ts'
-import { recordMinimal, type WalLevelChange, walLevelChangeOf } from './wal-level.ts'
+import { recordMinimal } from './wal-level.ts'
 import type { WalRange } from './wal-position.ts'
 
 /** Whether some of the WAL held may not have been examined. */

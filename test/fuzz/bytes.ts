@@ -2,6 +2,7 @@
  * Readers of bytes that come from a server, from WAL or from a repository, each with right examples to start from.
  */
 import { Readable } from 'node:stream'
+import { crc32c } from '@node-rs/crc32'
 import { findRemains } from '../../src/failover/wal-tail.ts'
 import { parseControlFile } from '../../src/postgres/control-file.ts'
 import { BackupManifestReader } from '../harness/backup-manifest-reader.ts'
@@ -9,6 +10,11 @@ import type { Lsn } from '../../src/postgres/lsn.ts'
 import { parseLsn } from '../../src/postgres/lsn.ts'
 import { inspectSegment } from '../../src/postgres/wal-page.ts'
 import { WalScanner } from '../../src/postgres/wal-scanner.ts'
+import { BlockMap } from '../../src/postgres/block-map.ts'
+import { SegmentBlocksBuilder } from '../../src/postgres/segment-blocks.ts'
+import { WalRecord } from '../../src/postgres/wal-record.ts'
+import { encodeSegmentBlocks } from '../../src/repository/block-map-bytes.ts'
+import { openBlockMap, sealBlockMap } from '../../src/repository/block-map-object.ts'
 import type { BackupId } from '../../src/repository/backup-info.ts'
 import { clusterNames } from '../../src/repository/format.ts'
 import { ManifestReader } from '../../src/repository/manifest-reader.ts'
@@ -168,6 +174,58 @@ const wal: Target = {
   },
 }
 
+/** Each record of real WAL, as if its CRC were right whatever is in it. */
+const walRecord: Target = {
+  name: 'WAL record',
+  seeds: GOLDENS.flatMap(({ wal: { name, bytes } }) => {
+    const scanner = new WalScanner({ startLsn: startOf(name), segmentBytes: 16 * 1024 * 1024 })
+    return [...scanner.push(unpack(bytes).subarray(0, 16 * 8192))].map((record) =>
+      Buffer.from(record.bytes),
+    )
+  }),
+  words: ['\x01\x80', '\x02\x20', '\x04\x00', '\xff', '\xfe'],
+  read: (input) => {
+    for (const major of [11, 14, 18]) {
+      const builder = new SegmentBlocksBuilder(major)
+      builder.add(new WalRecord(input, { start: 8, end: 8 + input.length, timeline: 1 }))
+      const { map } = builder.finish()
+      for (const { runs } of map.entries()) for (const run of runs) nothing.call(run)
+    }
+  },
+}
+
+const BLOCKS_PLACE = {
+  systemIdentifier: '7',
+  major: 18,
+  segment: '000000010000000000000001',
+  segmentChecksum: 1,
+}
+
+/** A map as it lies in a repository; its checksums are right in half of the inputs. */
+async function blockMap(): Promise<Target> {
+  const map = new BlockMap()
+  const relation = { tablespaceOid: 1663, databaseOid: 5, fileNumber: 16_384 }
+  for (let block = 0; block < 400; block += 7) map.mark({ ...relation, fork: 0, block })
+  map.cut({ kind: 'fork', relation, fork: 2, limitBlock: 1 })
+  map.addDatabase({ tablespaceOid: 1663, databaseOid: 9 })
+  const encoded = encodeSegmentBlocks({ span: undefined, walLevels: [], map }) ?? Buffer.alloc(0)
+  const frame = await sealBlockMap(BLOCKS_PLACE, encoded)
+  const content = await decompressUnknownAsync(frame, 'a map', 2 ** 20)
+  return {
+    name: 'block map',
+    seeds: [content.subarray(0, -4)],
+    words: ['BSBM0001', '\xff\xff\xff\xff\x0f', '\x01'],
+    read: async (input) => {
+      const sum = Buffer.alloc(4)
+      sum.writeUInt32LE(crc32c(input))
+      const sealed = compressFrame(Buffer.concat([input, sum]))
+      const isMended = (input.at(-1) ?? 0) % 2 === 0
+      const place = { ...BLOCKS_PLACE, segmentBytes: 1024 * 1024 }
+      await openBlockMap(isMended ? sealed : input, 'a map', place)
+    },
+  }
+}
+
 function startOf(name: string | undefined): Lsn {
   const low = Number.parseInt(name?.slice(-8) ?? '1', 16)
   return parseLsn(`0/${(low * 16 * 1024 * 1024).toString(16)}`) as Lsn
@@ -256,12 +314,15 @@ const walMessages: Target = {
 /** All of them. */
 export async function bytesTargets(): Promise<readonly Target[]> {
   const own = await ownManifest()
+  const blocks = await blockMap()
   return [
     wire,
     tar,
     frames,
     manifest,
     wal,
+    walRecord,
+    blocks,
     control,
     own,
     packUnit,

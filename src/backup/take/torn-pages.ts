@@ -7,17 +7,14 @@
  */
 import { firstBlockOf, parseRelationPath } from '../../postgres/relation-path.ts'
 import { formatSegmentName, segmentOf, segmentStart } from '../../postgres/segment-name.ts'
-import { blocksOf, type WalBlock } from '../../postgres/wal-block.ts'
+import { FORK_NUMBERS, locatorOf } from '../../postgres/rel-file-locator.ts'
+import { BlockCursor, type WalBlock } from '../../postgres/wal-block.ts'
 import type { WalRecord } from '../../postgres/wal-record.ts'
 import { WalScanner } from '../../postgres/wal-scanner.ts'
 import type { BadPage, BackupInfo } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
 import { readWalFile } from '../../wal/read-wal-file.ts'
 import type { WalRange } from '../../wal/wal-position.ts'
-
-const PG_DEFAULT = 1663
-const PG_GLOBAL = 1664
-const FORKS = { main: 0, fsm: 1, vm: 2, init: 3 } as const
 
 /** Bad pages as they are listed. */
 export type BadPages = BackupInfo['badPages']
@@ -54,10 +51,12 @@ async function firstTouches(
 ): Promise<ReadonlyMap<string, boolean>> {
   const { major, segmentBytes } = cluster.identity
   const found = new Map<string, boolean>()
+  const cursor = new BlockCursor(major)
   const note = (record: WalRecord): void => {
-    for (const block of blocksOf(record, major)) {
-      const key = keyOf(block)
-      if (wanted.has(key) && !found.has(key)) found.set(key, block.isWhole)
+    cursor.open(record)
+    while (cursor.next()) {
+      const key = keyOf(cursor)
+      if (wanted.has(key) && !found.has(key)) found.set(key, cursor.isWhole)
     }
   }
   let segment = segmentOf(range.startLsn, { timeline: range.timeline, segmentBytes })
@@ -79,10 +78,9 @@ async function firstTouches(
 function keyed(page: BadPage): [string, BadPage][] {
   const file = parseRelationPath(page.path)
   if (file === undefined) return []
-  const { databaseOid = 0, fileNumber, fork } = file
-  const tablespaceOid = file.tablespaceOid ?? (databaseOid === 0 ? PG_GLOBAL : PG_DEFAULT)
   const block = firstBlockOf(file) + page.block
-  return [[keyOf({ tablespaceOid, databaseOid, fileNumber, fork: FORKS[fork], block }), page]]
+  const fork = FORK_NUMBERS[file.fork]
+  return [[keyOf({ ...locatorOf(file), fork, block }), page]]
 }
 
 function keyOf(block: Omit<WalBlock, 'isWhole'>): string {

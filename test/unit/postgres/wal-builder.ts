@@ -11,6 +11,27 @@ export interface RecordSpec {
   readonly info?: number
   readonly resourceManager?: number
   readonly dataBytes?: number
+  /** All that follows the header, instead of `dataBytes`. */
+  readonly body?: Uint8Array
+}
+
+/** A block reference without image and data. */
+export function blockReference(
+  place: readonly [tablespace: number, database: number, file: number, block: number],
+  { id = 0, fork = 0 } = {},
+): Buffer {
+  const reference = Buffer.alloc(20)
+  reference.set([id, fork])
+  for (const [index, number] of place.entries()) reference.writeUInt32LE(number, 4 + index * 4)
+  return reference
+}
+
+/** Main data as it stands at a record's end. */
+export function mainData(...numbers: readonly number[]): Buffer {
+  const data = Buffer.alloc(2 + numbers.length * 4)
+  data.set([255, numbers.length * 4])
+  for (const [index, number] of numbers.entries()) data.writeUInt32LE(number, 2 + index * 4)
+  return data
 }
 
 /** XLOG_SWITCH: what comes after it in the segment is zeros. */
@@ -20,7 +41,9 @@ export const SWITCH: RecordSpec = { resourceManager: 0, info: 0x40 }
 export class WalBuilder {
   readonly segmentBytes: number
   timeline = 1
-  #bytes = Buffer.alloc(0)
+  /** Grows by doubling; filled up to `#length`. */
+  #bytes = Buffer.alloc(PAGE)
+  #length = 0
   #previous = 0n
   readonly #start: bigint
 
@@ -30,11 +53,11 @@ export class WalBuilder {
   }
 
   get bytes(): Buffer {
-    return this.#bytes
+    return this.#bytes.subarray(0, this.#length)
   }
 
   get position(): bigint {
-    return this.#start + BigInt(this.#bytes.length)
+    return this.#start + BigInt(this.#length)
   }
 
   /** Begins a page when the last one is full. */
@@ -65,29 +88,35 @@ export class WalBuilder {
     }
     if (end < record.length) return start
     this.#previous = start
-    this.#append(Buffer.alloc((8 - (this.#bytes.length % 8)) % 8))
+    this.#append(Buffer.alloc((8 - (this.#length % 8)) % 8))
     return start
   }
 
   /** Zeros to the end of the page, or of the segment. */
   fill(unit: 'page' | 'segment'): void {
     const size = unit === 'page' ? PAGE : this.segmentBytes
-    this.#append(Buffer.alloc((size - (this.#bytes.length % size)) % size))
+    this.#append(Buffer.alloc((size - (this.#length % size)) % size))
   }
 
   #room(): number {
-    return PAGE - (this.#bytes.length % PAGE)
+    return PAGE - (this.#length % PAGE)
   }
 
   #append(bytes: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, bytes])
+    const length = this.#length + bytes.length
+    if (length > this.#bytes.length) {
+      const added = Buffer.alloc(Math.max(length, this.#bytes.length))
+      this.#bytes = Buffer.concat([this.#bytes, added])
+    }
+    this.#bytes.set(bytes, this.#length)
+    this.#length = length
   }
 
   #encode(spec: RecordSpec): Buffer {
     const data = Buffer.alloc(spec.dataBytes ?? 0, 7)
     const head = data.length === 0 ? Buffer.alloc(0) : Buffer.alloc(5, 254)
     if (head.length > 0) head.writeUInt32LE(data.length, 1)
-    const record = Buffer.concat([Buffer.alloc(24), head, data])
+    const record = Buffer.concat([Buffer.alloc(24), spec.body ?? Buffer.concat([head, data])])
     record.writeUInt32LE(record.length, 0)
     record.writeBigUInt64LE(this.#previous, 8)
     record.writeUInt8(spec.info ?? 0, 16)
