@@ -121,6 +121,11 @@ export class BlockMap {
     return limit === NO_LIMIT ? undefined : limit
   }
 
+  /** What was written of a fork in `range`, ascending; no run touches the next. */
+  writtenIn(place: ForkLocator, range: BlockRun): Iterable<BlockRun> {
+    return this.#find(place)?.forks[place.fork]?.blocks.runs(range) ?? []
+  }
+
   /** Everything, ordered by tablespace, database, file number, fork. */
   *entries(): Generator<ForkEntry, void> {
     const relations = [...this.#all()].sort(compare)

@@ -44,15 +44,8 @@ export class BlockSet {
   }
 
   /** Whether a block of the run is in the set. */
-  hasAny({ from, to }: BlockRun): boolean {
-    const last = Math.floor((to - 1) / CHUNK_BLOCKS)
-    for (let chunk = Math.floor(from / CHUNK_BLOCKS); chunk <= last; chunk += 1) {
-      if (!this.#chunks.has(chunk)) continue
-      const first = Math.max(from, chunk * CHUNK_BLOCKS)
-      const end = Math.min(to, (chunk + 1) * CHUNK_BLOCKS)
-      for (let block = first; block < end; block += 1) if (this.has(block)) return true
-    }
-    return false
+  hasAny(run: BlockRun): boolean {
+    return this.runs(run).next().done !== true
   }
 
   /** Adds all blocks of another set. */
@@ -75,11 +68,13 @@ export class BlockSet {
     this.#lastChunk = -1
   }
 
-  /** Everything in the set, ascending; no run touches the next. */
-  *runs(): Generator<BlockRun, void> {
+  /** Everything in the set, or of it what lies in `range`, ascending; no run touches the next. */
+  *runs(range?: BlockRun): Generator<BlockRun, void> {
     let from = -1
     let to = -1
-    for (const block of this.#blocks()) {
+    const chunks = range === undefined ? [...this.#chunks] : this.#chunksIn(range)
+    for (const block of this.#blocks(chunks)) {
+      if (range !== undefined && (block < range.from || block >= range.to)) continue
       if (block === to) {
         to += 1
         continue
@@ -91,9 +86,19 @@ export class BlockSet {
     if (to > from) yield { from, to }
   }
 
-  *#blocks(): Generator<number, void> {
-    const chunks = [...this.#chunks].sort(([one], [other]) => one - other)
-    for (const [chunk, at] of chunks) {
+  /** Those there are of the chunks that the range touches. */
+  #chunksIn({ from, to }: BlockRun): [number, number][] {
+    const found: [number, number][] = []
+    const last = Math.floor((to - 1) / CHUNK_BLOCKS)
+    for (let chunk = Math.floor(from / CHUNK_BLOCKS); chunk <= last; chunk += 1) {
+      const at = this.#chunks.get(chunk)
+      if (at !== undefined) found.push([chunk, at])
+    }
+    return found
+  }
+
+  *#blocks(chunks: [number, number][]): Generator<number, void> {
+    for (const [chunk, at] of chunks.sort(([one], [other]) => one - other)) {
       for (let index = 0; index < CHUNK_WORDS; index += 1) {
         let word = this.#pool[at + index] ?? 0
         const first = chunk * CHUNK_BLOCKS + index * WORD_BITS

@@ -25,6 +25,11 @@ export interface SegmentBlocks {
   /** Undefined when no record ends in the segment. */
   readonly span: RecordSpan | undefined
   readonly walLevels: readonly WalLevelChange[]
+  /**
+   * Where the server was stopped, or had crashed: each of its shutdown checkpoints, by the start of
+   * the record. While a server does not run, files can change beside all WAL.
+   */
+  readonly stops: readonly Lsn[]
   readonly map: BlockMap
 }
 
@@ -34,12 +39,17 @@ export interface GatheredBlocks extends SegmentBlocks {
   readonly problem: string | undefined
 }
 
+const XLOG = 0
+const INFO_MASK = 0xf0
+const SHUTDOWN_CHECKPOINT = 0x00
+
 /** Takes the records of one segment in order. Keeps views of the first and the last. */
 export class SegmentBlocksBuilder {
   readonly #major: number
   readonly #cursor: BlockCursor
   readonly #map = new BlockMap()
   readonly #walLevels: WalLevelChange[] = []
+  readonly #stops: Lsn[] = []
   #first: WalRecord | undefined
   #last: WalRecord | undefined
   #problem: string | undefined
@@ -62,17 +72,27 @@ export class SegmentBlocksBuilder {
 
   #take(record: WalRecord): void {
     for (const cut of relationCutsOf(record, this.#major)) this.#map.cut(cut)
-    const change = walLevelChangeOf(record, this.#major)
-    if (change !== undefined) this.#walLevels.push(change)
+    if (record.resourceManager === XLOG) this.#takeXlog(record)
     const cursor = this.#cursor
     cursor.open(record)
     while (cursor.next()) this.#map.mark(cursor)
   }
 
+  #takeXlog(record: WalRecord): void {
+    const change = walLevelChangeOf(record, this.#major)
+    if (change !== undefined) this.#walLevels.push(change)
+    if ((record.info & INFO_MASK) === SHUTDOWN_CHECKPOINT) this.#stops.push(record.lsn)
+  }
+
   /** What the records taken so far change. */
   finish(): GatheredBlocks {
-    const [map, walLevels, problem] = [this.#map, this.#walLevels, this.#problem]
-    return { span: this.#span(), walLevels, map, problem }
+    return {
+      span: this.#span(),
+      walLevels: this.#walLevels,
+      stops: this.#stops,
+      map: this.#map,
+      problem: this.#problem,
+    }
   }
 
   #span(): RecordSpan | undefined {

@@ -15,12 +15,13 @@ import { type ByteReader, ByteWriter } from './record-bytes.ts'
 export const ENCODED_BYTES_MAX = 64 * 1024 * 1024
 
 /**
- * Forks in one map, databases, changes of wal_level: what has more is not stored. Bounds what
- * reading a map takes.
+ * Forks in one map, databases, changes of wal_level, stops: what has more is not stored. Bounds
+ * what reading a map takes.
  */
 const FORKS_MAX = 2 ** 18
 const DATABASES_MAX = 2 ** 16
 const WAL_LEVELS_MAX = 2 ** 12
+const STOPS_MAX = 2 ** 16
 
 const OID_MAX = 2 ** 32 - 1
 /** InvalidBlockNumber, which is no block's. */
@@ -31,10 +32,11 @@ const HAS_LIMIT = 0x10
 const NO_LSN = toLsn(0n)
 
 /** Undefined when it would be too large to be stored. The bytes are the caller's. */
-export function encodeSegmentBlocks({ span, walLevels, map }: SegmentBlocks): Buffer | undefined {
+export function encodeSegmentBlocks(blocks: SegmentBlocks): Buffer | undefined {
+  const { span, walLevels, stops, map } = blocks
   const databases = [...map.databases]
   if (map.forkCount > FORKS_MAX || databases.length > DATABASES_MAX) return undefined
-  if (walLevels.length > WAL_LEVELS_MAX) return undefined
+  if (walLevels.length > WAL_LEVELS_MAX || stops.length > STOPS_MAX) return undefined
   const writer = new ByteWriter()
   for (const lsn of spanLsns(span)) writer.u64(lsn)
   writer.varint(walLevels.length)
@@ -43,6 +45,8 @@ export function encodeSegmentBlocks({ span, walLevels, map }: SegmentBlocks): Bu
     writer.u64(endLsn)
     writer.byte(WAL_LEVELS.indexOf(walLevel))
   }
+  writer.varint(stops.length)
+  for (const lsn of stops) writer.u64(lsn)
   writer.varint(databases.length)
   for (const { tablespaceOid, databaseOid } of databases) {
     writer.varint(tablespaceOid)
@@ -61,6 +65,8 @@ export function encodeSegmentBlocks({ span, walLevels, map }: SegmentBlocks): Bu
 export function decodeSegmentBlocks(reader: ByteReader, blocksMax: number): SegmentBlocks {
   const span = readSpan(reader)
   const walLevels = readWalLevels(reader)
+  const stops: Lsn[] = []
+  for (let left = countOf(reader, STOPS_MAX); left > 0; left -= 1) stops.push(readLsn(reader))
   const map = new BlockMap()
   for (let left = countOf(reader, DATABASES_MAX); left > 0; left -= 1) {
     map.addDatabase({ tablespaceOid: readOid(reader), databaseOid: readOid(reader) })
@@ -74,7 +80,7 @@ export function decodeSegmentBlocks(reader: ByteReader, blocksMax: number): Segm
     last = entry
   }
   if (!reader.atEnd) throw new RangeError('something follows its last fork')
-  return { span, walLevels, map }
+  return { span, walLevels, stops, map }
 }
 
 function spanLsns(span: RecordSpan | undefined): readonly Lsn[] {

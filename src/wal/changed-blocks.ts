@@ -15,8 +15,16 @@ import { segmentFloor, type WalRange } from './wal-position.ts'
 
 /** What changed, or why nobody can say: a sentence without full stop. */
 export type ChangedBlocks =
-  | { readonly map: BlockMap; readonly reason?: undefined }
-  | { readonly map?: undefined; readonly reason: string }
+  | {
+      readonly map: BlockMap
+      /**
+       * Where the server was stopped in between, or had crashed. Files may have changed meanwhile
+       * that no WAL describes: then the map alone does not vouch for them.
+       */
+      readonly stops: readonly Lsn[]
+      readonly reason?: undefined
+    }
+  | { readonly map?: undefined; readonly stops?: undefined; readonly reason: string }
 
 /** Forks of relations in one answer: some hundred megabytes. */
 const FORKS_MAX = 2 ** 20
@@ -56,6 +64,7 @@ class JoinedBlocks {
   readonly #startLsn: Lsn
   readonly #map = new BlockMap()
   readonly #walLevels: WalLevelChange[] = []
+  readonly #stops: Lsn[] = []
   #last: RecordSpan | undefined
 
   constructor(range: WalRange, segmentBytes: number) {
@@ -65,13 +74,14 @@ class JoinedBlocks {
   }
 
   /** Returns why it does not vouch, in words without full stop. */
-  add({ span, walLevels, map }: SegmentBlocks): string | undefined {
+  add({ span, walLevels, stops, map }: SegmentBlocks): string | undefined {
     // A long record goes through it: what it changes belongs to the segment it ends in.
     if (span === undefined) return undefined
     const problem = this.#findGap(span)
     if (problem !== undefined) return problem
     this.#last = span
     this.#walLevels.push(...walLevels)
+    this.#stops.push(...stops)
     this.#map.addAll(map)
     const isTooMuch = this.#map.forkCount > FORKS_MAX
     return isTooMuch ? `the WAL changes more than ${FORKS_MAX} relations` : undefined
@@ -84,8 +94,10 @@ class JoinedBlocks {
       return { reason: `the WAL held ends at ${formatLsn(reached)}, before ${formatLsn(endLsn)}` }
     }
     const minimal = findMinimal(this.#walLevels, this.#range)
-    if (minimal === undefined) return { map: this.#map }
-    return { reason: `what follows ${formatLsn(minimal)} was written under wal_level = minimal` }
+    if (minimal !== undefined) {
+      return { reason: `what follows ${formatLsn(minimal)} was written under wal_level = minimal` }
+    }
+    return { map: this.#map, stops: this.#stops.filter((lsn) => startLsn < lsn && lsn < endLsn) }
   }
 
   #findGap(span: RecordSpan): string | undefined {

@@ -208,7 +208,8 @@ async function blockMap(): Promise<Target> {
   for (let block = 0; block < 400; block += 7) map.mark({ ...relation, fork: 0, block })
   map.cut({ kind: 'fork', relation, fork: 2, limitBlock: 1 })
   map.addDatabase({ tablespaceOid: 1663, databaseOid: 9 })
-  const encoded = encodeSegmentBlocks({ span: undefined, walLevels: [], map }) ?? Buffer.alloc(0)
+  const encoded =
+    encodeSegmentBlocks({ span: undefined, walLevels: [], stops: [], map }) ?? Buffer.alloc(0)
   const frame = await sealBlockMap(BLOCKS_PLACE, encoded)
   const content = await decompressUnknownAsync(frame, 'a map', 2 ** 20)
   return {

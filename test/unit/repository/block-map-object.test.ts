@@ -53,8 +53,9 @@ suite('the object of a block map', () => {
         }
         map.addDatabase({ tablespaceOid: 1663, databaseOid: 7 })
         const walLevels = [{ lsn: toLsn(5n), endLsn: toLsn(9n), walLevel: 'minimal' as const }]
-        const read = await roundTrip({ span: SPAN, walLevels, map })
-        assert.deepEqual([read?.span, read?.walLevels], [SPAN, walLevels])
+        const stops = [toLsn(7n), toLsn(0xffff_ffff_ffff_fff8n)]
+        const read = await roundTrip({ span: SPAN, walLevels, stops, map })
+        assert.deepEqual([read?.span, read?.walLevels, read?.stops], [SPAN, walLevels, stops])
         assert.deepEqual(spelled(read?.map ?? assert.fail()), spelled(map))
         assert.deepEqual([...(read?.map.databases ?? [])], [...map.databases])
       }),
@@ -63,12 +64,17 @@ suite('the object of a block map', () => {
   })
 
   test('of a segment in which no record ends says so', async () => {
-    const read = await roundTrip({ span: undefined, walLevels: [], map: new BlockMap() })
+    const read = await roundTrip({ span: undefined, walLevels: [], stops: [], map: new BlockMap() })
     assert.equal(read?.span, undefined)
   })
 
   test('of another content, another segment or another cluster is not used', async () => {
-    const encoded = encodeSegmentBlocks({ span: SPAN, walLevels: [], map: new BlockMap() })
+    const encoded = encodeSegmentBlocks({
+      span: SPAN,
+      walLevels: [],
+      stops: [],
+      map: new BlockMap(),
+    })
     const frame = await sealBlockMap(PLACE, encoded ?? assert.fail())
     for (const other of [
       { segmentChecksum: 1 },
@@ -85,7 +91,8 @@ suite('the object of a block map', () => {
     for (let block = 0; block < 500; block += 3) {
       map.mark({ tablespaceOid: 1663, databaseOid: 5, fileNumber: 9, fork: 0, block })
     }
-    const encoded = encodeSegmentBlocks({ span: SPAN, walLevels: [], map }) ?? assert.fail()
+    const encoded =
+      encodeSegmentBlocks({ span: SPAN, walLevels: [], stops: [], map }) ?? assert.fail()
     const content = await decompressUnknownAsync(await sealBlockMap(PLACE, encoded), 'x', 2 ** 20)
     for (let at = 0; at < content.length; at += 1) {
       const changed = Buffer.from(content)
@@ -99,6 +106,6 @@ suite('the object of a block map', () => {
     const map = new BlockMap()
     const place = { tablespaceOid: 1663, databaseOid: 5, fileNumber: 9, fork: 0 }
     map.addEntry({ ...place, limitBlock: undefined, runs: [{ from: 0, to: 200_000 }] })
-    await assert.rejects(roundTrip({ span: SPAN, walLevels: [], map }), isDamage)
+    await assert.rejects(roundTrip({ span: SPAN, walLevels: [], stops: [], map }), isDamage)
   })
 })
