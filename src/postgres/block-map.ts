@@ -33,7 +33,8 @@ export interface DatabaseLocator {
 
 interface ForkChanges {
   limitBlock: number
-  readonly blocks: BlockSet
+  /** Made with the first block: a drop of many relations names none. */
+  blocks: BlockSet | undefined
 }
 
 interface RelationChanges extends RelFileLocator {
@@ -64,7 +65,7 @@ export class BlockMap {
   /** A block was written. Forks that WAL does not describe are passed over. */
   mark(place: ForkLocator & { readonly block: number }): void {
     const { fork } = place
-    if (fork !== FORK_NUMBERS.fsm && fork <= LAST_FORK) this.#fork(place).blocks.add(place.block)
+    if (fork !== FORK_NUMBERS.fsm && fork <= LAST_FORK) this.#blocks(place).add(place.block)
   }
 
   /** Something was cut, made anew or dropped: what was written behind it before counts no more. */
@@ -80,8 +81,7 @@ export class BlockMap {
   /** Adds what the WAL that follows changes to one fork. */
   addEntry({ limitBlock, runs, ...place }: ForkEntry): void {
     if (limitBlock !== undefined) this.#cutFork(place, limitBlock)
-    const { blocks } = this.#fork(place)
-    for (const run of runs) blocks.addRun(run)
+    for (const run of runs) this.#blocks(place).addRun(run)
   }
 
   /** Adds the changes of the WAL that follows. `next` stays as it is. */
@@ -92,7 +92,7 @@ export class BlockMap {
         if (changes === undefined) continue
         const place = { ...locator(relation), fork }
         if (changes.limitBlock !== NO_LIMIT) this.#cutFork(place, changes.limitBlock)
-        this.#fork(place).blocks.addAll(changes.blocks)
+        if (changes.blocks !== undefined) this.#blocks(place).addAll(changes.blocks)
       }
     }
   }
@@ -123,7 +123,7 @@ export class BlockMap {
 
   /** What was written of a fork in `range`, ascending; no run touches the next. */
   writtenIn(place: ForkLocator, range: BlockRun): Iterable<BlockRun> {
-    return this.#find(place)?.forks[place.fork]?.blocks.runs(range) ?? []
+    return this.#find(place)?.forks[place.fork]?.blocks?.runs(range) ?? []
   }
 
   /** Everything, ordered by tablespace, database, file number, fork. */
@@ -134,7 +134,7 @@ export class BlockMap {
         if (changes === undefined) continue
         const { limitBlock: limit, blocks } = changes
         const limitBlock = limit === NO_LIMIT ? undefined : limit
-        yield { ...locator(relation), fork, limitBlock, runs: blocks.runs() }
+        yield { ...locator(relation), fork, limitBlock, runs: blocks?.runs() ?? [] }
       }
     }
   }
@@ -147,7 +147,7 @@ export class BlockMap {
     if (place.fork < 0 || place.fork > LAST_FORK) return
     const changes = this.#fork(place)
     changes.limitBlock = Math.min(changes.limitBlock, limitBlock)
-    changes.blocks.cut(limitBlock)
+    changes.blocks?.cut(limitBlock)
   }
 
   #isMapChanged(place: ForkLocator, mapBlock: number): boolean {
@@ -155,7 +155,7 @@ export class BlockMap {
     if (main === undefined) return false
     const first = mapBlock * BLOCKS_PER_MAP_PAGE
     if (main.limitBlock < first + BLOCKS_PER_MAP_PAGE) return true
-    return main.blocks.hasAny({ from: first, to: first + BLOCKS_PER_MAP_PAGE })
+    return main.blocks?.hasAny({ from: first, to: first + BLOCKS_PER_MAP_PAGE }) === true
   }
 
   #fork(place: ForkLocator): ForkChanges {
@@ -163,7 +163,11 @@ export class BlockMap {
     const known = forks[place.fork]
     if (known !== undefined) return known
     this.#forkCount += 1
-    return (forks[place.fork] = { limitBlock: NO_LIMIT, blocks: new BlockSet() })
+    return (forks[place.fork] = { limitBlock: NO_LIMIT, blocks: undefined })
+  }
+
+  #blocks(place: ForkLocator): BlockSet {
+    return (this.#fork(place).blocks ??= new BlockSet())
   }
 
   #relation(place: RelFileLocator): RelationChanges {
@@ -186,7 +190,7 @@ export class BlockMap {
 }
 
 function isIn({ limitBlock, blocks }: ForkChanges, block: number): boolean {
-  return block >= limitBlock || blocks.has(block)
+  return block >= limitBlock || blocks?.has(block) === true
 }
 
 function locator({ tablespaceOid, databaseOid, fileNumber }: RelFileLocator): RelFileLocator {

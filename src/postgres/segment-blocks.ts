@@ -35,9 +35,18 @@ export interface SegmentBlocks {
 
 /** What was gathered, and whether that is to be trusted. */
 export interface GatheredBlocks extends SegmentBlocks {
-  /** A record that is shorter than its kind: no PostgreSQL writes such. Words without full stop. */
+  /**
+   * A record that is shorter than its kind, as no PostgreSQL writes them; or more than one map
+   * takes. Words without full stop.
+   */
   readonly problem: string | undefined
 }
+
+/**
+ * Forks of relations that one segment's map takes: some 100 MB while it is made. A transaction that
+ * drops more than a third as many relations has no map.
+ */
+export const SEGMENT_FORKS_MAX = 2 ** 17
 
 const XLOG = 0
 const INFO_MASK = 0xf0
@@ -62,12 +71,14 @@ export class SegmentBlocksBuilder {
   add(record: WalRecord): void {
     this.#first ??= record
     this.#last = record
+    if (this.#problem !== undefined) return
     try {
       this.#take(record)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      this.#problem ??= `the record at ${formatLsn(record.lsn)} is too short`
+      this.#problem = `the record at ${formatLsn(record.lsn)} cannot be read: ${error.message}`
     }
+    if (this.#map.forkCount > SEGMENT_FORKS_MAX) this.#problem = 'it changes too many relations'
   }
 
   #take(record: WalRecord): void {

@@ -134,6 +134,8 @@ const HAS_DROPPED_STATISTICS = 1 << 8
 const XINFO_OFFSET = 8
 const DBINFO_BYTES = 8
 const XID_BYTES = 4
+/** Relations in one record that are listed. */
+const DROPPED_MAX = 2 ** 16
 const INVALIDATION_BYTES = 16
 
 /** What stands before the prepared transaction's id, in order: flag, and bytes of one item. */
@@ -165,7 +167,7 @@ function preparedXid(record: WalRecord, data: DataView, major: number): number {
 /**
  * The relations whose files go with the end of a transaction, prepared or not, committed or
  * aborted.
- * @throws {RangeError} when the record is shorter than it says.
+ * @throws {RangeError} when the record is shorter than it says, or names more than 65,536.
  */
 export function droppedRelationsOf(record: WalRecord): readonly RelFileLocator[] {
   const isEnd = XACT_ENDS.includes(record.info & XACT_OPERATION_MASK)
@@ -177,6 +179,7 @@ export function droppedRelationsOf(record: WalRecord): readonly RelFileLocator[]
   if ((flags & HAS_SUBTRANSACTIONS) !== 0) at += 4 + data.getUint32(at, true) * XID_BYTES
   const relations: RelFileLocator[] = []
   const count = data.getUint32(at, true)
+  if (count > DROPPED_MAX) throw new RangeError(`it drops ${count} relations`)
   for (let index = 0; index < count; index += 1) {
     relations.push(locatorAt(data, at + 4 + index * LOCATOR_BYTES))
   }

@@ -7,7 +7,11 @@ import type { BlockRun } from '../postgres/block-set.ts'
 import { WAL_LEVELS } from '../postgres/control-file.ts'
 import { type Lsn, toLsn } from '../postgres/lsn.ts'
 import { FORK_NUMBERS } from '../postgres/rel-file-locator.ts'
-import type { RecordSpan, SegmentBlocks } from '../postgres/segment-blocks.ts'
+import {
+  type RecordSpan,
+  SEGMENT_FORKS_MAX,
+  type SegmentBlocks,
+} from '../postgres/segment-blocks.ts'
 import type { WalLevelChange } from '../postgres/wal-level-change.ts'
 import { type ByteReader, ByteWriter } from './record-bytes.ts'
 
@@ -18,7 +22,7 @@ export const ENCODED_BYTES_MAX = 64 * 1024 * 1024
  * Forks in one map, databases, changes of wal_level, stops: what has more is not stored. Bounds
  * what reading a map takes.
  */
-const FORKS_MAX = 2 ** 18
+const FORKS_MAX = SEGMENT_FORKS_MAX
 const DATABASES_MAX = 2 ** 16
 const WAL_LEVELS_MAX = 2 ** 12
 const STOPS_MAX = 2 ** 16

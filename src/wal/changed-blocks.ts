@@ -26,8 +26,8 @@ export type ChangedBlocks =
     }
   | { readonly map?: undefined; readonly stops?: undefined; readonly reason: string }
 
-/** Forks of relations in one answer: some hundred megabytes. */
-const FORKS_MAX = 2 ** 20
+/** Forks of relations in one answer: some 200 MB. */
+const FORKS_MAX = 2 ** 18
 
 /**
  * What the records change that begin at or after `startLsn` and end at or before `endLsn`, and

@@ -68,7 +68,8 @@ export class SegmentBlocksSource implements AsyncDisposable {
     if (problem !== undefined && from === 'repository') {
       return { reason: `WAL segment "${name}" is damaged: ${problem}` }
     }
-    if (blocks === undefined) return { reason: `WAL segment "${name}" changes too many relations` }
+    if (blocks === undefined)
+      return { reason: `WAL segment "${name}" cannot be mapped: it changes too many relations` }
     if (coverage === 'all' && from === 'repository')
       await tryStoreBlocks(this.#repository, name, blocks)
     return { blocks: decodeSegmentBlocks(new ByteReader(Buffer.from(blocks)), Infinity) }

@@ -17,7 +17,8 @@ const WORKER_FILE = new URL(
   import.meta.url.endsWith('.ts') ? './segment-judge-worker.ts' : './segment-judge-worker.js',
   import.meta.url,
 )
-const LIMITS = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 64 } as const
+/** Most segments take a few megabytes; one that changes 100,000 relations takes a hundred. */
+const LIMITS = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 192 } as const
 
 /** What the thread is asked. Contents are shared memory, or copied. */
 export interface JudgeRequest {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { BlockMap } from '../../../src/postgres/block-map.ts'
+import { SegmentBlocksBuilder } from '../../../src/postgres/segment-blocks.ts'
 import { relationCutsOf } from '../../../src/postgres/relation-cut.ts'
 import { toLsn } from '../../../src/postgres/lsn.ts'
 import { BlockCursor } from '../../../src/postgres/wal-block.ts'
@@ -192,5 +193,27 @@ suite('a map', () => {
     for (const fork of [1, 4, 15]) map.mark({ ...RELATION, fork, block: 0 })
     map.cut({ kind: 'fork', relation: RELATION, fork: 9, limitBlock: 0 })
     assert.equal(map.forkCount, 0)
+  })
+
+  test('of more relations than a map takes says so, in little memory', () => {
+    const many = Buffer.alloc(12 * 50_000)
+    for (let index = 0; index < 50_000; index += 1) many.writeUInt32LE(index + 1, index * 12 + 8)
+    const head = Buffer.alloc(5 + 16)
+    head.writeUInt8(254, 0)
+    head.writeUInt32LE(16 + many.length, 1)
+    head.writeUInt32LE(0b100, 5 + 8)
+    head.writeUInt32LE(50_000, 5 + 12)
+    const body = Buffer.concat([head, many])
+    const builder = new SegmentBlocksBuilder(18)
+    builder.add(recordOf({ resourceManager: 1, info: 0x80, body }))
+    const { problem, map } = builder.finish()
+    assert.equal(problem, 'it changes too many relations')
+    assert.equal(map.forkCount, 150_000)
+  })
+
+  test('of a record that is too short says which', () => {
+    const builder = new SegmentBlocksBuilder(18)
+    builder.add(recordOf({ resourceManager: 2, info: 0x10, body: mainData(1663) }))
+    assert.match(builder.finish().problem ?? '', /^the record at 0\/100028 cannot be read: /)
   })
 })
