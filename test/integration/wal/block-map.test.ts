@@ -156,6 +156,7 @@ for (const major of matrixMajors()) {
     await pg.stop()
     const endLsn = checkpointOf(pg)
     await receiver.stop()
+    assert.deepEqual(await withoutMap(repository), [], 'each received segment has its map')
     const range = { timeline: 1, startLsn, endLsn }
     const { map, stops, reason } = await changedBlocks(repository, range)
     assert.ok(map, reason)
@@ -165,6 +166,18 @@ for (const major of matrixMajors()) {
     assert.ok(found.changed > 200, `only ${found.changed} pages changed`)
     assert.ok(found.read < found.pages / 10, `${found.read} of ${found.pages} pages were read`)
   })
+}
+
+/** Of the first segment the record may not be known that it begins with. */
+async function withoutMap({ store, names, wal }: ClusterRepository): Promise<string[]> {
+  const missing: string[] = []
+  let isFirst = true
+  for await (const name of wal.listSegments('00000001')) {
+    const hasMap = (await store.size(names.walBlocks(name))) !== undefined
+    if (!hasMap && !isFirst) missing.push(name)
+    isFirst = false
+  }
+  return missing
 }
 
 /** Redo of the checkpoint that the stopped server ended with. */
