@@ -10,6 +10,7 @@ import { BackstayError } from '../errors/backstay-error.ts'
 import type { ErrorCode } from '../errors/codes.ts'
 import { takeLock } from '../repository/lock.ts'
 import { describeServer } from '../wire/server-address.ts'
+import { BlocksKeeper } from './blocks-keeper.ts'
 import { HandOver } from './finished-segments.ts'
 import type { StreamSurroundings } from './receive-stream.ts'
 import { runSession } from './receiver-session.ts'
@@ -19,7 +20,7 @@ import { SegmentJudge } from './segment-judge.ts'
 import { spoolError } from './spool-error.ts'
 import { makeSpool } from './spool-place.ts'
 import { StatusPublisher } from './status-publisher.ts'
-import { storeReceived } from './store-received.ts'
+import { type ReceivedContext, storeReceived } from './store-received.ts'
 
 const FIRST_PAUSE_MS = 250
 const LAST_PAUSE_MS = 10_000
@@ -56,7 +57,8 @@ export async function receiveWal(options: ReceiverOptions, signal: AbortSignal):
   const first = firstStatus(options, await readReceiverStatus(directory))
   await using status = new StatusPublisher(directory, clock, first)
   await using judge = new SegmentJudge(repository.identity)
-  await using handOver = openHandOver(options, status, judge)
+  await using maps = new BlocksKeeper(repository)
+  await using handOver = openHandOver(status, { options, judge, maps })
   const surroundings = { options, handOver, status, signal }
   for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted;) {
     const hasStreamed = await runOnce(surroundings, pauseMs)
@@ -133,17 +135,14 @@ function firstStatus(
   }
 }
 
-function openHandOver(
-  options: ReceiverOptions,
-  status: StatusPublisher,
-  judge: SegmentJudge,
-): HandOver {
+function openHandOver(status: StatusPublisher, context: ReceivedContext): HandOver {
+  const { options } = context
   const { repository, clock } = options
   return new HandOver({
     wal: repository.wal,
     segmentBytes: repository.identity.segmentBytes,
     clock,
-    store: async (finished, content) => storeReceived({ options, judge }, finished, content),
+    store: async (finished, content) => storeReceived(context, finished, content),
     onRetry: (error) => {
       status.update({
         lastError: {

@@ -11,6 +11,7 @@ import { addBytes } from '../postgres/lsn.ts'
 import { formatSegmentName, segmentStart } from '../postgres/segment-name.ts'
 import type { ClusterRepository } from '../repository/cluster-repository.ts'
 import { syncDirectory } from '../util/sync-directory.ts'
+import type { BlocksKeeper } from './blocks-keeper.ts'
 import { describeContested, storeOverPushed } from './contested.ts'
 import { recordGap } from './gaps.ts'
 import { heldBefore, heldHistory, storeJudged } from './judged-segment.ts'
@@ -18,7 +19,6 @@ import type { ReceiverOptions } from './receiver-options.ts'
 import type { SegmentJudge } from './segment-judge.ts'
 import { damagedFileName } from './spool-names.ts'
 import { spoolOf } from './spool-place.ts'
-import { tryStoreBlocks } from './stored-blocks.ts'
 import type { FinishedSegment } from './spool-writer.ts'
 import { recordMinimal } from './wal-level.ts'
 
@@ -26,6 +26,7 @@ import { recordMinimal } from './wal-level.ts'
 export interface ReceivedContext {
   readonly options: ReceiverOptions
   readonly judge: SegmentJudge
+  readonly maps: BlocksKeeper
 }
 
 /**
@@ -34,7 +35,7 @@ export interface ReceivedContext {
  * WAL_CONFLICT with what was not pushed, STORE, DISK_SPACE
  */
 export async function storeReceived(
-  { options, judge }: ReceivedContext,
+  { options, judge, maps }: ReceivedContext,
   finished: FinishedSegment,
   content: Buffer,
 ): Promise<void> {
@@ -48,7 +49,7 @@ export async function storeReceived(
     await recordMinimal(repository, finished.segment.timeline, walLevels)
     await storeRight(options, name, content)
     // Without it whoever needs it reads the segment.
-    if (blocks !== undefined && coverage === 'all') await tryStoreBlocks(repository, name, blocks)
+    if (blocks !== undefined && coverage === 'all') await maps.keep(name, blocks)
     return
   }
   const path = join(spoolOf(repository).directory, damagedFileName(name, content))
