@@ -1,5 +1,6 @@
 /**
- * Taking backups: ours against pgBackRest where it is installed, alternately, each as a process of its own, on the same server.
+ * Taking backups: ours, streamed and read where the data lies, against pgBackRest where it is installed, alternately, each as a process
+ * of its own, by the user whose the files are, on the same server.
  * A full into an empty repository, then what follows an update of 1 % of the rows of the largest table.
  * Run: node bench/backup.ts [rounds] [major]
  */
@@ -28,7 +29,12 @@ const WISH = 'BACKSTAY_BENCH_WISH'
 interface Wish {
   readonly connection: ConnectionOptions
   readonly repository: string
+  /** The data directory, where its files are to be read. */
+  readonly directory: string | undefined
 }
+
+const WAYS = ['streamed', 'read'] as const
+type Way = (typeof WAYS)[number]
 
 interface Measured {
   readonly seconds: number
@@ -36,6 +42,16 @@ interface Measured {
   readonly rssMb: number
   readonly note: string
 }
+
+/** Whoever reads the files has to own them; the peer does, too. */
+const asOwner = isRoot
+  ? [
+      'setpriv',
+      `--reuid=${unprivilegedUser.uid}`,
+      `--regid=${unprivilegedUser.gid}`,
+      '--clear-groups',
+    ]
+  : []
 
 const isChild = process.argv[2] === 'ours'
 const peer = isChild ? undefined : findPgBackRest()
@@ -71,13 +87,13 @@ async function compare(rounds: number, major: PostgresMajor): Promise<void> {
 }
 
 async function full(server: TestServer, rounds: number): Promise<void> {
-  const results = { ours: [] as Measured[], pgBackRest: [] as Measured[] }
+  const results: Record<string, Measured[]> = { streamed: [], read: [], pgBackRest: [] }
   for (let round = 0; round < rounds; round += 1) {
-    await empty('ours', 'pgbackrest')
-    results.ours.push(await measureOurs(server))
+    await empty(...WAYS, 'pgbackrest')
+    for (const way of WAYS) results[way]?.push(await measureOurs(server, way))
     if (peer !== undefined) {
       await pgBackRest(server, ['stanza-create'])
-      results.pgBackRest.push(await pgBackRest(server, ['backup', '--type=full']))
+      results['pgBackRest']?.push(await pgBackRest(server, ['backup', '--type=full']))
     }
   }
   report('full', results)
@@ -90,20 +106,20 @@ function onePercent(round: number): string {
 }
 
 async function changed(server: TestServer, rounds: number): Promise<void> {
-  const results = { ours: [] as Measured[], pgBackRest: [] as Measured[] }
+  const results: Record<string, Measured[]> = { streamed: [], read: [], pgBackRest: [] }
   for (let round = 0; round < rounds; round += 1) {
     await server.query(onePercent(round))
     await server.query('checkpoint')
-    results.ours.push(await measureOurs(server))
+    for (const way of WAYS) results[way]?.push(await measureOurs(server, way))
     if (peer !== undefined)
-      results.pgBackRest.push(await pgBackRest(server, ['backup', '--type=incr']))
+      results['pgBackRest']?.push(await pgBackRest(server, ['backup', '--type=incr']))
   }
   report('1 % of the rows of the largest table updated', results)
 }
 
 /** The child's work. */
 async function ours(): Promise<void> {
-  const { connection, repository } = JSON.parse(process.env[WISH] ?? '{}') as Wish
+  const { connection, repository, directory } = JSON.parse(process.env[WISH] ?? '{}') as Wish
   const info = await takeBackup({
     cluster: 'bench',
     store: new DiskStore(repository),
@@ -111,6 +127,7 @@ async function ours(): Promise<void> {
     connection,
     server: null,
     wal: fetchedWal(connection),
+    ...(directory === undefined ? {} : { files: { directory, otherwise: 'fail' } }),
     label: null,
     full: false,
     workers: 2,
@@ -130,18 +147,19 @@ async function ours(): Promise<void> {
   )
 }
 
-async function measureOurs(server: TestServer): Promise<Measured> {
-  const repository = join(WORK, 'ours')
-  const wish: Wish = { connection: server.connection, repository }
+async function measureOurs(server: TestServer, way: Way): Promise<Measured> {
+  const repository = join(WORK, way)
+  const directory = way === 'read' ? server.directory : undefined
+  const wish: Wish = { connection: server.connection, repository, directory }
   const before = await packBytes(repository)
   const environment = {
     ...process.env,
     [WISH]: JSON.stringify(wish),
     // As bin/backstay.js does.
-    NODE_COMPILE_CACHE: join(tmpdir(), 'backstay-bench-compile-cache'),
+    NODE_COMPILE_CACHE: join(WORK, 'compile-cache'),
   }
   const { seconds, output } = await run(
-    [process.execPath, import.meta.filename, 'ours'],
+    [...asOwner, process.execPath, import.meta.filename, 'ours'],
     environment,
   )
   const said = JSON.parse(output) as { rssMb: number; note: string }
@@ -179,16 +197,8 @@ async function pgBackRest(server: TestServer, command: readonly string[]): Promi
   const globalLines = lines.filter((line) => !line.startsWith('pg1-'))
   await writeFile(file, ['[global]', ...globalLines, `[${stanza}]`, ...stanzaLines, ''].join('\n'))
   const environment = { ...process.env, PGPASSWORD: server.password }
-  const asUser = isRoot
-    ? [
-        'setpriv',
-        `--reuid=${unprivilegedUser.uid}`,
-        `--regid=${unprivilegedUser.gid}`,
-        '--clear-groups',
-      ]
-    : []
   const { seconds } = await run(
-    [...asUser, peer?.program ?? '', `--config=${file}`, `--stanza=${stanza}`, ...command],
+    [...asOwner, peer?.program ?? '', `--config=${file}`, `--stanza=${stanza}`, ...command],
     environment,
   )
   return {

@@ -23,11 +23,11 @@ const BACKUP_TYPES = ['full', 'changed-pages'] as const
 /** Whether every page is in the backup's own packs, or unchanged ones are pointed at. */
 export type BackupType = (typeof BACKUP_TYPES)[number]
 
-const BACKUP_METHODS = ['stream', 'page-lsn', 'incremental'] as const
+const BACKUP_METHODS = ['stream', 'page-lsn', 'incremental', 'block-map'] as const
 
 /**
  * How pages were chosen: all; all received and the newer ones stored; only changes sent by the
- * server.
+ * server; only what the WAL since the reference names.
  */
 export type BackupMethod = (typeof BACKUP_METHODS)[number]
 

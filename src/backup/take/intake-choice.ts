@@ -2,6 +2,7 @@
  * Chooses how a file of the stream is taken in: whole, by page LSN, or as an incremental file.
  */
 import { BackstayError } from '../../errors/backstay-error.ts'
+import type { BlockRun } from '../../postgres/block-set.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
 import type { UnitPiece, UnitPacker } from '../../repository/unit-packer.ts'
 import { firstBlockOfPath, parseRelationPath } from '../../postgres/relation-path.ts'
@@ -15,6 +16,8 @@ import { IncrementalIntake } from './incremental-intake.ts'
 import { PageLsnIntake } from './page-lsn-intake.ts'
 import type { PageWindow } from './page-window.ts'
 import { PlainIntake } from './plain-intake.ts'
+import { readMapped } from './mapped-intake.ts'
+import { pagesToRead } from './pages-to-read.ts'
 import { readWhole } from './read-intake.ts'
 import type { ReferenceFile } from './reference-files.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
@@ -44,6 +47,9 @@ export interface IntakeTools {
   /** Told of each piece that lies in a pack; undefined when nobody asks. */
   readonly placed: ((path: string, piece: UnitPiece) => void) | undefined
 }
+
+/** Times of files are whole seconds here. */
+const MODIFIED_SLACK_MS = 2000
 
 /** Makes the intakes of one backup. */
 export class IntakeChoice {
@@ -99,9 +105,10 @@ export class IntakeChoice {
    */
   async read(file: AnnouncedFile, descriptor: number, done: () => Promise<void>): Promise<void> {
     const { reference, pace } = this.#options
-    const isCompared = file.sizeBytes > 0 && parseRelationPath(file.path)?.fork === 'main'
+    const isCompared = file.sizeBytes > 0 && parseRelationPath(file.path) !== undefined
     const known = isCompared ? await reference?.files.find(file.path) : undefined
-    if (reference !== undefined && known !== undefined) {
+    const runs = known && this.#runsOf(file, known)
+    if (reference !== undefined && known !== undefined && runs === undefined) {
       await this.#pageLsnIntake(file, reference, known).read(descriptor, pace)
       return await done()
     }
@@ -110,13 +117,27 @@ export class IntakeChoice {
       // A descriptor that cannot be closed is no fault of the backup.
       done().catch(() => undefined)
     })
-    await readWhole(this.#tools.packer, record, {
-      descriptor,
-      sizeBytes: file.sizeBytes,
-      paged: firstBlock !== undefined,
-      firstBlock: this.#options.dataChecksums ? firstBlock : undefined,
-      pace,
-    })
+    const judged = this.#options.dataChecksums ? firstBlock : undefined
+    const common = { descriptor, sizeBytes: file.sizeBytes, firstBlock: judged, pace }
+    const { packer } = this.#tools
+    if (known === undefined || runs === undefined) {
+      return await readWhole(packer, record, { ...common, paged: firstBlock !== undefined })
+    }
+    const emptied = this.#emptied
+    await readMapped(packer, record, { ...common, runs, reference: known, emptied })
+  }
+
+  /** What WAL names of a file; undefined when every page of it is to be compared. */
+  #runsOf(file: AnnouncedFile, known: ReferenceFile): readonly BlockRun[] | undefined {
+    const { mapped } = this.#options
+    if (mapped === undefined) return undefined
+    const { path, sizeBytes, modifiedAtMs } = file
+    const sizes = { path, sizeBytes, referenceBytes: known.file.sizeBytes }
+    const runs = pagesToRead(sizes, mapped.map)
+    if (runs === 'all') return undefined
+    // Bits that no WAL tells of, or somebody who is no PostgreSQL.
+    const isStrange = runs.length === 0 && modifiedAtMs >= mapped.sinceMs - MODIFIED_SLACK_MS
+    return isStrange ? undefined : runs
   }
 
   #plain(file: AnnouncedFile): ChosenIntake {

@@ -12,8 +12,11 @@ import {
   type FilesWish,
   receiveFiles,
 } from '../files/receive-files.ts'
+import type { BackupMethod } from '../../repository/backup-info.ts'
 import { BackupReceiver, type ReceivedBackup } from './backup-receiver.ts'
 import { isInterruption } from './interruption.ts'
+import { mappedBlocks } from './mapped-blocks.ts'
+import type { HeldReference } from './open-reference.ts'
 import type { ReceiveContext } from './receive-context.ts'
 import type { ReceiveOptions } from './receive-options.ts'
 import type { FilesWanted } from './take-options.ts'
@@ -28,27 +31,39 @@ const UNREADABLE: readonly string[] = [
   'POSTGRES_QUERY',
 ]
 
+/** What was read, and how its pages were chosen. */
+export interface ReadBy {
+  readonly method: BackupMethod
+  readonly received: ReceivedBackup
+}
+
 /**
  * Everything is durable when it resolves, nothing is published. Undefined when the files have to be
  * streamed: they cannot be read, and the wish allows it.
+ * @param held the reference, where it is a listed backup
  * @throws {BackstayError} why they cannot be read; what reading, storing and the session throw
  */
 export async function readFiles(
   context: ReceiveContext,
   receiving: ReceiveOptions,
-  wanted: FilesWanted,
-): Promise<ReceivedBackup | undefined> {
+  held?: HeldReference,
+): Promise<ReadBy | undefined> {
+  const { clock, signal, maxRateBytes, files: wanted } = context.options
+  if (wanted === undefined) return undefined
   await using files = new OpenFiles()
   const begun = await beginOrWarn(context, wanted, files)
   if (begun === undefined) return undefined
-  await using _session = begun.wish.sql
-  const { clock, signal, maxRateBytes } = context.options
+  await using sql = begun.wish.sql
+  const way = { sql, begun: begun.reading }
+  const mapped = held && (await mappedBlocks(context, held.info, way))
   const pace = new Pace(maxRateBytes, clock)
-  return await receiveBegun(begun, {
+  const received = await receiveBegun(begun, {
     ...receiving,
+    ...(mapped === undefined ? {} : { mapped }),
     makesManifest: versionFacts(context.server.major).backupManifest,
     pace: async (bytes) => pace.spend(bytes, signal),
   })
+  return { method: mapped === undefined ? receiving.method : 'block-map', received }
 }
 
 interface Begun {

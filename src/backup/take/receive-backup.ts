@@ -70,12 +70,14 @@ async function receiveFull(context: ReceiveContext, choice: FullChoice): Promise
   const { cluster, options } = context
   const warn = (text: string) => options.onEvent({ kind: 'warning', text })
   await using held = await openHeldParts(cluster, warn)
-  if (held === undefined) return { choice, method: 'stream', received: await receive(context, {}) }
+  if (held === undefined) {
+    return { choice, method: 'stream', received: await readOrReceive(context, {}) }
+  }
   const bytes = held.written.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
   warn(
     `Going on with backup ${held.ids.join(', ')}, which was interrupted: ${formatSize(bytes)} are stored already, and each page is compared`,
   )
-  const received = await receive(context, { reference: held })
+  const received = await readOrReceive(context, { reference: held })
   const resumed = { ids: held.ids, packs: held.written }
   return { choice, method: 'stream', received, resumed }
 }
@@ -85,6 +87,9 @@ async function receiveChanges(
   choice: ChangedPagesChoice,
   reference: HeldReference,
 ): Promise<ReceivedBy> {
+  const reading = receiveOptions(context, { method: 'page-lsn', reference })
+  const read = await readFiles(context, reading, reference)
+  if (read !== undefined) return { choice, ...read }
   const [first, second] = choice.methods
   const way = { method: first, reference, held: reference }
   try {
@@ -139,13 +144,15 @@ interface ReceiveWay {
   readonly held?: HeldReference
 }
 
+/** A full: read where it lies, or streamed. */
+async function readOrReceive(context: ReceiveContext, way: ReceiveWay): Promise<ReceivedBackup> {
+  const read = await readFiles(context, receiveOptions(context, way))
+  return read === undefined ? await receive(context, way) : read.received
+}
+
 async function receive(context: ReceiveContext, way: ReceiveWay): Promise<ReceivedBackup> {
   const { options } = context
-  const { signal, files } = options
-  if (files !== undefined && way.method !== 'incremental') {
-    const read = await readFiles(context, receiveOptions(context, way), files)
-    if (read !== undefined) return read
-  }
+  const { signal } = options
   await using connection = await ReplicationConnection.connect({ ...options.connection, signal })
   await checkSameServer(connection, context)
   const { held, method = 'stream' } = way

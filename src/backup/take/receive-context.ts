@@ -3,6 +3,7 @@
  */
 import type { BackupId } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
+import type { WalAvailability } from '../wal-availability.ts'
 import type { BackedUpServer } from './backed-up-server.ts'
 import type { ReferenceChoice } from './choose-reference.ts'
 import type { TakeBackupOptions } from './take-options.ts'
@@ -14,4 +15,5 @@ export interface ReceiveContext {
   readonly server: BackedUpServer
   readonly id: BackupId
   readonly choice: ReferenceChoice
+  readonly wal: WalAvailability
 }

@@ -1,6 +1,7 @@
 /**
  * What a base backup's stream is received with.
  */
+import type { BlockMap } from '../../postgres/block-map.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
 import type { BackupId, BackupMethod } from '../../repository/backup-info.ts'
 import type { ClusterRepository } from '../../repository/cluster-repository.ts'
@@ -19,6 +20,13 @@ export interface OpenReference {
   readonly startLsn: Lsn
   readonly emptying: EmptyingPlan
   readonly packs: PackReader
+}
+
+/** A map that vouches. */
+export interface MappedBlocks {
+  readonly map: BlockMap
+  /** When the reference began: a file that was written since, and that no WAL names, is compared. */
+  readonly sinceMs: number
 }
 
 /** What is told so that the next backup can go on should this one be interrupted. */
@@ -58,6 +66,8 @@ export interface ReceiveOptions {
   readonly parts?: PartsWish
   /** Make a backup_manifest, because the server sends none. */
   readonly makesManifest?: boolean
+  /** What the WAL since the reference names; left out: every page is compared. */
+  readonly mapped?: MappedBlocks
   /** Told of bytes that were read here; holds back who reads too fast. */
   readonly pace?: (bytes: number) => Promise<void>
   /** Default 1 GiB. */

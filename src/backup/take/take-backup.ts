@@ -133,12 +133,12 @@ interface TakeContext {
 }
 
 async function takeWithId(context: TakeContext): Promise<BackupInfo> {
-  const { options, cluster, server, id } = context
+  const { options, server, id } = context
   const { clock } = options
   const planned = await planBackup(context)
   const startedAtMs = clock.now()
   step(options, 'receiving', 'Receiving')
-  const receivedBy = await receiveBackup({ options, cluster, server, id, choice: planned })
+  const receivedBy = await receiveBackup({ ...context, choice: planned })
   const finishedAtMs = clock.now()
   step(options, 'stored', 'All pages and the manifest are durable')
   await holdWal(context, receivedBy.received)

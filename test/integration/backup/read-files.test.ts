@@ -215,13 +215,22 @@ describe('a backup read where the data lies', () => {
     const repository = join(directory.path, 'repository')
     await backUpAsServer(pg, repository)
     const infos = []
+    const warnings: string[] = []
+    const onEvent: TakeBackupOptions['onEvent'] = (event) => {
+      if (event.kind === 'warning') warnings.push(event.text)
+    }
     for (const files of [filesOf(pg.directory), undefined, filesOf(pg.directory)]) {
       await pg.query(`update t set text = 'new' where id % 5000 = 0`)
-      const wish = files === undefined ? {} : { files }
+      const wish = { onEvent, ...(files === undefined ? {} : { files }) }
       infos.push(await backUpAsServer(pg, repository, wish))
     }
-    for (const { type, method, bytes } of infos) {
-      assert.deepEqual([type, method], ['changed-pages', 'page-lsn'])
+    assert.deepEqual(
+      infos.map(({ method }) => method),
+      ['block-map', 'page-lsn', 'block-map'],
+      warnings.join('; '),
+    )
+    for (const { type, bytes } of infos) {
+      assert.equal(type, 'changed-pages')
       assert.ok(bytes.changed < bytes.database / 2, `${bytes.changed} of ${bytes.database}`)
     }
     await verifyAll(repository)
@@ -231,6 +240,90 @@ describe('a backup read where the data lies', () => {
       target: join(directory.path, 'restored'),
     })
     const rows = 'select sum(hashtext(t::text)) as h from t'
+    assert.deepEqual(await restored.query(rows), await pg.query(rows))
+  })
+
+  for (const major of [18, 11] as const) {
+    it(`of PostgreSQL ${major} reads what WAL names, time after time, while relations come and go`, async () => {
+      const settings = {
+        ...(major >= 13 ? { wal_keep_size: '2GB' } : { wal_keep_segments: 128 }),
+        max_wal_size: '2GB',
+      }
+      const initdbArguments = ['--data-checksums']
+      await using pg = await startPostgres({ major, settings, initdbArguments })
+      await using directory = temporaryDirectory()
+      await openBank(pg)
+      const repository = join(directory.path, 'repository')
+      await read(pg, repository)
+      const warnings: string[] = []
+      const onEvent: TakeBackupOptions['onEvent'] = (event) => {
+        if (event.kind === 'warning') warnings.push(event.text)
+      }
+      const infos: BackupInfo[] = []
+      {
+        await using load = busy(pg)
+        await using _churn = churning(pg)
+        for (let round = 0; round < 3; round += 1) {
+          const before = load.transfers()
+          await until('some transfers', () => load.transfers() > before + 50)
+          infos.push(await read(pg, repository, { full: false, onEvent }))
+        }
+      }
+      assert.deepEqual(
+        new Set(infos.map(({ method }) => method)),
+        new Set(['block-map']),
+        warnings.join('; '),
+      )
+      await verifyAll(repository)
+      await using restored = await restoreAndOpen(pg, {
+        directory: repository,
+        id: infos.at(-1)?.id ?? '',
+        target: join(directory.path, 'restored'),
+      })
+      assert.deepEqual(await restored.query(BANK), [
+        { money: '40000000', accounts: '40000', tallies: true },
+      ])
+      await restored.query('create extension amcheck')
+      await restored.query(
+        `select bt_index_check(c.oid) from pg_class c join pg_am a on a.oid = c.relam and a.amname = 'btree' where c.relkind = 'i' and c.relpersistence = 'p'`,
+      )
+    })
+  }
+
+  it('compares every page once the server was stopped', async () => {
+    await using pg = await startPostgres({ major: 15, settings: { wal_keep_size: '1GB' } })
+    await using directory = temporaryDirectory()
+    await pg.query('create table t as select g as id from generate_series(1, 5000) g')
+    const repository = join(directory.path, 'repository')
+    await pg.query('checkpoint')
+    const [row] = await pg.query(`select pg_relation_filepath('t') as path`)
+    const place = join(pg.directory, String(row?.['path']))
+    const older = await pageOf(place, 2)
+    await pg.query('update t set id = id + 10000 where id % 7 = 0')
+    await pg.query('checkpoint')
+    await read(pg, repository)
+    await pg.stop()
+    // A page of before is put back: no WAL tells of it.
+    const file = await open(place, 'r+')
+    await file.write(older, 0, 8192, 8192 * 2)
+    await file.close()
+    await pg.start()
+    const warnings: string[] = []
+    const onEvent: TakeBackupOptions['onEvent'] = (event) => {
+      if (event.kind === 'warning') warnings.push(event.text)
+    }
+    const info = await read(pg, repository, { full: false, onEvent })
+    assert.equal(info.method, 'page-lsn')
+    assert.match(
+      warnings.join('; '),
+      /Every page is compared, because the server was started after/,
+    )
+    await using restored = await restoreAndOpen(pg, {
+      directory: repository,
+      id: info.id,
+      target: join(directory.path, 'restored'),
+    })
+    const rows = 'select count(*) as n, sum(id) as sum from t'
     assert.deepEqual(await restored.query(rows), await pg.query(rows))
   })
 
@@ -349,6 +442,13 @@ describe('a backup read where the data lies', () => {
     assert.deepEqual(await listed(directory.path), [])
   })
 })
+
+async function pageOf(path: string, block: number): Promise<Buffer> {
+  await using file = await open(path, 'r')
+  const page = Buffer.alloc(8192)
+  await file.read(page, 0, page.length, page.length * block)
+  return page
+}
 
 function byPath(a: unknown, b: unknown): number {
   return (a as ManifestEntry).path < (b as ManifestEntry).path ? -1 : 1
