@@ -99,10 +99,11 @@ describe('a receiver that comes back', () => {
     using _free = { [Symbol.dispose]: free.resolve }
     await pg.query('create table load(text text)')
     const [, second = ''] = await fillSegments(pg, 3)
-    await until(
-      'the segment to be whole',
-      () => readdirSync(directory).filter((name) => name.endsWith('.spool')).length >= 3,
-    )
+    // The next one is begun when it is.
+    await until('the segment to be whole', () => {
+      const spooled = readdirSync(directory).filter((name) => name.endsWith('.spool'))
+      return spooled.includes(`${second}.spool`) && spooled.some((name) => name > `${second}.spool`)
+    })
     const path = join(directory, `${second}.spool`)
     const content = readFileSync(path)
     content.writeUInt8(content.readUInt8(20_000) ^ 1, 20_000)
