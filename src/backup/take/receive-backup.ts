@@ -87,10 +87,12 @@ async function receiveChanges(
   choice: ChangedPagesChoice,
   reference: HeldReference,
 ): Promise<ReceivedBy> {
-  const reading = receiveOptions(context, { method: 'page-lsn', reference })
-  const read = await readFiles(context, reading, reference)
-  if (read !== undefined) return { choice, ...read }
   const [first, second] = choice.methods
+  // The server's own summaries are there already; a map may have to be made of much WAL.
+  const isLeftToServer = first === 'incremental' && context.options.files?.otherwise === 'stream'
+  const reading = receiveOptions(context, { method: 'page-lsn', reference })
+  const read = isLeftToServer ? undefined : await readFiles(context, reading, reference)
+  if (read !== undefined) return { choice, ...read }
   const way = { method: first, reference, held: reference }
   try {
     const received =
