@@ -2,7 +2,7 @@
  * The roles Backstay makes and the least each needs. The superuser is made by initdb and is not in
  * this list.
  */
-import type { PostgresMajor } from '../postgres/version.ts'
+import { type PostgresMajor, versionFacts } from '../postgres/version.ts'
 import type { RoleFound } from './found-sql.ts'
 import type { ClusterWanted } from './wanted.ts'
 
@@ -114,9 +114,8 @@ function backupMemberships(major: PostgresMajor): readonly string[] {
  * went.
  */
 function backupFunctions(major: PostgresMajor): readonly string[] {
-  const backup =
-    major >= 15
-      ? ['pg_backup_start(text,boolean)', 'pg_backup_stop(boolean)']
-      : ['pg_start_backup(text,boolean,boolean)', 'pg_stop_backup(boolean,boolean)']
+  const backup = versionFacts(major).backupStartFunctions
+    ? ['pg_backup_start(text,boolean)', 'pg_backup_stop(boolean)']
+    : ['pg_start_backup(text,boolean,boolean)', 'pg_stop_backup(boolean,boolean)']
   return [...backup, 'pg_switch_wal()', 'pg_create_restore_point(text)']
 }

@@ -30,6 +30,8 @@ export interface VersionFacts {
   readonly manifestNamesSystem: boolean
   /** BASE_BACKUP takes parenthesised options and frames archives inside COPY data (15+). */
   readonly baseBackupParentheses: boolean
+  /** pg_start_backup became pg_backup_start, and lost its exclusive mode (15+). */
+  readonly backupStartFunctions: boolean
   /** UPLOAD_MANIFEST and BASE_BACKUP (INCREMENTAL) exist (17+). */
   readonly incrementalBackup: boolean
   /** `password_encryption` is scram-sha-256 out of the box (14+). */
@@ -49,6 +51,7 @@ export function versionFacts(major: number): VersionFacts {
     backupManifest: major >= 13,
     manifestNamesSystem: major >= 17,
     baseBackupParentheses: major >= 15,
+    backupStartFunctions: major >= 15,
     incrementalBackup: major >= 17,
     scramByDefault: major >= 14,
     pgPromote: major >= 12,

@@ -3,6 +3,7 @@
  * workers.
  */
 import { readSync } from 'node:fs'
+import { reasonOf } from '../store/disk-error.ts'
 import { PAGE_BYTES } from './format.ts'
 import type { SlotRead } from './unit-job.ts'
 
@@ -25,8 +26,7 @@ export function readStretch(content: Buffer, read: SlotRead): void {
     const done = readAll(content.subarray(offset, offset + length), read)
     content.fill(0, offset + done, offset + length)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new UnreadableError(`"${path}": ${why}`)
+    throw new UnreadableError(`"${path}": ${reasonOf(error)}`)
   }
 }
 

@@ -29,6 +29,13 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the file system did not answer in time',
 }
 
+/** What the system says, in words. */
+export function reasonOf(error: unknown): string {
+  const errno = errnoOf(error)
+  const text = error instanceof Error ? error.message : String(error)
+  return (errno === undefined ? undefined : REASONS[errno]) ?? text
+}
+
 /**
  * `action` as in «write "x/y"»: the message becomes «Cannot write "x/y": …». Our own errors pass
  * unchanged.
@@ -40,9 +47,7 @@ export function translateDiskError(action: string, error: unknown): BackstayErro
     const what = errno === 'ENOSPC' ? 'no space left on the device' : 'the disk quota is used up'
     return new BackstayError('DISK_SPACE', `Cannot ${action}: ${what}`, { cause: error })
   }
-  const text = error instanceof Error ? error.message : String(error)
-  const reason = (errno === undefined ? undefined : REASONS[errno]) ?? text
-  return new BackstayError('STORE', `Cannot ${action}: ${reason}`, {
+  return new BackstayError('STORE', `Cannot ${action}: ${reasonOf(error)}`, {
     cause: error,
     details: { errno },
   })

@@ -3,12 +3,10 @@
  * (pg_start_backup and pg_stop_backup up to 14) it logs pages whole, so that what was read torn is
  * mended by replay. The session has to last; with it the backup is over.
  */
-import { BackstayError } from '../../errors/backstay-error.ts'
+import { parseBackupLabel } from '../../postgres/backup-label.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
+import { versionFacts } from '../../postgres/version.ts'
 import type { SqlClient } from '../../wire/sql-client.ts'
-
-/** The first version that calls them so, and has no exclusive mode. */
-const SHORT_NAMES_SINCE = 15
 
 /** How a backup of files begins. */
 export interface BackupSessionWish {
@@ -26,10 +24,8 @@ export interface BegunBackup {
 export interface EndedBackup {
   readonly endLsn: Lsn
   readonly timeline: number
-  /** Contents of the two files. */
+  /** Content of backup_label. */
   readonly backupLabel: string
-  /** Empty without tablespaces. */
-  readonly tablespaceMap: string
 }
 
 /**
@@ -40,10 +36,9 @@ export async function startBackup(
   sql: SqlClient,
   { label, checkpoint }: BackupSessionWish,
 ): Promise<BegunBackup> {
-  const call =
-    sql.major >= SHORT_NAMES_SINCE
-      ? 'pg_backup_start($1, $2)'
-      : 'pg_start_backup($1, $2, exclusive => false)'
+  const call = versionFacts(sql.major).backupStartFunctions
+    ? 'pg_backup_start($1, $2)'
+    : 'pg_start_backup($1, $2, exclusive => false)'
   const { startLsn } = await sql.one<{ startLsn: Lsn }>(`SELECT ${call} AS "startLsn"`, [
     label,
     checkpoint === 'fast',
@@ -60,29 +55,18 @@ export async function startBackup(
  * whole pages was replayed; POSTGRES_CONNECTION_LOST when it ended
  */
 export async function stopBackup(sql: SqlClient): Promise<EndedBackup> {
-  const call =
-    sql.major >= SHORT_NAMES_SINCE
-      ? 'pg_backup_stop(wait_for_archive => false)'
-      : 'pg_stop_backup(exclusive => false, wait_for_archive => false)'
-  const stopped = await sql.one<{ endLsn: Lsn; label: string; map: string | null }>(
-    `SELECT lsn AS "endLsn", labelfile AS label, spcmapfile AS map FROM ${call}`,
+  const call = versionFacts(sql.major).backupStartFunctions
+    ? 'pg_backup_stop(wait_for_archive => false)'
+    : 'pg_stop_backup(exclusive => false, wait_for_archive => false)'
+  const stopped = await sql.one<{ endLsn: Lsn; label: string }>(
+    `SELECT lsn AS "endLsn", labelfile AS label FROM ${call}`,
   )
   const { timeline } = await sql.one<{ timeline: number | null }>(
     `SELECT CASE WHEN pg_is_in_recovery() THEN (SELECT min_recovery_end_timeline FROM pg_control_recovery()) END AS timeline`,
   )
   return {
     endLsn: stopped.endLsn,
-    timeline: timeline ?? timelineOf(stopped.label),
+    timeline: timeline ?? parseBackupLabel(stopped.label).startTimeline,
     backupLabel: stopped.label,
-    tablespaceMap: stopped.map ?? '',
   }
-}
-
-function timelineOf(label: string): number {
-  const found = /^START TIMELINE: (\d+)$/m.exec(label)?.[1]
-  if (found !== undefined) return Number(found)
-  throw new BackstayError(
-    'POSTGRES_PROTOCOL',
-    'Cannot read the backup_label that the server gave: it has no line START TIMELINE',
-  )
 }

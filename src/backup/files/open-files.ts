@@ -5,6 +5,7 @@
 import { close, constants, fstat, open, type Stats } from 'node:fs'
 import { promisify } from 'node:util'
 import { filePath } from '../../util/byte-path.ts'
+import { ifThere } from './about-file.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const openAsync = promisify(open)
@@ -21,7 +22,7 @@ export interface OpenDataFile {
 export class OpenFiles implements AsyncDisposable {
   readonly #descriptors = new Set<number>()
 
-  /** Undefined for what has gone, or is no file any more. @throws Node's errors */
+  /** Undefined for what has gone, or is no file any more. @throws {BackstayError} FAILED */
   async open(path: string): Promise<OpenDataFile | undefined> {
     const descriptor = await openIfThere(path)
     if (descriptor === undefined) return undefined
@@ -43,11 +44,7 @@ export class OpenFiles implements AsyncDisposable {
 
 /** A link in the place of a file (ELOOP), or a directory, is none. */
 async function openIfThere(path: string): Promise<number | undefined> {
-  try {
-    return await openAsync(filePath(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (['ENOENT', 'ELOOP', 'ENXIO', 'ENOTDIR'].includes(code)) return undefined
-    throw error
-  }
+  const absent = ['ENOENT', 'ELOOP', 'ENXIO', 'ENOTDIR']
+  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+  return await ifThere(path, async () => openAsync(filePath(path), flags), absent)
 }

@@ -1,7 +1,6 @@
 /**
  * pg_control of a server that runs: read again while it was being written.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isBackstayError } from '../../errors/backstay-error.ts'
 import {
@@ -10,7 +9,11 @@ import {
   parseControlFile,
 } from '../../postgres/control-file.ts'
 import type { Clock } from '../../util/clock.ts'
+import { readRegular } from '../../util/read-regular.ts'
+import { aboutDataFile } from './about-file.ts'
 
+/** PostgreSQL's has 8 kB. */
+const CONTROL_BYTES_MAX = 64 * 1024
 const TRIES = 10
 const PAUSE_MS = 10
 
@@ -20,13 +23,14 @@ export interface ReadControl {
   readonly control: ControlFile
 }
 
-/** @throws {BackstayError} POSTGRES_FILE_INVALID when it stays wrong; Node's errors */
+/** @throws {BackstayError} POSTGRES_FILE_INVALID when it stays wrong; FAILED */
 export async function readControl(
   directory: string,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<ReadControl> {
   for (let tries = 1; ; tries += 1) {
-    const bytes = await readFile(join(directory, CONTROL_FILE_PATH))
+    const path = join(directory, CONTROL_FILE_PATH)
+    const bytes = await aboutDataFile(path, async () => readRegular(path, CONTROL_BYTES_MAX))
     try {
       return { bytes, control: parseControlFile(bytes) }
     } catch (error) {

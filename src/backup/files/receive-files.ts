@@ -1,11 +1,12 @@
 /**
- * A full backup read where the data lies, instead of streamed: the frame of PostgreSQL's own
+ * A backup read where the data lies, instead of streamed: the frame of PostgreSQL's own
  * pg_backup_start and pg_backup_stop, and in between each file read, judged and compressed by the
  * workers. Nothing of the server is asked to do but to log whole pages.
  */
 import { stat } from 'node:fs/promises'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import { CONTROL_FILE_PATH, type ControlFile } from '../../postgres/control-file.ts'
+import { reasonOf } from '../../store/disk-error.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { BaseBackupEntry } from '../../wire/base-backup-sink.ts'
 import type { SqlClient } from '../../wire/sql-client.ts'
@@ -82,10 +83,8 @@ export async function receiveFiles(
 /** Anybody else would have to follow what its owner may replace at any moment. */
 async function requireOwn(directory: string): Promise<void> {
   const { uid } = await stat(directory).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new BackstayError('DIRECTORY_OWNER', `Cannot read the files in ${directory}: ${why}`, {
-      cause,
-    })
+    const text = `Cannot read the files in ${directory}: ${reasonOf(cause)}`
+    throw new BackstayError('DIRECTORY_OWNER', text, { cause })
   })
   const own = process.geteuid?.()
   if (uid === own) return

@@ -11,6 +11,7 @@ import {
   parseRelationPath,
 } from '../../postgres/relation-path.ts'
 import { type DirectoryItem, filePath, pathOfBytes, readItems } from '../../util/byte-path.ts'
+import { aboutDataFile, ifThere } from './about-file.ts'
 
 /** Something in the data directory; a directory comes before what is in it. */
 export type WalkedEntry =
@@ -41,15 +42,18 @@ export interface FoundTablespace {
 /**
  * Everything but pg_control, which has to be read when all else has been. What vanishes meanwhile
  * is left out, and so is what is neither file nor directory, nor a tablespace's link.
- * @throws Node's errors
+ * @throws {BackstayError} FAILED for what the system refuses
  */
 export async function* walkDataDirectory(directory: WalkedDirectory): AsyncGenerator<WalkedEntry> {
   yield* walk({ directory, path: '', depth: 0 })
 }
 
-/** The tablespaces of a data directory, by their oid. @throws Node's errors */
+/**
+ * The tablespaces of a data directory, by their oid.
+ * @throws {BackstayError} FAILED for what the system refuses
+ */
 export async function findTablespaces(root: string): Promise<FoundTablespace[]> {
-  const items = await readItems(placeOf(root, TABLESPACES))
+  const items = await aboutDataFile(TABLESPACES, async () => readItems(placeOf(root, TABLESPACES)))
   const found = items
     .filter(({ name }) => isOid(name))
     .map(async (item) => {
@@ -69,7 +73,7 @@ interface Visit {
 
 async function* walk(visit: Visit): AsyncGenerator<WalkedEntry> {
   const { directory, path, depth } = visit
-  const items = await ifThere(readItems(placeOf(directory.root, path)))
+  const items = await ifThere(path, async () => readItems(placeOf(directory.root, path)))
   if (items === undefined || depth > DEPTH_MAX) return
   const unlogged = unloggedOf(path, items)
   for (const item of items) {
@@ -96,7 +100,8 @@ async function* visitItem(visit: Visit, item: DirectoryItem): AsyncGenerator<Wal
   }
   // The directory of WAL may be a link; a backup has it as a directory, without what is in it.
   if (!item.isDirectory() && !(isLink && path === 'pg_wal')) return
-  const facts = await ifThere(isLink ? stat(filePath(place)) : lstat(filePath(place)))
+  const look = isLink ? stat : lstat
+  const facts = await ifThere(path, async () => look(filePath(place)))
   if (facts === undefined) return
   yield { kind: 'directory', path, mode: facts.mode & MODE }
   yield* walk(visit)
@@ -114,7 +119,7 @@ function isOid(name: string): boolean {
 }
 
 async function linkTarget(place: string): Promise<string | undefined> {
-  const target = await ifThere(readlink(filePath(place), { encoding: 'buffer' }))
+  const target = await ifThere(place, async () => readlink(filePath(place), { encoding: 'buffer' }))
   return target && pathOfBytes(target)
 }
 
@@ -128,13 +133,4 @@ function unloggedOf(path: string, items: readonly DirectoryItem[]): ReadonlySet<
 
 function placeOf(root: string, path: string): string {
   return path === '' ? root : `${root}/${path}`
-}
-
-async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

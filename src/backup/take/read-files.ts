@@ -4,6 +4,7 @@
 import { isBackstayError } from '../../errors/backstay-error.ts'
 import { versionFacts } from '../../postgres/version.ts'
 import { Pace } from '../../util/pace.ts'
+import { ReplicationConnection } from '../../wire/replication-connection.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import {
@@ -19,11 +20,19 @@ import { mappedBlocks } from './mapped-blocks.ts'
 import type { HeldReference } from './open-reference.ts'
 import type { ReceiveContext } from './receive-context.ts'
 import type { ReceiveOptions } from './receive-options.ts'
+import { checkSameServer } from './same-server.ts'
 import type { FilesWanted } from './take-options.ts'
+
+/**
+ * A spread checkpoint takes most of checkpoint_timeout, which is a day at most. Whoever waits for
+ * less aborts.
+ */
+const START_TIMEOUT_MS = 25 * 60 * 60_000
 
 /** Codes of errors that say that here they cannot be read; the stream needs less. */
 const UNREADABLE: readonly string[] = [
   'DIRECTORY_OWNER',
+  'FAILED',
   'POSTGRES_IDENTITY',
   'POSTGRES_FILE_INVALID',
   'POSTGRES_AUTH',
@@ -87,17 +96,19 @@ async function beginOrWarn(
   }
 }
 
-async function begin(
-  { options, id }: ReceiveContext,
-  directory: string,
-  files: OpenFiles,
-): Promise<Begun> {
+async function begin(context: ReceiveContext, directory: string, files: OpenFiles): Promise<Begun> {
+  const { options, id } = context
   const { connection, signal, clock, label, checkpoint = 'fast' } = options
-  const sql = await SqlClient.connect({ ...connection, signal })
+  const order = { ...connection, signal, statementTimeoutMs: START_TIMEOUT_MS }
+  const sql = await SqlClient.connect(order)
   try {
     const words = { label: label ?? `backstay ${id}`, checkpoint }
     const wish = { ...words, directory, sql, files, clock, signal }
-    return { wish, reading: await beginReading(wish) }
+    const reading = await beginReading(wish)
+    // From here on a promotion is an error of the session's end.
+    await using replication = await ReplicationConnection.connect({ ...connection, signal })
+    await checkSameServer(replication, context)
+    return { wish, reading }
   } catch (error) {
     await sql[Symbol.asyncDispose]()
     throw error

@@ -21,6 +21,7 @@ import { receiveOrFull } from './receive-or-full.ts'
 import { type LimitOf, readRelationLimits } from './relation-limits.ts'
 import type { OpenReference, ReceiveOptions } from './receive-options.ts'
 import { referenceManifest } from './reference-manifest.ts'
+import { checkSameServer } from './same-server.ts'
 
 /**
  * SQLSTATE by which a server says that it cannot do an incremental backup now:
@@ -181,25 +182,6 @@ async function receive(context: ReceiveContext, way: ReceiveWay): Promise<Receiv
     throw error
   }
   return await receiver.finish()
-}
-
-/**
- * Behind one address there may be another server by now, or the same one on another timeline: the
- * plan would be wrong.
- */
-async function checkSameServer(
-  connection: ReplicationConnection,
-  { server, options }: ReceiveContext,
-): Promise<void> {
-  const now = await connection.identifySystem({ signal: options.signal })
-  const isSame =
-    now.systemIdentifier === server.systemIdentifier && now.timeline === server.timeline
-  if (isSame) return
-  throw new BackstayError(
-    'POSTGRES_IDENTITY',
-    `Cannot take the backup as planned: the server was on timeline ${server.timeline} of ${server.systemIdentifier}, and is on ${now.timeline} of ${now.systemIdentifier} now`,
-    { hint: 'Take it again.' },
-  )
 }
 
 function receiveOptions(

@@ -5,6 +5,7 @@
 import type { BarmanServer } from '../../config/barman/model.ts'
 import { BackstayError } from '../../errors/backstay-error.ts'
 import type { Lsn } from '../../postgres/lsn.ts'
+import { versionFacts } from '../../postgres/version.ts'
 import { SqlClient } from '../../wire/sql-client.ts'
 import type { BarmanContext } from '../context.ts'
 import { askIdentity, type StreamIdentity } from './ask-identity.ts'
@@ -129,8 +130,9 @@ async function lookOverSql(
 type Role = Pick<SqlFacts, 'isSuperuser' | 'hasBackupPrivileges' | 'isInRecovery'>
 
 async function roleOf(sql: SqlClient): Promise<Role> {
-  const backup =
-    sql.major >= 15 ? 'pg_backup_start(text,boolean)' : 'pg_start_backup(text,boolean,boolean)'
+  const backup = versionFacts(sql.major).backupStartFunctions
+    ? 'pg_backup_start(text,boolean)'
+    : 'pg_start_backup(text,boolean,boolean)'
   return await sql.one<Role & object>(
     `SELECT rolsuper AS "isSuperuser", pg_is_in_recovery() AS "isInRecovery",
       rolsuper OR (has_function_privilege($1, 'EXECUTE')

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { appendFile, open, writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -17,7 +17,14 @@ import {
 } from '../../harness/postgres.ts'
 import { until } from '../../harness/until.ts'
 import { BANK, busy, openBank } from './bank.ts'
-import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from './support.ts'
+import {
+  backUp,
+  giveToServer,
+  readRepository,
+  restoreAndOpen,
+  verifyAll,
+  standbyFrom,
+} from './support.ts'
 
 const run = promisify(execFile)
 const KEEP = { wal_keep_size: '1GB' }
@@ -88,13 +95,8 @@ describe('backup of a busy server', () => {
 
 /** A standby of `pg` made from a backup in `repository`. */
 async function standbyOf(pg: TestServer, repository: string, target: string): Promise<TestServer> {
-  const info = await backUp(pg, repository)
-  await readRepository(repository, 'test', info.id, target)
-  const conninfo = `host=${pg.host} port=${pg.port} user=postgres password=${pg.password}`
-  await appendFile(join(target, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)
-  await writeFile(join(target, 'standby.signal'), '')
-  await giveToServer(target)
-  return await openPostgres({ major: pg.major, directory: target })
+  const { id } = await backUp(pg, repository)
+  return await standbyFrom(pg, { directory: repository, id, target })
 }
 
 describe('backup of a standby', () => {

@@ -3,8 +3,8 @@
  * server was there to the end.
  */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { appendFile, chown, mkdir, open, rename, symlink, writeFile } from 'node:fs/promises'
+import { execFile, execFileSync } from 'node:child_process'
+import { chown, mkdir, open, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -18,6 +18,7 @@ import type { ManifestEntry } from '../../../src/repository/manifest-entry.ts'
 import { openManifest } from '../../../src/repository/open-manifest.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
+import { embeddedBinaries } from '../../harness/binaries.ts'
 import {
   debianBinaries,
   matrixMajors,
@@ -29,7 +30,14 @@ import {
 import { isRoot, unprivilegedUser } from '../../harness/unprivileged-user.ts'
 import { until } from '../../harness/until.ts'
 import { BANK, busy, churning, openBank } from './bank.ts'
-import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from './support.ts'
+import {
+  backUp,
+  giveToServer,
+  readRepository,
+  restoreAndOpen,
+  verifyAll,
+  standbyFrom,
+} from './support.ts'
 
 const run = promisify(execFile)
 
@@ -424,6 +432,40 @@ describe('a backup read where the data lies', () => {
     assert.equal((await listed(repository)).length, before)
   })
 
+  it('lists nothing when the standby was promoted between plan and beginning', async () => {
+    await using pg = await startPostgres({ major: 18, settings: { wal_keep_size: '1GB' } })
+    await using directory = temporaryDirectory()
+    await pg.query('create table t as select 1 as id')
+    const repository = join(directory.path, 'repository')
+    await using standby = await standbyOf(pg, repository, join(directory.path, 'standby'))
+    const before = (await listed(repository)).length
+    const ctl = join(embeddedBinaries(18).directory, 'pg_ctl')
+    const onEvent: TakeBackupOptions['onEvent'] = (event) => {
+      // The backup has asked the server what it is, and goes on when the promotion is over.
+      const isPlanned = event.kind === 'step' && event.step === 'planned'
+      if (isPlanned) promoteAndWait(ctl, standby.directory)
+    }
+    await assert.rejects(read(standby, repository, { onEvent }), (error) =>
+      isBackstayError(error, 'POSTGRES_IDENTITY'),
+    )
+    assert.equal((await listed(repository)).length, before)
+  })
+
+  it('names a file that it may not read', async () => {
+    await using pg = await startPostgres({ major: 18 })
+    await using directory = temporaryDirectory()
+    const path = 'postgresql.extra.conf'
+    await writeFile(join(pg.directory, path), 'work_mem = 8MB', { mode: 0 })
+    await assert.rejects(
+      read(pg, join(directory.path, 'repository')),
+      (error) =>
+        isBackstayError(error, 'FAILED') &&
+        error.message.includes(path) &&
+        error.message.includes('permission denied'),
+    )
+    assert.deepEqual(await listed(join(directory.path, 'repository')), [])
+  })
+
   it('refuses a directory that is not the server’s', async () => {
     await using pg = await startPostgres({ major: 18 })
     await using other = await startPostgres({ major: 18 })
@@ -450,6 +492,15 @@ async function pageOf(path: string, block: number): Promise<Buffer> {
   return page
 }
 
+/** pg_ctl refuses root, and takes us for the user that we are in effect. */
+function promoteAndWait(ctl: string, directory: string): void {
+  const { uid, gid } = unprivilegedUser
+  const as = isRoot ? { uid, gid } : {}
+  process.seteuid?.(isRoot ? 0 : uid)
+  execFileSync(ctl, ['promote', '-w', '-D', directory], { ...as, stdio: 'ignore' })
+  if (isRoot) process.seteuid?.(uid)
+}
+
 function byPath(a: unknown, b: unknown): number {
   return (a as ManifestEntry).path < (b as ManifestEntry).path ? -1 : 1
 }
@@ -467,11 +518,6 @@ function endingSession(pg: TestServer): TakeBackupOptions['onEvent'] {
 
 /** A standby of `pg` made from a backup in `repository`. */
 async function standbyOf(pg: TestServer, repository: string, target: string): Promise<TestServer> {
-  const info = await read(pg, repository)
-  await readRepository(repository, 'test', info.id, target)
-  const conninfo = `host=${pg.host} port=${pg.port} user=postgres password=${pg.password}`
-  await appendFile(join(target, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)
-  await writeFile(join(target, 'standby.signal'), '')
-  await giveToServer(target)
-  return await openPostgres({ major: pg.major, directory: target })
+  const { id } = await read(pg, repository)
+  return await standbyFrom(pg, { directory: repository, id, target })
 }

@@ -1,6 +1,5 @@
 /** Backups of a busy standby without a receiver, several of which end in one segment: none is refused for what another stored. */
 import assert from 'node:assert/strict'
-import { appendFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Client } from 'pg'
@@ -10,13 +9,8 @@ import type { BackupInfo } from '../../../src/repository/backup-info.ts'
 import { openCluster } from '../../../src/repository/cluster-repository.ts'
 import { DiskStore } from '../../../src/store/disk-store.ts'
 import { systemClock } from '../../../src/util/clock.ts'
-import {
-  openPostgres,
-  startPostgres,
-  temporaryDirectory,
-  type TestServer,
-} from '../../harness/postgres.ts'
-import { backUp, giveToServer, readRepository, restoreAndOpen, verifyAll } from './support.ts'
+import { startPostgres, temporaryDirectory, type TestServer } from '../../harness/postgres.ts'
+import { backUp, restoreAndOpen, verifyAll, standbyFrom } from './support.ts'
 
 const ROUNDS = 8
 /** So slow that several backups end on one page of the WAL. */
@@ -44,14 +38,10 @@ function writing(pg: TestServer): AsyncDisposable {
   }
 }
 
+/** A standby of `pg` made from a backup in `repository`. */
 async function standbyOf(pg: TestServer, repository: string, target: string): Promise<TestServer> {
-  const info = await backUp(pg, repository)
-  await readRepository(repository, 'test', info.id, target)
-  const conninfo = `host=${pg.host} port=${pg.port} user=postgres password=${pg.password}`
-  await appendFile(join(target, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)
-  await writeFile(join(target, 'standby.signal'), '')
-  await giveToServer(target)
-  return await openPostgres({ major: pg.major, directory: target })
+  const { id } = await backUp(pg, repository)
+  return await standbyFrom(pg, { directory: repository, id, target })
 }
 
 /** Segments in which the backups end. */

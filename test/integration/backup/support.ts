@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chown, readdir } from 'node:fs/promises'
+import { appendFile, chown, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { fetchedWal } from '../../../src/backup/fetched-wal.ts'
@@ -95,4 +95,17 @@ export async function restoreAndOpen(
   await readRepository(place.directory, 'test', place.id, place.target)
   await giveToServer(place.target)
   return await openPostgres({ major: pg.major, directory: place.target })
+}
+
+/** A standby of `pg` made from backup `id` in the repository at `directory`. */
+export async function standbyFrom(
+  pg: TestServer,
+  { directory, id, target }: { directory: string; id: string; target: string },
+): Promise<TestServer> {
+  await readRepository(directory, 'test', id, target)
+  const conninfo = `host=${pg.host} port=${pg.port} user=postgres password=${pg.password}`
+  await appendFile(join(target, 'postgresql.auto.conf'), `primary_conninfo = '${conninfo}'\n`)
+  await writeFile(join(target, 'standby.signal'), '')
+  await giveToServer(target)
+  return await openPostgres({ major: pg.major, directory: target })
 }
